@@ -1,0 +1,192 @@
+"""Every error this project raises, as one tree; each knows its HTTP status and OpenAI's words for it.
+
+    ProxyError
+    ├── ConfigurationError            the program cannot start like this
+    ├── RequestRefused                the caller has to change something (4xx)
+    │   ├── InvalidRequest            400
+    │   ├── InvalidKey                401
+    │   ├── NotAllowed                403
+    │   ├── NotFound                  404
+    │   ├── MethodNotAllowed          405
+    │   ├── Conflict                  409
+    │   │   └── AmbiguousSession
+    │   ├── BodyTooLarge              413
+    │   ├── UnsupportedMedia          415
+    │   └── UnprocessableInput        422
+    ├── UpstreamError                 the upstream did not do its part
+    │   ├── UpstreamUnreachable       502
+    │   ├── UpstreamBroke             502
+    │   ├── UpstreamRefusedKey        502
+    │   └── UpstreamTimedOut          504
+    └── Unavailable                   we cannot do our part now (503)
+        ├── DatabaseUnavailable
+        ├── KeysUnavailable
+        ├── RecordingUnavailable
+        └── ShuttingDown
+
+The message of an error is read by a person: it says what is wrong and what to do next. The field
+names are those of OpenAI's error object (API reference, "Error codes").
+"""
+
+from typing import ClassVar
+
+
+class ProxyError(Exception):
+    """Something went wrong inside the proxy."""
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    code: ClassVar[str | None] = None
+
+    def __init__(self, message: str | None = None, *, param: str | None = None) -> None:
+        """Keep *message* (the class's docstring when none is given) and the field it is about."""
+        self.message = message or (type(self).__doc__ or "").strip()
+        self.param = param
+        super().__init__(self.message)
+
+
+class ConfigurationError(ProxyError):
+    """The configuration cannot be used."""
+
+
+class RequestRefused(ProxyError):
+    """The request cannot be accepted as it is."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class InvalidRequest(RequestRefused):
+    """The request is not valid."""
+
+
+class InvalidJson(InvalidRequest):
+    """The body is not valid JSON."""
+
+    code = "invalid_json"
+
+
+class InvalidKey(RequestRefused):
+    """Incorrect API key provided. Send a key of this proxy as `Authorization: Bearer <key>`."""
+
+    status = 401
+    code = "invalid_api_key"
+
+
+class NotAllowed(RequestRefused):
+    """This key is not allowed to do that."""
+
+    status = 403
+    type = "permission_error"
+    code = "not_allowed"
+
+
+class NotFound(RequestRefused):
+    """There is nothing at this address."""
+
+    status = 404
+    code = "not_found"
+
+
+class MethodNotAllowed(RequestRefused):
+    """This address does not take that method."""
+
+    status = 405
+    code = "method_not_supported"
+
+
+class Conflict(RequestRefused):
+    """It exists already."""
+
+    status = 409
+    code = "conflict"
+
+
+class AmbiguousSession(Conflict):
+    """Several users have a session of this id; add `?user_identifier=` to choose one."""
+
+    code = "ambiguous_session"
+
+
+class BodyTooLarge(RequestRefused):
+    """The request body is too large."""
+
+    status = 413
+    code = "request_too_large"
+
+
+class UnsupportedMedia(RequestRefused):
+    """The body is of a type that this route does not read."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
+class UnprocessableInput(RequestRefused):
+    """A value in the request cannot be used."""
+
+    status = 422
+    code = "invalid_value"
+
+
+class UpstreamError(ProxyError):
+    """The upstream did not answer as it should."""
+
+    status = 502
+    code = "upstream_error"
+
+
+class UpstreamUnreachable(UpstreamError):
+    """The upstream cannot be reached."""
+
+    code = "upstream_unreachable"
+
+
+class UpstreamBroke(UpstreamError):
+    """The upstream broke off before its reply was whole."""
+
+    code = "upstream_disconnected"
+
+
+class UpstreamRefusedKey(UpstreamError):
+    """The upstream refused the proxy's own key; whoever runs it must set OFFICEAI_UPSTREAM_API_KEY."""
+
+    code = "upstream_key_refused"
+
+
+class UpstreamTimedOut(UpstreamError):
+    """The upstream stayed silent for too long."""
+
+    status = 504
+    code = "upstream_timeout"
+
+
+class Unavailable(ProxyError):
+    """The proxy cannot do this right now; try again in a moment."""
+
+    status = 503
+    code = "unavailable"
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database cannot be reached right now. Calls go on and are kept; try this again soon."""
+
+    code = "database_unavailable"
+
+
+class KeysUnavailable(Unavailable):
+    """This key cannot be checked while the database is away; try again soon."""
+
+    code = "auth_unavailable"
+
+
+class RecordingUnavailable(Unavailable):
+    """Recording is not possible right now, and this proxy is set to refuse what it cannot record."""
+
+    code = "recording_unavailable"
+
+
+class ShuttingDown(Unavailable):
+    """The proxy is stopping; try again in a moment."""
+
+    code = "shutting_down"

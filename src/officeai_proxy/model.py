@@ -1,0 +1,244 @@
+"""The nouns of the project as frozen values; no behaviour that needs a database or a network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TypeAlias
+from uuid import UUID
+
+Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | None"
+"""A JSON value that this project does not own the shape of."""
+
+JsonObject: TypeAlias = dict[str, Json]
+
+DEFAULT_WORKSPACE = "default"
+
+NANOSECONDS = 1_000_000_000
+
+
+def utc_from_ns(epoch_ns: int) -> datetime:
+    """The moment *epoch_ns* nanoseconds after 1970, in UTC, to the microsecond."""
+    seconds, rest = divmod(epoch_ns, NANOSECONDS)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
+
+
+class Scope(StrEnum):
+    """What a key may be used for."""
+
+    CHAT = "chat"
+    READ = "read"
+    WRITE = "write"
+    EXPORT = "export"
+    ADMIN = "admin"
+
+
+class Role(StrEnum):
+    """Who speaks in a message (OpenAI API reference, chat messages)."""
+
+    SYSTEM = "system"
+    DEVELOPER = "developer"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+    FUNCTION = "function"
+
+
+class Outcome(StrEnum):
+    """How an exchange ended."""
+
+    COMPLETE = "complete"
+    CLIENT_CLOSED = "client_closed"
+    UPSTREAM_ERROR = "upstream_error"
+    UPSTREAM_TIMEOUT = "upstream_timeout"
+    SHUTDOWN = "shutdown"
+    INTERRUPTED = "interrupted"
+    TRUNCATED = "truncated"
+
+
+class Durability(StrEnum):
+    """What an exchange must have reached before the client sees the end of its reply."""
+
+    MEMORY = "memory"
+    PROCESS = "process"
+    DISK = "disk"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever holds the key of a request: one workspace, some scopes, perhaps one user."""
+
+    key_id: str
+    workspace: str = DEFAULT_WORKSPACE
+    scopes: frozenset[Scope] = frozenset(Scope)
+    user: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A managed key as it is stored: never the key itself, only its SHA-256."""
+
+    id: str
+    name: str
+    digest: bytes
+    hint: str
+    workspace: str
+    scopes: frozenset[Scope]
+    created_at: datetime
+    user: str | None = None
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    def is_active(self, now: datetime) -> bool:
+        """Whether the key opens anything at *now*."""
+        expired = self.expires_at is not None and self.expires_at <= now
+        return self.revoked_at is None and not expired
+
+    def caller(self) -> Caller:
+        """The caller whom this key stands for."""
+        return Caller(self.id, self.workspace, self.scopes, self.user)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One proxied call as it went over the wire, before anything of it is parsed.
+
+    Times are nanoseconds: `started_ns` since 1970 (wall clock), the others since the start of the
+    call (monotonic clock), so that none can be negative. `status` is what the client was told, and
+    None when it was told nothing. `session` is None for a call whose content is not recorded; then
+    `request` and `reply` are empty. `user` is None when the caller named none.
+    """
+
+    id: UUID
+    workspace: str
+    key_id: str
+    method: str
+    path: str
+    upstream: str
+    started_ns: int
+    duration_ns: int
+    outcome: Outcome
+    client_ip: str
+    session: str | None = None
+    user: str | None = None
+    status: int | None = None
+    first_byte_ns: int | None = None
+    model_asked: str | None = None
+    model_sent: str | None = None
+    stream: bool = False
+    retry_count: int = 0
+    error: str | None = None
+    content_type: str = ""
+    content_encoding: str = ""
+    request_encoding: str = ""
+    usage: str | None = None
+    request: bytes = b""
+    reply: bytes = b""
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the content of this call belongs into a conversation."""
+        return self.session is not None
+
+    @property
+    def started_at(self) -> datetime:
+        """When the request arrived."""
+        return utc_from_ns(self.started_ns)
+
+    @property
+    def ended_at(self) -> datetime:
+        """When the reply ended, however it ended."""
+        return utc_from_ns(self.started_ns + self.duration_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the upstream counted them."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMessage:
+    """A message on its way into storage.
+
+    `content` is always text; `extra` is what of the OpenAI message does not follow from role and
+    content, as JSON text (see `wire.messages`); `identity` tells equal messages (see
+    `wire.identity`).
+    """
+
+    role: str
+    content: str
+    identity: int
+    timestamp: datetime
+    extra: str | None = None
+    model_name: str | None = None
+    token_count: int | None = None
+    finish_reason: str | None = None
+    outcome: Outcome = Outcome.COMPLETE
+    metadata: JsonObject | None = None
+
+    @property
+    def is_instruction(self) -> bool:
+        """Whether this is a system or developer message: said to the model, not in the talk."""
+        return self.role in (Role.SYSTEM, Role.DEVELOPER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A stored message, as a reader gets it. `raw` is the OpenAI message whole."""
+
+    id: int
+    parent_id: int | None
+    role: str
+    content: str
+    model_name: str | None
+    token_count: int | None
+    timestamp: datetime
+    metadata: JsonObject
+    raw: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """A stored conversation without its messages; `message_count` counts the whole tree."""
+
+    id: int
+    session_id: str
+    title: str | None
+    user_identifier: str
+    workspace: str
+    metadata: JsonObject
+    message_count: int
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecord:
+    """A line of the call log: numbers and names of one exchange, none of its content."""
+
+    exchange_id: UUID
+    workspace: str
+    key_id: str
+    method: str
+    path: str
+    upstream: str
+    started_at: datetime
+    latency_ms: float
+    outcome: Outcome
+    client_ip: str
+    user: str | None = None
+    session: str | None = None
+    status: int | None = None
+    ttft_ms: float | None = None
+    model_asked: str | None = None
+    model_served: str | None = None
+    stream: bool = False
+    retry_count: int = 0
+    error: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    cost: float | None = None

@@ -1,0 +1,247 @@
+"""Every knob once, read from the environment, `.env` and `officeai.toml`; nothing else reads them.
+
+Environment variables carry the prefix `OFFICEAI_`. A wrong value is a `ConfigurationError` of one
+line that names the setting and never shows a secret.
+"""
+
+import ipaddress
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from officeai_proxy.errors import ConfigurationError
+from officeai_proxy.model import Durability
+
+OPENAI_BASE_URL = "https://api.openai.com/v1"
+
+MEGABYTE = 1024 * 1024
+
+
+class Record(StrEnum):
+    """Which chat calls are recorded."""
+
+    HEADER = "header"
+    ALL = "all"
+
+
+class OnFull(StrEnum):
+    """What happens to calls while recording cannot keep its promise."""
+
+    SERVE = "serve"
+    REFUSE = "refuse"
+
+
+class OnDisconnect(StrEnum):
+    """What happens to the upstream call when its caller leaves."""
+
+    CANCEL = "cancel"
+    FINISH = "finish"
+
+
+class Settings(BaseSettings):
+    """The configuration of one proxy. Seconds are floats, sizes are in megabytes (1024²)."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OFFICEAI_",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        toml_file="officeai.toml",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    upstream_base_url: str = Field(
+        OPENAI_BASE_URL,
+        validation_alias=AliasChoices("OFFICEAI_UPSTREAM_BASE_URL", "OPENAI_BASE_URL"),
+        description="Where calls go: the base URL of an OpenAI-compatible server.",
+    )
+    upstream_api_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("OFFICEAI_UPSTREAM_API_KEY", "OPENAI_API_KEY"),
+        description="The upstream's key. Without it none is sent, as local model servers like it.",
+    )
+    upstream_trust_env: bool = Field(
+        True, description="Whether HTTPS_PROXY, ALL_PROXY and NO_PROXY are followed."
+    )
+    database_url: SecretStr | None = Field(
+        None, description="`sqlite:///path` or `postgresql://…`; else a file in the data directory."
+    )
+    data_dir: Path = Field(Path("data"), description="Database, journal and archive live here.")
+    host: str = Field("127.0.0.1", description="The address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    workers: int = Field(1, ge=1, le=256, description="How many processes serve.")
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="Keys for the simple case, comma separated: workspace `default`, all scopes."
+    )
+    record: Record = Field(
+        Record.HEADER, description="`header`: calls with X-Session-ID; `all`: every chat call."
+    )
+    durability: Durability = Field(
+        Durability.PROCESS, description="What a recorded call survives: memory, process or disk."
+    )
+    on_full: OnFull = Field(
+        OnFull.SERVE, description="When nothing can be recorded: `serve` calls, or `refuse` them."
+    )
+    on_disconnect: OnDisconnect = Field(
+        OnDisconnect.CANCEL, description="When a caller leaves: `cancel` upstream, or `finish`."
+    )
+    model_aliases: dict[str, str] = Field(
+        default_factory=dict, description="JSON object: a model name of clients → the upstream's."
+    )
+    grace_seconds: float = Field(
+        30, ge=0, le=86400, description="How long running calls may go on after SIGTERM."
+    )
+    max_body_mb: float = Field(20, gt=0, le=4096, description="The largest request body.")
+    max_recorded_mb: float = Field(
+        64, gt=0, le=1024, description="How much of one reply is recorded; the rest still passes."
+    )
+    max_journal_backlog_mb: float = Field(
+        64, ge=0, le=65536, description="Memory per worker for calls while the journal is full."
+    )
+    connect_timeout: float = Field(
+        10, gt=0, le=86400, description="Seconds to connect to the upstream."
+    )
+    first_byte_timeout: float = Field(
+        600, gt=0, le=86400, description="Seconds until the upstream's reply begins."
+    )
+    idle_timeout: float = Field(
+        120, gt=0, le=86400, description="Seconds between two bytes of the upstream's reply."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="How much is logged, on standard error."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over `.env`, and `.env` over `officeai.toml`."""
+        toml = TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, dotenv_settings, toml
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(key.strip() for key in value.split(",") if key.strip())
+
+    @field_validator("api_keys")
+    @classmethod
+    def _keys_fit_into_a_header(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for key in keys:
+            if not key.get_secret_value().isascii() or not key.get_secret_value().isprintable():
+                raise ValueError("a key may hold printable ASCII characters only")
+        return keys
+
+    @field_validator("upstream_base_url")
+    @classmethod
+    def _is_http_url(cls, value: str) -> str:
+        url = urlsplit(value)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise ValueError("must be a URL such as https://api.openai.com/v1")
+        if url.query or url.fragment or url.username or url.password:
+            raise ValueError("must have no user, query or fragment; the key has its own setting")
+        _ = url.port
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_known_database(cls, value: SecretStr | None) -> SecretStr | None:
+        known = ("sqlite://", "postgresql://", "postgres://", "postgresql+asyncpg://")
+        if value is not None and not value.get_secret_value().startswith((*known, "sqlite+aiosqlite://")):
+            raise ValueError("must start with sqlite:/// or postgresql://")
+        return value
+
+    @model_validator(mode="after")
+    def _is_not_its_own_upstream(self) -> "Settings":
+        url = urlsplit(self.upstream_base_url)
+        same_host = url.hostname == self.host or (_is_loopback(url.hostname) and _is_local(self.host))
+        if same_host and url.port == self.port and self.port:
+            raise ValueError(
+                "OFFICEAI_UPSTREAM_BASE_URL (or OPENAI_BASE_URL) is this proxy's own address"
+            )
+        return self
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The largest request body, in bytes."""
+        return int(self.max_body_mb * MEGABYTE)
+
+    @property
+    def journal_dir(self) -> Path:
+        """Where the journal's segments are."""
+        return self.data_dir / "journal"
+
+    @property
+    def database(self) -> str:
+        """The database URL, also when none was given."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data_dir / 'officeai.db'}"
+
+    @property
+    def base_url(self) -> str:
+        """What a client on this machine uses as its base URL."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - compared, not bound
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/v1"
+
+
+def _is_loopback(host: str | None) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _is_local(host: str) -> bool:
+    return host in ("0.0.0.0", "::") or _is_loopback(host)  # noqa: S104 - compared, not bound
+
+
+def load_settings(**given: object) -> Settings:
+    """Read the settings; *given* wins over every other source.
+
+    Raises:
+        ConfigurationError: a value is wrong; the message is one line naming each such setting.
+    """
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # pydantic checks what the caller gives
+    except ValidationError as exc:
+        faults = "; ".join(_fault(error["loc"], error["msg"]) for error in exc.errors())
+        raise ConfigurationError(faults) from None
+    except (SettingsError, ValueError) as exc:
+        raise ConfigurationError(f"the settings cannot be read: {exc}") from None
+
+
+def _fault(location: tuple[int | str, ...], message: str) -> str:
+    if not location:
+        return message.removeprefix("Value error, ")
+    name = str(location[0]).upper()
+    setting = name if name.startswith(("OFFICEAI_", "OPENAI_")) else f"OFFICEAI_{name}"
+    return f"{setting}: {message.removeprefix('Value error, ')}"
