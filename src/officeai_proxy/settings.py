@@ -5,6 +5,7 @@ line that names the setting and never shows a secret.
 """
 
 import ipaddress
+import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -26,6 +27,7 @@ from pydantic_settings import (
     SettingsError,
     TomlConfigSettingsSource,
 )
+from typing_extensions import override
 
 from officeai_proxy.errors import ConfigurationError
 from officeai_proxy.model import Durability
@@ -89,10 +91,13 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(Path("data"), description="Database, journal and archive live here.")
     host: str = Field("127.0.0.1", description="The address to listen on.")
-    port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    port: int = Field(
+        8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one."
+    )
     workers: int = Field(1, ge=1, le=256, description="How many processes serve.")
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        (), description="Keys for the simple case, comma separated: workspace `default`, all scopes."
+        (),
+        description="Keys for the simple case, comma separated: workspace `default`, all scopes.",
     )
     record: Record = Field(
         Record.HEADER, description="`header`: calls with X-Session-ID; `all`: every chat call."
@@ -106,7 +111,7 @@ class Settings(BaseSettings):
     on_disconnect: OnDisconnect = Field(
         OnDisconnect.CANCEL, description="When a caller leaves: `cancel` upstream, or `finish`."
     )
-    model_aliases: dict[str, str] = Field(
+    model_aliases: Annotated[dict[str, str], NoDecode] = Field(
         default_factory=dict, description="JSON object: a model name of clients → the upstream's."
     )
     grace_seconds: float = Field(
@@ -128,18 +133,22 @@ class Settings(BaseSettings):
     idle_timeout: float = Field(
         120, gt=0, le=86400, description="Seconds between two bytes of the upstream's reply."
     )
+    trusted_proxies: str = Field(
+        "", description="Addresses whose X-Forwarded-For is believed, comma separated; `*` for all."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much is logged, on standard error."
     )
 
     @classmethod
+    @override
     def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over `.env`, and `.env` over `officeai.toml`."""
         toml = TomlConfigSettingsSource(settings_cls)
@@ -151,6 +160,16 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(key.strip() for key in value.split(",") if key.strip())
+
+    @field_validator("model_aliases", mode="before")
+    @classmethod
+    def _read_aliases(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError('must be a JSON object such as {"officeai": "gpt-4o"}') from None
 
     @field_validator("api_keys")
     @classmethod
@@ -175,14 +194,18 @@ class Settings(BaseSettings):
     @classmethod
     def _is_known_database(cls, value: SecretStr | None) -> SecretStr | None:
         known = ("sqlite://", "postgresql://", "postgres://", "postgresql+asyncpg://")
-        if value is not None and not value.get_secret_value().startswith((*known, "sqlite+aiosqlite://")):
+        if value is not None and not value.get_secret_value().startswith(
+            (*known, "sqlite+aiosqlite://")
+        ):
             raise ValueError("must start with sqlite:/// or postgresql://")
         return value
 
     @model_validator(mode="after")
     def _is_not_its_own_upstream(self) -> "Settings":
         url = urlsplit(self.upstream_base_url)
-        same_host = url.hostname == self.host or (_is_loopback(url.hostname) and _is_local(self.host))
+        same_host = url.hostname == self.host or (
+            _is_loopback(url.hostname) and _is_local(self.host)
+        )
         if same_host and url.port == self.port and self.port:
             raise ValueError(
                 "OFFICEAI_UPSTREAM_BASE_URL (or OPENAI_BASE_URL) is this proxy's own address"

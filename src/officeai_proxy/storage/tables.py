@@ -25,6 +25,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from typing_extensions import override
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -33,11 +34,13 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the signature is SQLAlchemy's
+    @override
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Bring an aware datetime to UTC on its way in."""
         return None if value is None else value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the signature is SQLAlchemy's
+    @override
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Say that what comes out is UTC."""
         if value is None or value.tzinfo is not None:
             return value
@@ -85,6 +88,14 @@ Index(
     unique=True,
     sqlite_where=text("deleted_at IS NULL"),
     postgresql_where=text("deleted_at IS NULL"),
+)
+# The other index leaves them out, and they are looked up by name as well.
+Index(
+    "ix_conversations_binned_session",
+    conversations.c.workspace,
+    conversations.c.session_id,
+    sqlite_where=text("deleted_at IS NOT NULL"),
+    postgresql_where=text("deleted_at IS NOT NULL"),
 )
 Index(None, conversations.c.workspace, conversations.c.updated_at, conversations.c.id)
 Index(

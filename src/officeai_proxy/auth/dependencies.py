@@ -1,0 +1,59 @@
+"""FastAPI's side of the keys: a request in, a caller who may do this out; never a key."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Protocol, cast
+
+from fastapi import Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from officeai_proxy.auth.keyring import Keyring
+from officeai_proxy.auth.permissions import check_scope
+from officeai_proxy.errors import InvalidRequest
+from officeai_proxy.model import Caller, Scope
+
+# It only describes: refusing is the keyring's, which knows the reason.
+_API_KEY = HTTPBearer(
+    scheme_name="ApiKey",
+    description="A key of this proxy, such as `sk-oai-…`, or one of OFFICEAI_API_KEYS.",
+    auto_error=False,
+)
+
+
+class Services(Protocol):
+    """What authentication needs of `app.state.services`."""
+
+    @property
+    def keyring(self) -> Keyring:
+        """All keys that open something."""
+        ...
+
+
+def authenticate(request: Request) -> Caller:
+    """The caller of *request*, whatever the key may do.
+
+    Raises:
+        InvalidRequest: there are several Authorization headers, and no way to tell which is meant.
+        InvalidKey: there is no key, or it opens nothing.
+        KeysUnavailable: the managed keys could never be read, so that nobody knows.
+    """
+    values = [value for name, value in request.scope["headers"] if name == b"authorization"]
+    if len(values) > 1:
+        raise InvalidRequest(
+            f"Authorization is there {len(values)} times; send it once.", param="Authorization"
+        )
+    services = cast("Services", request.app.state.services)
+    return services.keyring.caller_of(values[0] if values else None)
+
+
+def require(scope: Scope) -> Callable[..., Awaitable[Caller]]:
+    """A dependency that gives the caller, whose key must have *scope*."""
+
+    async def caller_with_scope(
+        request: Request,
+        _: Annotated[HTTPAuthorizationCredentials | None, Security(_API_KEY)],
+    ) -> Caller:
+        caller = authenticate(request)
+        check_scope(caller, scope)
+        return caller
+
+    return caller_with_scope

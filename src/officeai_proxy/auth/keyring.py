@@ -1,0 +1,83 @@
+"""From an `Authorization` header to the caller: one hash and one look-up, in memory, no waiting.
+
+The keyring never reads the database itself; `auth.refresher` hands it the managed keys.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from officeai_proxy.auth.keys import digest
+from officeai_proxy.errors import InvalidKey, KeysUnavailable
+from officeai_proxy.model import ApiKey, Caller
+
+NO_KEY = (
+    "You didn't provide an API key. You need to provide your API key in an Authorization header "
+    "using Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
+)
+WRONG_SCHEME = (
+    "The Authorization header is not understood. You need to provide your API key using Bearer "
+    "auth (i.e. Authorization: Bearer YOUR_KEY)."
+)
+WRONG_KEY = (
+    "Incorrect API key provided. Use a key of this proxy; whoever runs it can make one with "
+    "`officeai-proxy keys create`."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Managed:
+    """A managed key and the caller it stands for, made once and not on every call."""
+
+    key: ApiKey
+    caller: Caller
+
+
+class Keyring:
+    """All keys that open something, by digest: the configured ones and the managed ones."""
+
+    def __init__(self, configured: Sequence[str], clock: Callable[[], datetime]) -> None:
+        """Know the keys of the settings; *clock* tells when a managed key has expired."""
+        self._clock = clock
+        # A configured key may be a guessable word, so that its id tells nothing of it.
+        self._configured = {
+            digest(key): Caller(key_id=f"configured-{place}")
+            for place, key in enumerate(configured, start=1)
+        }
+        self._managed: dict[bytes, _Managed] | None = None
+
+    @property
+    def managed_known(self) -> bool:
+        """Whether the managed keys were read at least once."""
+        return self._managed is not None
+
+    def replace_managed(self, keys: Sequence[ApiKey]) -> None:
+        """From now on *keys* are the managed ones, and no others."""
+        self._managed = {key.digest: _Managed(key, key.caller()) for key in keys}
+
+    def caller_of(self, authorization: bytes | None) -> Caller:
+        """The caller whose key the `Authorization` header holds (RFC 6750, section 2.1).
+
+        Raises:
+            InvalidKey: there is no key, or it opens nothing (any more).
+            KeysUnavailable: nobody knows yet, because the managed keys could never be read.
+        """
+        found = digest(_bearer_token(authorization))
+        configured = self._configured.get(found)
+        if configured is not None:
+            return configured
+        if self._managed is None:
+            raise KeysUnavailable
+        managed = self._managed.get(found)
+        if managed is None or not managed.key.is_active(self._clock()):
+            raise InvalidKey(WRONG_KEY)
+        return managed.caller
+
+
+def _bearer_token(authorization: bytes | None) -> bytes:
+    scheme, _, token = (authorization or b"").strip().partition(b" ")
+    if scheme.lower() != b"bearer":
+        raise InvalidKey(WRONG_SCHEME if scheme else NO_KEY)
+    if not token:
+        raise InvalidKey(NO_KEY)
+    return token.strip()

@@ -1,0 +1,64 @@
+"""Keeps the keyring's managed keys as fresh as the database has them; never checks a key itself."""
+
+import asyncio
+import logging
+from typing import Protocol
+
+from officeai_proxy.auth.keyring import Keyring
+from officeai_proxy.model import ApiKey
+
+INTERVAL = 2.0
+"""Seconds between two readings: a key made or revoked elsewhere is in force within 5 s."""
+
+PATIENCE = 10.0
+"""Seconds after which a reading that hangs is given up, so that the next one can succeed."""
+
+_log = logging.getLogger(__name__)
+
+
+class KeySource(Protocol):
+    """What the refresher needs of storage."""
+
+    async def active_keys(self) -> list[ApiKey]:
+        """All managed keys that open something now.
+
+        Raises:
+            DatabaseUnavailable: they cannot be read at the moment.
+        """
+        ...
+
+
+class KeyRefresher:
+    """Reads the managed keys again and again, and hands them to the keyring."""
+
+    def __init__(self, source: KeySource, keyring: Keyring, *, interval: float = INTERVAL) -> None:
+        """Read *source* every *interval* seconds into *keyring*."""
+        self._source = source
+        self._keyring = keyring
+        self._interval = interval
+        self._failing = False
+
+    async def run(self) -> None:
+        """Read at once and then for ever; runs until it is cancelled."""
+        while True:
+            await self.refresh()
+            await asyncio.sleep(self._interval)
+
+    async def refresh(self) -> None:
+        """Read once. When that fails, the keys known so far stay in force."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                keys = await self._source.active_keys()
+        except Exception as exc:  # noqa: BLE001 - calls go on with the old keys, whatever happens here
+            self._report_failure(exc)
+            return
+        self._keyring.replace_managed(keys)
+        if self._failing:
+            _log.info("the managed keys can be read again")
+        self._failing = False
+
+    def _report_failure(self, reason: Exception) -> None:
+        """Say it once and not every two seconds."""
+        if not self._failing:
+            _log.warning("the managed keys cannot be read, the old ones stay: %r", reason)
+        self._failing = True

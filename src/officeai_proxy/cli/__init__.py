@@ -1,0 +1,67 @@
+"""The command line: `officeai-proxy serve | demo | keys | db | doctor`.
+
+Each command's module is imported when it is called: `--help` answers at once.
+"""
+
+import importlib
+import sys
+
+import click
+from typing_extensions import override
+
+from officeai_proxy import __version__
+from officeai_proxy.errors import ConfigurationError, ProxyError
+
+COMMANDS = {
+    "serve": "Run the proxy.",
+    "demo": "Run the proxy with a built-in upstream; no model and no key needed.",
+    "keys": "Make, list and revoke keys.",
+    "db": "Upgrade or check the database.",
+    "doctor": "Look at the configuration and say what is wrong with it.",
+}
+
+WRONG_CONFIGURATION = 2
+FAILED = 1
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in modules of their own name, imported on demand."""
+
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"officeai_proxy.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    @override
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table above, so that help imports none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="officeai-proxy")
+def root() -> None:
+    """A recording proxy for OpenAI clients.
+
+    Settings come from OFFICEAI_… variables, from .env and from officeai.toml.
+    """
+
+
+def main() -> None:
+    """Run the command line; a wrong configuration is one line and exit code 2."""
+    try:
+        root(prog_name="officeai-proxy", standalone_mode=True)
+    except ConfigurationError as error:
+        click.echo(f"officeai-proxy: {error.message}", err=True)
+        sys.exit(WRONG_CONFIGURATION)
+    except ProxyError as error:
+        click.echo(f"officeai-proxy: {error.message}", err=True)
+        sys.exit(FAILED)

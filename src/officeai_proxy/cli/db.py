@@ -1,0 +1,51 @@
+"""`officeai-proxy db`: bring the schema up to date, or prove that what is stored is sound."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import click
+
+from officeai_proxy.settings import load_settings
+from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.migrations import SCHEMA_REVISION, check, prepare
+
+T = TypeVar("T")
+
+
+@click.group("db")
+def command() -> None:
+    """Upgrade or check the database."""
+
+
+@command.command()
+def upgrade() -> None:
+    """Bring the schema to what this version needs; `serve` does it by itself."""
+    done = _run(prepare)
+    click.echo(f"The schema is at {SCHEMA_REVISION}" + (" now." if done else " already."))
+
+
+@command.command("check")
+def check_() -> None:
+    """Look for anything wrong in what is stored; exit code 1 when there is something."""
+    problems = _run(check)
+    for problem in problems:
+        click.echo(problem)
+    if problems:
+        sys.exit(1)
+    click.echo("The database is sound.")
+
+
+def _run(work: Callable[[Database], Awaitable[T]]) -> T:
+    """What *work* gives, on the configured database as it is."""
+    settings = load_settings()
+
+    async def opened() -> T:
+        database = Database(settings.database, durability=settings.durability)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(opened())

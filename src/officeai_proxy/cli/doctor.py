@@ -1,0 +1,111 @@
+"""`officeai-proxy doctor`: look at everything the proxy needs and say what is wrong with it."""
+
+import asyncio
+import json
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+
+import click
+
+from officeai_proxy.errors import ProxyError
+from officeai_proxy.proxy.upstream import (
+    Timeouts,
+    UpstreamRequest,
+    choose_upstream,
+)
+from officeai_proxy.recording.journal import open_directory
+from officeai_proxy.settings import MEGABYTE, Settings, load_settings
+from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.migrations import SCHEMA_REVISION, revision_of
+
+LITTLE_SPACE = 512 * MEGABYTE
+SERVER_ERROR = 500
+REFUSED = (401, 403)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: whether it is well, and what to know about it."""
+
+    what: str
+    is_well: bool
+    note: str
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+def command(*, as_json: bool) -> None:
+    """Look at the configuration and say what is wrong with it; exit code 1 when something is."""
+    settings = load_settings()
+    findings = [_data(settings), *asyncio.run(_services(settings)), _keys(settings)]
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
+    else:
+        for finding in findings:
+            click.echo(f"{'ok ' if finding.is_well else 'BAD'}  {finding.what:9} {finding.note}")
+    sys.exit(0 if all(finding.is_well for finding in findings) else 1)
+
+
+def _data(settings: Settings) -> Finding:
+    try:
+        open_directory(settings.journal_dir)
+    except ProxyError as error:
+        return Finding("data", is_well=False, note=error.message)
+    free = shutil.disk_usage(settings.data_dir).free
+    note = f"{settings.data_dir.resolve()} can be written, {free // MEGABYTE} MB free"
+    return Finding("data", is_well=free > LITTLE_SPACE, note=note)
+
+
+async def _services(settings: Settings) -> list[Finding]:
+    return [await _database(settings), await _upstream(settings)]
+
+
+async def _database(settings: Settings) -> Finding:
+    database = Database(settings.database, durability=settings.durability)
+    try:
+        revision = await revision_of(database)
+    except ProxyError as error:
+        return Finding("database", is_well=False, note=f"{database.location}: {error.message}")
+    finally:
+        await database.close()
+    if revision == SCHEMA_REVISION:
+        note = "schema up to date"
+    else:
+        note = "the schema is brought up to date by `serve` or `db upgrade`"
+    return Finding("database", is_well=True, note=f"{database.location}: {note}")
+
+
+async def _upstream(settings: Settings) -> Finding:
+    """Ask for the upstream's models: the one call that every compatible server answers."""
+    timeouts = Timeouts(
+        settings.connect_timeout, settings.connect_timeout, settings.connect_timeout
+    )
+    base = settings.upstream_base_url
+    key = settings.upstream_api_key
+    headers = [(b"authorization", f"Bearer {key.get_secret_value()}".encode())] if key else []
+    path = base.split("://", 1)[1].partition("/")[2]
+    target = f"/{path}/models".replace("//", "/").encode()
+    try:
+        upstream = choose_upstream(base, timeouts, trust_env=settings.upstream_trust_env)
+        exchange = upstream.exchange()
+        try:
+            await exchange.send(UpstreamRequest(b"GET", target, headers, None))
+        finally:
+            exchange.abort()
+            await upstream.close()
+    except ProxyError as error:
+        return Finding("upstream", is_well=False, note=error.message)
+    if exchange.status in REFUSED:
+        note = f"{base} refuses the key: set OFFICEAI_UPSTREAM_API_KEY"
+        return Finding("upstream", is_well=False, note=note)
+    is_well = exchange.status < SERVER_ERROR
+    return Finding("upstream", is_well=is_well, note=f"{base} answers {exchange.status}")
+
+
+def _keys(settings: Settings) -> Finding:
+    if settings.api_keys:
+        note = f"{len(settings.api_keys)} in OFFICEAI_API_KEYS"
+    else:
+        note = "managed keys only; `serve` makes the first one"
+    return Finding("keys", is_well=True, note=note)

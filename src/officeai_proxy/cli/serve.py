@@ -1,0 +1,92 @@
+"""`officeai-proxy serve`: check the configuration, make the first key, say where everything is, serve."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from officeai_proxy import __version__
+from officeai_proxy.cli.opening import first_key, with_database
+from officeai_proxy.errors import DatabaseUnavailable
+from officeai_proxy.proxy.upstream import Timeouts, choose_upstream
+from officeai_proxy.recording.journal import open_directory
+from officeai_proxy.server import bind, configure_logging, run
+from officeai_proxy.settings import OPENAI_BASE_URL, Settings, load_settings
+from officeai_proxy.storage.database import Database
+
+
+@click.command("serve")
+@click.option("--host", help="The address to listen on (OFFICEAI_HOST).")
+@click.option("--port", type=int, help="The port to listen on (OFFICEAI_PORT).")
+@click.option("--workers", type=int, help="How many processes serve (OFFICEAI_WORKERS).")
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), help="Where the data is (OFFICEAI_DATA_DIR)."
+)
+@click.option("--upstream", help="The upstream's base URL (OFFICEAI_UPSTREAM_BASE_URL).")
+def command(**options: object) -> None:
+    """Run the proxy.
+
+    Example: OPENAI_API_KEY=sk-... officeai-proxy serve --port 8000
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if "upstream" in given:
+        given["upstream_base_url"] = given.pop("upstream")
+    serve(load_settings(**given))
+
+
+def serve(settings: Settings, *, upstream_note: str = "") -> None:
+    """Serve with *settings* until a signal; never returns."""
+    configure_logging(settings)
+    open_directory(settings.journal_dir)
+    timeouts = Timeouts(
+        settings.connect_timeout, settings.first_byte_timeout, settings.idle_timeout
+    )
+    choose_upstream(settings.upstream_base_url, timeouts, trust_env=settings.upstream_trust_env)
+    listener = bind(settings)
+    settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+    key, database_note = _open_database(settings)
+    lines = banner(settings, key=key, database_note=database_note, upstream_note=upstream_note)
+    sys.exit(run(settings, listener, on_ready=lambda: click.echo(lines)))
+
+
+def _open_database(settings: Settings) -> tuple[str | None, str]:
+    """Bring the database up to date and make the first key; neither stops a start without it."""
+    configured = bool(settings.api_keys)
+    location = Database(settings.database).location
+
+    async def prepared(database: Database) -> str | None:
+        return None if configured else await first_key(database, now=datetime.now(UTC))
+
+    try:
+        return with_database(settings, prepared), location
+    except DatabaseUnavailable:
+        note = f"{location} (away right now; calls are kept in the journal until it is back"
+        note += ")" if configured else "; no key could be made: set OFFICEAI_API_KEYS)"
+        return None, note
+
+
+def banner(
+    settings: Settings, *, key: str | None, database_note: str, upstream_note: str = ""
+) -> str:
+    """What a newcomer needs to see: where to point a client, with which key, and what is kept."""
+    root = settings.base_url.removesuffix("/v1")
+    upstream = settings.upstream_base_url + (f" ({upstream_note})" if upstream_note else "")
+    if settings.upstream_api_key is None and settings.upstream_base_url == OPENAI_BASE_URL:
+        upstream += " (no key: set OPENAI_API_KEY or OFFICEAI_UPSTREAM_API_KEY)"
+    lines = [
+        f"officeai-proxy {__version__} is ready",
+        f"  base_url   {settings.base_url}",
+        f"  docs       {root}/docs",
+        f"  upstream   {upstream}",
+        f"  database   {database_note}",
+        f"  data       {settings.data_dir.resolve()}",
+    ]
+    if key is not None:
+        lines.append(f"  key        {key}")
+        lines.append("             (made just now and shown only this once; keep it)")
+    elif settings.api_keys:
+        lines.append(f"  key        {len(settings.api_keys)} in OFFICEAI_API_KEYS")
+    else:
+        lines.append("  key        made earlier; `officeai-proxy keys create` makes another")
+    return "\n".join(lines)

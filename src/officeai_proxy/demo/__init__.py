@@ -1,0 +1,1 @@
+"""A built-in upstream with canned answers, for the first minute with this program."""

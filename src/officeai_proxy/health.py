@@ -1,0 +1,157 @@
+"""How the proxy is: for people (`/health`), for probes (`/health/live`, `/health/ready`); no secrets."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol, cast
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from officeai_proxy import __version__
+from officeai_proxy.errors import Unavailable
+from officeai_proxy.recording import setaside
+from officeai_proxy.recording.backlog import BacklogGauge
+
+SERVICE_UNAVAILABLE = 503
+
+
+class Pingable(Protocol):
+    """A database that can say whether it answers."""
+
+    async def ping(self) -> None:
+        """Raise `Unavailable` when it does not."""
+
+
+class Keeping(Protocol):
+    """The journal, as far as health is concerned."""
+
+    @property
+    def is_keeping(self) -> bool:
+        """Whether it takes what is recorded."""
+
+    @property
+    def dropped(self) -> int:
+        """How many exchanges were lost."""
+
+
+class DatabaseHealth(BaseModel):
+    """Whether the database answers."""
+
+    status: Literal["up", "down"]
+    dialect: str
+
+
+class UpstreamHealth(BaseModel):
+    """Where calls go."""
+
+    base_url: str
+
+
+class RecorderHealth(BaseModel):
+    """How far the database is behind the calls."""
+
+    pending: int = Field(description="Calls in the journal that are not in the database yet.")
+    lag_seconds: float = Field(description="Age of the oldest of them.")
+    journal_bytes: int = Field(description="Size of the journal on disk.")
+    set_aside: int = Field(description="Calls that can never be stored, kept for inspection.")
+    dropped: int = Field(description="Calls of this process that could not be kept.")
+
+
+class Health(BaseModel):
+    """How the proxy is."""
+
+    status: Literal["ok", "degraded"]
+    version: str
+    uptime_seconds: float
+    database: DatabaseHealth
+    upstream: UpstreamHealth
+    recorder: RecorderHealth
+
+
+class Alive(BaseModel):
+    """An answer to a probe."""
+
+    status: Literal["ok", "unavailable"]
+
+
+@dataclass(slots=True)
+class Pulse:
+    """What health is measured on; `is_recording` tells whether the recorder's thread runs."""
+
+    journal_dir: Path
+    journal: Keeping
+    database: Pingable
+    dialect: str
+    upstream: str
+    is_recording: Callable[[], bool]
+    is_stopping: bool = False
+    started: float = field(default_factory=time.monotonic)
+    gauge: BacklogGauge = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start to measure the journal."""
+        self.gauge = BacklogGauge(self.journal_dir)
+
+    @property
+    def keeps_calls(self) -> bool:
+        """Whether calls are served and kept; a database outage does not matter to that."""
+        return self.journal.is_keeping and self.is_recording() and not self.is_stopping
+
+    async def health(self) -> Health:
+        """How everything is now."""
+        try:
+            await self.database.ping()
+            is_up = True
+        except Unavailable:
+            is_up = False
+        backlog = self.gauge.measure()
+        recorder = RecorderHealth(
+            pending=backlog.pending,
+            lag_seconds=round(backlog.lag_seconds, 3),
+            journal_bytes=backlog.journal_bytes,
+            set_aside=setaside.count(self.journal_dir),
+            dropped=self.journal.dropped,
+        )
+        is_well = is_up and self.keeps_calls and not recorder.set_aside and not recorder.dropped
+        return Health(
+            status="ok" if is_well else "degraded",
+            version=__version__,
+            uptime_seconds=round(time.monotonic() - self.started, 3),
+            database=DatabaseHealth(status="up" if is_up else "down", dialect=self.dialect),
+            upstream=UpstreamHealth(base_url=self.upstream),
+            recorder=recorder,
+        )
+
+
+router = APIRouter(tags=["Health"])
+
+
+@router.get("/health", summary="How the proxy is")
+async def health(request: Request) -> Health:
+    """Tell how the proxy is, for people: always 200, with `status` `ok` or `degraded`."""
+    return await _pulse(request).health()
+
+
+@router.get("/health/live", summary="Is the process alive?")
+async def live() -> Alive:
+    """Answer a liveness probe."""
+    return Alive(status="ok")
+
+
+@router.get(
+    "/health/ready",
+    summary="Are calls served and kept?",
+    responses={SERVICE_UNAVAILABLE: {"model": Alive, "description": "Calls are not kept now."}},
+)
+async def ready(request: Request, response: Response) -> Alive:
+    """Answer a readiness probe: 200 while calls are served and kept, a database outage included."""
+    if _pulse(request).keeps_calls:
+        return Alive(status="ok")
+    response.status_code = SERVICE_UNAVAILABLE
+    return Alive(status="unavailable")
+
+
+def _pulse(request: Request) -> Pulse:
+    return cast("Pulse", request.app.state.services.pulse)

@@ -1,0 +1,176 @@
+"""A line of the call log as readers get it: `CallRecord` in, JSON object or CSV cells out."""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from officeai_proxy.history import examples
+from officeai_proxy.model import CallRecord, Outcome
+from officeai_proxy.wire import jsontext
+
+BOM = "\ufeff"
+"""Without it Excel reads UTF-8 as something else."""
+
+# Spreadsheets run a cell that begins like this (OWASP, "CSV Injection").
+_FORMULA = re.compile(r"[=+\-@\t\r\n]")
+
+
+class ServiceType(StrEnum):
+    """What kind of call it was."""
+
+    CHAT = "chat"
+    RESPONSES = "responses"
+    COMPLETIONS = "completions"
+    EMBEDDINGS = "embeddings"
+    MODELS = "models"
+    OTHER = "other"
+
+
+def service_type(path: str) -> ServiceType:
+    """The kind of a call to *path*, such as `/v1/chat/completions`."""
+    first = path.partition("?")[0].strip("/").removeprefix("v1/").partition("/")[0]
+    try:
+        return ServiceType(first)
+    except ValueError:
+        return ServiceType.OTHER
+
+
+class CallParams(BaseModel):
+    """What the call asked for."""
+
+    model: str | None
+    stream: bool
+
+
+class CallResult(BaseModel):
+    """What the client was told."""
+
+    status_code: int | None = Field(description="Null when the client was told nothing.")
+
+
+class CallLine(BaseModel):
+    """One proxied call: names and numbers, nothing of its content."""
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.CALL})
+
+    time: datetime
+    api: str
+    service_name: str = Field(description="The upstream's host.")
+    service_type: ServiceType
+    method: str
+    params: CallParams
+    result: CallResult
+    model: str | None = Field(description="The model served, else the one asked for.")
+    user: str | None
+    session: str | None
+    upstream: str
+    latency_ms: float
+    ttft_ms: float | None = Field(description="Milliseconds to the first byte of the reply.")
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    total_tokens: int | None
+    cost: float | None
+    stream: bool
+    outcome: Outcome
+    error: str | None
+    exchange_id: str
+    key_id: str
+    client_ip: str
+
+    @classmethod
+    def of(cls, record: CallRecord) -> Self:
+        """The line that tells *record*."""
+        return cls(
+            time=record.started_at,
+            api=record.path,
+            service_name=record.upstream,
+            service_type=service_type(record.path),
+            method=record.method,
+            params=CallParams(model=record.model_asked, stream=record.stream),
+            result=CallResult(status_code=record.status),
+            model=record.model_served or record.model_asked,
+            user=record.user,
+            session=record.session,
+            upstream=record.upstream,
+            latency_ms=record.latency_ms,
+            ttft_ms=record.ttft_ms,
+            prompt_tokens=record.usage.prompt_tokens,
+            completion_tokens=record.usage.completion_tokens,
+            total_tokens=record.usage.total_tokens,
+            cost=record.cost,
+            stream=record.stream,
+            outcome=record.outcome,
+            error=record.error,
+            exchange_id=str(record.exchange_id),
+            key_id=record.key_id,
+            client_ip=record.client_ip,
+        )
+
+    def cells(self) -> dict[str, object]:
+        """The same as flat columns."""
+        line: dict[str, Any] = self.model_dump(mode="json")
+        params, result = line.pop("params"), line.pop("result")
+        return {**line, "model_asked": params["model"], "status_code": result["status_code"]}
+
+
+class CallLog(BaseModel):
+    """A page of the call log, newest first."""
+
+    history: list[CallLine]
+    has_more: bool
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page.")
+
+
+def as_jsonl(lines: Sequence[CallLine]) -> str:
+    """One JSON object a line."""
+    return "".join(jsontext.dumps(line.model_dump(mode="json")) + "\n" for line in lines)
+
+
+def as_csv(lines: Sequence[CallLine]) -> str:
+    """A table with a header, for spreadsheets; no cell is run as a formula."""
+    text = io.StringIO(newline="")
+    text.write(BOM)
+    table = csv.writer(text)
+    table.writerow(_COLUMNS)
+    for line in lines:
+        cells = line.cells()
+        table.writerow([_defused(cells[column]) for column in _COLUMNS])
+    return text.getvalue()
+
+
+_COLUMNS = (
+    "time",
+    "api",
+    "service_name",
+    "service_type",
+    "method",
+    "status_code",
+    "model",
+    "model_asked",
+    "user",
+    "session",
+    "upstream",
+    "latency_ms",
+    "ttft_ms",
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "cost",
+    "stream",
+    "outcome",
+    "error",
+    "exchange_id",
+    "key_id",
+    "client_ip",
+)
+
+
+def _defused(cell: object) -> object:
+    """Text that a spreadsheet would run gets a dot in front; numbers stay numbers."""
+    return f".{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell

@@ -1,0 +1,271 @@
+"""Routes of conversations: create, list, read, rename, delete and bring back."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated
+from uuid import uuid4
+
+from fastapi import APIRouter, Body, Depends, Query
+
+from officeai_proxy.auth.labels import check_label
+from officeai_proxy.auth.permissions import check_user
+from officeai_proxy.errors import UnprocessableInput
+from officeai_proxy.history import examples
+from officeai_proxy.history.answers import JsonAnswer, problems
+from officeai_proxy.history.bodies import JsonRoute
+from officeai_proxy.history.dependencies import Fresh, Reader, Writer
+from officeai_proxy.history.paging import page_request
+from officeai_proxy.history.schemas import (
+    Cleared,
+    ConversationChange,
+    ConversationList,
+    ConversationOut,
+    ConversationWithMessages,
+    NewConversation,
+)
+from officeai_proxy.history.values import (
+    MAX_LIMIT,
+    Cursor,
+    Limit,
+    MomentQuery,
+    Offset,
+    RequiredUser,
+    SessionPath,
+    TextQuery,
+    UserPath,
+    UserQuery,
+)
+from officeai_proxy.model import Caller
+from officeai_proxy.storage.conversations import (
+    ConversationFilter,
+    ConversationRepository,
+    ConversationSort,
+    Deleted,
+)
+from officeai_proxy.storage.messages import MessageRepository
+
+router = APIRouter(tags=["Conversations"], route_class=JsonRoute, default_response_class=JsonAnswer)
+
+_ONE = problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+_ONE_CHANGED = problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, body=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list of conversations may be narrowed down to."""
+
+    user_identifier: UserQuery = None
+    model: Annotated[TextQuery, Query(description="Only those with a message of this model.")] = (
+        None
+    )
+    created_after: MomentQuery = None
+    created_before: MomentQuery = None
+    updated_after: MomentQuery = None
+    updated_before: MomentQuery = None
+    deleted: Annotated[
+        Deleted, Query(description="`only`: those in the bin; `with`: those as well.")
+    ] = Deleted.NO
+    sort: Annotated[ConversationSort, Query(description="A `-` in front: descending.")] = (
+        ConversationSort.NEWEST_ACTIVITY
+    )
+
+    def of(self, caller: Caller) -> ConversationFilter:
+        """The same in storage's words, within what *caller* may see."""
+        return ConversationFilter(
+            user_identifier=check_user(caller, self.user_identifier, param="user_identifier"),
+            model=self.model,
+            created_after=self.created_after,
+            created_before=self.created_before,
+            updated_after=self.updated_after,
+            updated_before=self.updated_before,
+            deleted=self.deleted,
+            sort=self.sort,
+        )
+
+
+@router.post(
+    "/conversations/",
+    status_code=HTTPStatus.CREATED,
+    summary="Create a conversation",
+    responses=problems(HTTPStatus.CONFLICT, body=True),
+)
+@router.post("/conversations", status_code=HTTPStatus.CREATED, include_in_schema=False)
+async def create_conversation(
+    body: Annotated[NewConversation, Body(openapi_examples=examples.NEW_CONVERSATION)],
+    caller: Writer,
+    services: Fresh,
+) -> ConversationOut:
+    """Create an empty conversation. A chat call with a new `X-Session-ID` does it by itself."""
+    user = check_user(caller, body.user_identifier, param="user_identifier")
+    if user is None:
+        raise UnprocessableInput("Say whose conversation it is.", param="user_identifier")
+    async with services.database.write() as connection:
+        conversation = await ConversationRepository(connection, caller).create(
+            session_id=_session_id(body.session_id),
+            user_identifier=user,
+            title=body.title,
+            metadata=body.metadata,
+            now=services.clock(),
+        )
+    return ConversationOut.of(conversation)
+
+
+def _session_id(given: str | None) -> str:
+    if given is None or not given.strip():
+        return str(uuid4())
+    return check_label("session_id", given)
+
+
+@router.get(
+    "/conversations/user/{user}",
+    summary="List a user's conversations",
+    responses=problems(),
+)
+async def list_of_user(
+    user: UserPath,
+    caller: Reader,
+    services: Fresh,
+    limit: Limit = 50,
+    offset: Offset = 0,
+    cursor: Cursor = None,
+) -> ConversationList:
+    """The conversations of one user, newest activity first. A user never seen has none."""
+    check_user(caller, user, param="user")
+    wanted = page_request(limit=limit, offset=offset, cursor=cursor)
+    async with services.database.read() as connection:
+        repository = ConversationRepository(connection, caller)
+        page = await repository.page(ConversationFilter(user_identifier=user), wanted)
+    return ConversationList.of(page, wanted)
+
+
+@router.get("/conversations", summary="List conversations", responses=problems())
+@router.get("/conversations/", include_in_schema=False)
+async def list_conversations(
+    filters: Annotated[Filters, Depends()],
+    caller: Reader,
+    services: Fresh,
+    limit: Limit = 50,
+    offset: Offset = 0,
+    cursor: Cursor = None,
+) -> ConversationList:
+    """All conversations of the workspace, newest activity first, narrowed down by filters."""
+    wanted = page_request(limit=limit, offset=offset, cursor=cursor)
+    async with services.database.read() as connection:
+        repository = ConversationRepository(connection, caller)
+        page = await repository.page(filters.of(caller), wanted)
+    return ConversationList.of(page, wanted)
+
+
+@router.get(
+    "/conversations/{session_id}",
+    summary="Read a conversation",
+    responses=_ONE,
+)
+async def read_conversation(
+    session_id: SessionPath,
+    caller: Reader,
+    services: Fresh,
+    user_identifier: UserQuery = None,
+    limit: Limit = MAX_LIMIT,
+) -> ConversationWithMessages:
+    """The conversation and the messages of its path, oldest first, from one moment."""
+    user = check_user(caller, user_identifier, param="user_identifier")
+    async with services.database.read() as connection:
+        conversation = await ConversationRepository(connection, caller).find(
+            session_id, user_identifier=user
+        )
+        messages = MessageRepository(connection, caller)
+        page = await messages.page(conversation, page_request(limit=limit))
+    return ConversationWithMessages.with_page(conversation, page)
+
+
+@router.put(
+    "/conversations/{session_id}",
+    summary="Change title or metadata",
+    responses=_ONE_CHANGED,
+)
+@router.patch(
+    "/conversations/{session_id}",
+    summary="Change title or metadata",
+    responses=_ONE_CHANGED,
+)
+async def change_conversation(
+    session_id: SessionPath,
+    body: Annotated[ConversationChange, Body(openapi_examples=examples.CHANGE)],
+    caller: Writer,
+    services: Fresh,
+    user_identifier: UserQuery = None,
+) -> ConversationOut:
+    """Give a new title, new metadata or both. What the body leaves out stays as it is."""
+    user = check_user(caller, user_identifier, param="user_identifier")
+    async with services.database.write() as connection:
+        repository = ConversationRepository(connection, caller)
+        conversation = await repository.find(session_id, user_identifier=user)
+        changed = await repository.rename(
+            conversation, title=body.title, metadata=body.metadata, now=services.clock()
+        )
+    return ConversationOut.of(changed)
+
+
+@router.delete(
+    "/conversations/{session_id}",
+    status_code=HTTPStatus.NO_CONTENT,
+    summary="Delete a conversation",
+    responses=_ONE,
+)
+async def delete_conversation(
+    session_id: SessionPath,
+    caller: Writer,
+    services: Fresh,
+    user_identifier: UserQuery = None,
+    permanent: Annotated[
+        bool, Query(description="For good: nothing of it can be brought back.")
+    ] = False,
+) -> None:
+    """Put a conversation into the bin, or delete it for good, also when it is in the bin."""
+    user = check_user(caller, user_identifier, param="user_identifier")
+    async with services.database.write() as connection:
+        repository = ConversationRepository(connection, caller)
+        conversation = await repository.find(
+            session_id, user_identifier=user, deleted=Deleted.WITH if permanent else Deleted.NO
+        )
+        remove = repository.erase if permanent else repository.bin
+        await remove(conversation, now=services.clock())
+
+
+@router.post(
+    "/conversations/{session_id}/restore",
+    summary="Bring a conversation back",
+    responses=_ONE,
+)
+async def restore_conversation(
+    session_id: SessionPath,
+    caller: Writer,
+    services: Fresh,
+    user_identifier: UserQuery = None,
+) -> ConversationOut:
+    """Take a conversation out of the bin, as it was."""
+    user = check_user(caller, user_identifier, param="user_identifier")
+    async with services.database.write() as connection:
+        repository = ConversationRepository(connection, caller)
+        binned = await repository.find(session_id, user_identifier=user, deleted=Deleted.ONLY)
+        restored = await repository.restore(binned, now=services.clock())
+    return ConversationOut.of(restored)
+
+
+@router.delete("/conversations", summary="Clear a user's history", responses=problems())
+async def clear_history(
+    user_identifier: Annotated[RequiredUser, Query(openapi_examples=examples.USER)],
+    confirm: Annotated[str, Query(openapi_examples=examples.USER)],
+    caller: Writer,
+    services: Fresh,
+) -> Cleared:
+    """Put all conversations of a user into the bin. `confirm` repeats the user, as a safeguard."""
+    check_user(caller, user_identifier, param="user_identifier")
+    if confirm.strip() != user_identifier:
+        raise UnprocessableInput(
+            "`confirm` must repeat `user_identifier` exactly; nothing was deleted.", param="confirm"
+        )
+    async with services.database.write() as connection:
+        repository = ConversationRepository(connection, caller)
+        return Cleared(deleted=await repository.clear(user_identifier, now=services.clock()))

@@ -1,0 +1,113 @@
+"""Examples on the API page that work when they are tried, from top to bottom, on a new proxy."""
+
+from typing import Any
+
+from fastapi.openapi.models import Example
+
+USER: dict[str, Example] = {"demo": {"value": "user123"}}
+
+NEW_CONVERSATION: dict[str, Example] = {
+    "demo": {
+        "summary": "A conversation of user123",
+        "value": {
+            "user_identifier": "user123",
+            "title": "我的会话",
+            "session_id": "demo-session",
+        },
+    }
+}
+
+CHANGE: dict[str, Example] = {
+    "title": {"summary": "A new title", "value": {"title": "新的会话标题"}},
+    "metadata": {"summary": "New metadata", "value": {"metadata": {"project": "demo"}}},
+}
+
+MESSAGES: dict[str, Example] = {
+    "one": {
+        "summary": "One message",
+        "value": {
+            "role": "user",
+            "content": "你好，请帮我解释一下Python装饰器",
+            "model_name": "gpt-3.5-turbo",
+            "token_count": 15,
+        },
+    },
+    "several": {
+        "summary": "A question and its answer",
+        "value": [
+            {"role": "user", "content": "What is a decorator?"},
+            {"role": "assistant", "content": "A function that wraps a function."},
+        ],
+    },
+}
+
+CONVERSATION: dict[str, Any] = {
+    "id": 1,
+    "session_id": "demo-session",
+    "title": "我的会话",
+    "user_identifier": "user123",
+    "workspace": "default",
+    "metadata": {},
+    "message_count": 1,
+    "created_at": "2026-01-31T12:00:00.000000Z",
+    "updated_at": "2026-01-31T12:00:05.250000Z",
+    "deleted_at": None,
+}
+
+MESSAGE: dict[str, Any] = {
+    "id": 1,
+    "parent_id": None,
+    "role": "user",
+    "content": "你好，请帮我解释一下Python装饰器",
+    "model_name": "gpt-3.5-turbo",
+    "token_count": 15,
+    "timestamp": "2026-01-31T12:00:05.250000Z",
+    "metadata": {},
+    "raw": {"role": "user", "content": "你好，请帮我解释一下Python装饰器"},
+}
+
+CONVERSATION_WITH_MESSAGES: dict[str, Any] = {
+    **CONVERSATION,
+    "messages": [MESSAGE],
+    "has_more": False,
+    "next_cursor": None,
+}
+
+_PAGE: dict[str, Any] = {
+    "object": "list",
+    "total": 1,
+    "limit": 50,
+    "offset": 0,
+    "has_more": False,
+    "next_cursor": None,
+}
+
+CONVERSATION_LIST: dict[str, Any] = {**_PAGE, "data": [CONVERSATION]}
+
+MESSAGE_LIST: dict[str, Any] = {**_PAGE, "data": [MESSAGE]}
+
+CALL: dict[str, Any] = {
+    "time": "2026-01-31T12:00:00.000000Z",
+    "api": "/v1/chat/completions",
+    "service_name": "api.openai.com",
+    "service_type": "chat",
+    "method": "POST",
+    "params": {"model": "officeai", "stream": True},
+    "result": {"status_code": 200},
+    "model": "gpt-3.5-turbo",
+    "user": "user123",
+    "session": "demo-session",
+    "upstream": "api.openai.com",
+    "latency_ms": 1250.5,
+    "ttft_ms": 310.25,
+    "prompt_tokens": 15,
+    "completion_tokens": 120,
+    "total_tokens": 135,
+    "cost": None,
+    "stream": True,
+    "outcome": "complete",
+    "error": None,
+    "exchange_id": "019c1407-4c00-7000-8000-000000000001",
+    "key_id": "configured-1",
+    "client_ip": "127.0.0.1",
+}

@@ -1,0 +1,257 @@
+"""What the conversation routes take and give, as pydantic models; no route and no query is here."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self, cast
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+
+from officeai_proxy.history import examples
+from officeai_proxy.history.values import (
+    MAX_INTEGER,
+    MAX_LIMIT,
+    Moment,
+    PlainText,
+    label_or_none,
+)
+from officeai_proxy.model import Conversation, Json, Message, Role
+from officeai_proxy.storage.paging import Page, PageRequest
+from officeai_proxy.wire import jsontext
+
+MAX_METADATA = 64 * 1024
+"""Bytes of the JSON text."""
+
+
+def _metadata(value: object) -> object:
+    if not isinstance(value, dict):
+        raise ValueError("Input should be a JSON object")
+    size = len(jsontext.dumps(cast("Json", value)).encode())
+    if size > MAX_METADATA:
+        raise ValueError(f"Input should be at most {MAX_METADATA} bytes as JSON, and is {size}")
+    return value
+
+
+def _content(value: object) -> object:
+    """Text, or OpenAI's list of parts; nothing inside a part is looked at."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and value and all(isinstance(part, dict) for part in value):
+        return value
+    raise ValueError("Input should be a text, or a list of content parts (JSON objects)")
+
+
+def _title(title: str | None) -> str | None:
+    return (title or "").strip() or None
+
+
+def _new_title(title: str | None) -> str | None:
+    if title is not None and not title.strip():
+        raise ValueError("Input should not be blank")
+    return title and title.strip()
+
+
+Metadata = Annotated[
+    Any,
+    BeforeValidator(_metadata),
+    WithJsonSchema({"type": "object", "additionalProperties": True}),
+]
+Content = Annotated[
+    Any,
+    BeforeValidator(_content),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "object"}, "minItems": 1},
+            ]
+        }
+    ),
+]
+AnyObject = Annotated[Any, WithJsonSchema({"type": "object", "additionalProperties": True})]
+
+
+class NewConversation(BaseModel):
+    """A conversation to create."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user_identifier: Annotated[str | None, AfterValidator(label_or_none("user_identifier"))] = (
+        Field(None, description="Whose it is; a key that is bound to a user need not say.")
+    )
+    title: Annotated[PlainText | None, AfterValidator(_title)] = Field(
+        None, description="Without one, the first user message gives it."
+    )
+    session_id: str | None = Field(
+        None, description="Its name, 1 to 255 characters; blank or absent: a UUID."
+    )
+    metadata: Metadata = Field(default_factory=dict, description="Yours; at most 64 KB as JSON.")
+
+
+class ConversationChange(BaseModel):
+    """What to change in a conversation; what is absent stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: Annotated[PlainText | None, AfterValidator(_new_title)] = Field(
+        None, description="The new title."
+    )
+    metadata: Metadata | None = Field(None, description="Replaces the old metadata whole.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.title is None and self.metadata is None:
+            raise ValueError("Give a `title`, `metadata` or both")
+        return self
+
+
+class PostedMessage(BaseModel):
+    """A message to add."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Role = Field(description="Who speaks.")
+    content: Content = Field(description="Text, or OpenAI's content parts.")
+    model_name: PlainText | None = Field(None, description="The model, if any.")
+    token_count: int | None = Field(None, ge=0, le=MAX_INTEGER, strict=True)
+    metadata: Metadata | None = Field(None, description="Yours; at most 64 KB as JSON.")
+    timestamp: Moment | None = Field(None, description="When it was said; now, if absent.")
+
+
+def _kind_of_body(value: object) -> str:
+    return "<list>" if isinstance(value, list) else "<one>"
+
+
+# The tags stand in brackets so that the place of a fault does not name them.
+PostedMessages = Annotated[
+    Annotated[PostedMessage, Tag("<one>")]
+    | Annotated[list[PostedMessage], Field(min_length=1, max_length=MAX_LIMIT), Tag("<list>")],
+    Discriminator(_kind_of_body),
+]
+
+
+class ConversationOut(BaseModel):
+    """A conversation without its messages."""
+
+    model_config = ConfigDict(
+        from_attributes=True, json_schema_extra={"example": examples.CONVERSATION}
+    )
+
+    id: int
+    session_id: str
+    title: str | None
+    user_identifier: str
+    workspace: str
+    metadata: AnyObject
+    message_count: int = Field(description="Messages of the whole tree.")
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None = Field(description="In the bin since.")
+
+    @classmethod
+    def of(cls, conversation: Conversation) -> Self:
+        """The answer that tells *conversation*."""
+        return cls.model_validate(conversation)
+
+
+class MessageOut(BaseModel):
+    """A message."""
+
+    model_config = ConfigDict(from_attributes=True, json_schema_extra={"example": examples.MESSAGE})
+
+    id: int
+    parent_id: int | None = Field(description="The message it follows; null at the root.")
+    role: str
+    content: str = Field(description="The text; empty for a message without any.")
+    model_name: str | None
+    token_count: int | None
+    timestamp: datetime
+    metadata: AnyObject
+    raw: AnyObject = Field(description="The OpenAI message whole.")
+
+    @classmethod
+    def of(cls, message: Message) -> Self:
+        """The answer that tells *message*."""
+        return cls.model_validate(message)
+
+
+class ConversationWithMessages(ConversationOut):
+    """A conversation and the first messages of its path."""
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.CONVERSATION_WITH_MESSAGES})
+
+    messages: list[MessageOut]
+    has_more: bool
+    next_cursor: str | None = Field(
+        description="Goes on at `/conversations/{session_id}/messages`."
+    )
+
+    @classmethod
+    def with_page(cls, conversation: Conversation, page: Page[Message]) -> Self:
+        """The answer that tells *conversation* and the messages of *page*."""
+        return cls(
+            **ConversationOut.of(conversation).model_dump(),
+            messages=[MessageOut.of(message) for message in page.items],
+            has_more=page.has_more,
+            next_cursor=page.next_cursor,
+        )
+
+
+class _List(BaseModel):
+    object: Literal["list"] = "list"
+    total: int = Field(description="Items of all pages together.")
+    limit: int
+    offset: int
+    has_more: bool
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page.")
+
+
+class ConversationList(_List):
+    """A page of conversations."""
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.CONVERSATION_LIST})
+
+    data: list[ConversationOut]
+
+    @classmethod
+    def of(cls, page: Page[Conversation], wanted: PageRequest) -> Self:
+        """The answer that tells *page*, which *wanted* asked for."""
+        data = [ConversationOut.of(conversation) for conversation in page.items]
+        return cls(data=data, **_frame(page, wanted))
+
+
+class MessageList(_List):
+    """A page of messages."""
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.MESSAGE_LIST})
+
+    data: list[MessageOut]
+
+    @classmethod
+    def of(cls, page: Page[Message], wanted: PageRequest) -> Self:
+        """The answer that tells *page*, which *wanted* asked for."""
+        return cls(data=[MessageOut.of(message) for message in page.items], **_frame(page, wanted))
+
+
+class Cleared(BaseModel):
+    """How many conversations went to the bin."""
+
+    deleted: int
+
+
+def _frame(page: Page[Any], wanted: PageRequest) -> dict[str, Any]:
+    return {
+        "total": page.total,
+        "limit": wanted.limit,
+        "offset": wanted.offset,
+        "has_more": page.has_more,
+        "next_cursor": page.next_cursor,
+    }

@@ -1,0 +1,119 @@
+"""The types of query parameters, path parameters and JSON fields: what is taken, what is refused.
+
+Nothing is changed silently: a value is taken as it is, or the answer is 422 and says what is
+allowed.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated
+
+from fastapi import Path, Query
+from pydantic import AfterValidator, BeforeValidator
+
+from officeai_proxy.auth.labels import check_label
+
+MAX_LIMIT = 1000
+"""Items of one page."""
+
+MAX_TEXT = 1000
+"""Characters of a name, a title or a filter."""
+
+MAX_INTEGER = 2**63 - 1
+"""What the databases keep in an integer column."""
+
+# Python reads more than these forms since 3.11, such as week numbers, which nobody means.
+_MOMENT = re.compile(
+    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:?\d\d)?)?", re.ASCII
+)
+
+
+def plain_digits(value: object) -> object:
+    """Refuse `1.0`, ` 1`, `+1` and `1_000`, all of which pydantic would take for an integer."""
+    if isinstance(value, str) and not re.fullmatch("-?[0-9]{1,20}", value, re.ASCII):
+        raise ValueError("Input should be a whole number in plain digits")
+    return value
+
+
+def _moment(value: object) -> object:
+    """A moment in UTC; one without a zone is taken for UTC."""
+    if not isinstance(value, str):
+        raise ValueError("Input should be a text such as 2026-01-31T12:00:00Z")
+    if not _MOMENT.fullmatch(value):
+        raise ValueError("Input should be a moment such as 2026-01-31T12:00:00Z (+ is %2B in URLs)")
+    try:
+        read = datetime.fromisoformat(value)
+        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
+        raise ValueError("Input should be a moment that exists, in the years 1 to 9999") from exc
+
+
+def _plain(text: str | None) -> str | None:
+    """Refuse what no database finds, however long it looks for it."""
+    if text is not None and "\0" in text:
+        raise ValueError("Input should not hold the character NUL")
+    if text is not None and len(text) > MAX_TEXT:
+        raise ValueError(f"Input should have at most {MAX_TEXT} characters")
+    return text
+
+
+def _label_or_none(name: str, text: str | None) -> str | None:
+    return None if text is None else check_label(name, text)
+
+
+def label_or_none(name: str) -> Callable[[str | None], str | None]:
+    """A validator for the session or user *name*, which may be absent."""
+    return partial(_label_or_none, name)
+
+
+PlainText = Annotated[str, AfterValidator(_plain)]
+"""Text of moderate length that every database can hold."""
+
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+"""ISO 8601, a moment or a day; without a zone it is UTC."""
+
+SessionPath = Annotated[
+    str,
+    AfterValidator(partial(check_label, "session_id")),
+    Path(
+        description="The session's id, as `X-Session-ID` named it.",
+        openapi_examples={"demo": {"value": "demo-session"}},
+    ),
+]
+UserPath = Annotated[
+    str,
+    AfterValidator(partial(check_label, "user")),
+    Path(
+        description="The user, as `X-User-ID` named it.",
+        openapi_examples={"demo": {"value": "user123"}},
+    ),
+]
+RequiredUser = Annotated[str, AfterValidator(partial(check_label, "user_identifier"))]
+UserQuery = Annotated[
+    str | None,
+    AfterValidator(label_or_none("user_identifier")),
+    Query(description="Only this user's; chooses when several have the same session id."),
+]
+TextQuery = Annotated[str | None, AfterValidator(_plain)]
+MomentQuery = Annotated[
+    datetime | None,
+    BeforeValidator(_moment),
+    Query(description="ISO 8601; without a zone it is UTC."),
+]
+Limit = Annotated[
+    int,
+    BeforeValidator(plain_digits),
+    Query(ge=1, le=MAX_LIMIT, description=f"Items of one page, 1 to {MAX_LIMIT}."),
+]
+Offset = Annotated[
+    int,
+    BeforeValidator(plain_digits),
+    Query(ge=0, le=MAX_INTEGER, description="Items to leave out; `cursor` is faster and steadier."),
+]
+Cursor = Annotated[
+    str | None,
+    AfterValidator(_plain),
+    Query(description="The `next_cursor` of the page before."),
+]

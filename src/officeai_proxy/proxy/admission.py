@@ -1,0 +1,172 @@
+"""A request as ASGI hands it over in, an admitted `Call` out, or the error that refuses it.
+
+Everything that can be refused is refused here, before the upstream hears of the call.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import quote, unquote_to_bytes, urlsplit
+from uuid import uuid4
+
+from starlette.types import Receive, Scope
+
+from officeai_proxy.auth.keyring import Keyring
+from officeai_proxy.auth.permissions import check_scope, check_user
+from officeai_proxy.errors import InvalidJson, InvalidRequest, NotFound, RecordingUnavailable
+from officeai_proxy.model import Caller
+from officeai_proxy.model import Scope as KeyScope
+from officeai_proxy.proxy.bodies import check_length, pieces_of, read_body
+from officeai_proxy.proxy.call import Call
+from officeai_proxy.proxy.exchange_ids import ExchangeIds
+from officeai_proxy.proxy.headers import RequestHeaders, read_request_headers
+from officeai_proxy.proxy.upstream import Header, UpstreamRequest
+from officeai_proxy.settings import OnFull, Record, Settings
+from officeai_proxy.wire.requests import ChatRequest, read_request, replace_model
+
+PREFIX = b"/v1"
+CHAT_COMPLETIONS = "/v1/chat/completions"
+
+
+NOT_A_CHAT = ChatRequest(None, False, ())
+
+SMALL_BODY = 65536
+"""A body up to this many bytes is held, so that it can be sent again on a fresh connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the headers of a call say to this proxy: who calls, and what to record it under."""
+
+    caller: Caller
+    user: str | None
+    label: str | None
+    session: str | None
+
+
+class Admission:
+    """Admits calls to one upstream."""
+
+    def __init__(
+        self, settings: Settings, keyring: Keyring, *, is_keeping: Callable[[], bool]
+    ) -> None:
+        """*is_keeping* tells whether the journal takes what is recorded."""
+        self._keyring = keyring
+        self._is_keeping = is_keeping
+        self._ids = ExchangeIds()
+        self._limit = settings.max_body_bytes
+        self._records_all = settings.record is Record.ALL
+        self._refuses_unrecorded = settings.on_full is OnFull.REFUSE
+        self._aliases: Mapping[str, str] = settings.model_aliases
+        self._base_path = urlsplit(settings.upstream_base_url).path.rstrip("/").encode()
+        key = settings.upstream_api_key
+        self._credentials: list[Header] = (
+            [(b"authorization", f"Bearer {key.get_secret_value()}".encode())] if key else []
+        )
+
+    async def admit(self, scope: Scope, receive: Receive, *, on_sent: Callable[[], None]) -> Call:
+        """Admit the request in *scope*; *on_sent* is called once its body has come in whole.
+
+        Raises:
+            RequestRefused: the caller has to change something.
+            Unavailable: this cannot be recorded, or the key not be checked, right now.
+            CallerLeft: the caller hung up before the request was whole.
+        """
+        started_ns, started_mono = time.time_ns(), time.monotonic_ns()
+        headers = read_request_headers(scope["headers"], keeps_account=not self._credentials)
+        is_chat = scope["path"] == CHAT_COMPLETIONS and scope["method"] == "POST"
+        asked = self._asked(headers, is_chat=is_chat)
+        target = self._target(scope)
+        check_length(headers.content_length, self._limit)
+        body = await self._held_body(headers, receive, is_chat=is_chat)
+        if body is None and headers.has_body:
+            outgoing: bytes | AsyncIterator[bytes] | None = pieces_of(
+                receive, limit=self._limit, then=on_sent
+            )
+        else:
+            outgoing = body
+            on_sent()
+        chat = self._read(body, headers, is_chat=is_chat)
+        sent = self._aliases.get(chat.model, chat.model) if chat.model else None
+        if body and chat.model and sent and sent != chat.model:
+            outgoing = replace_model(body, asked=chat.model, sent=sent)
+        return Call(
+            id=self._ids.next(),
+            caller=asked.caller,
+            method=scope["method"],
+            path=scope["path"],
+            client_ip=scope["client"][0] if scope.get("client") else "unknown",
+            started_ns=started_ns,
+            started_mono=started_mono,
+            request=UpstreamRequest(
+                scope["method"].encode(),
+                target,
+                self._forwarded(headers, is_chat=is_chat),
+                outgoing,
+                headers.content_length,
+            ),
+            session=asked.session,
+            session_label=asked.session or asked.label,
+            user=asked.user,
+            body=body if body and asked.session is not None else b"",
+            body_encoding=headers.content_encoding,
+            model_asked=chat.model,
+            model_sent=sent,
+            is_stream=chat.stream,
+            retry_count=headers.retry_count,
+        )
+
+    def _asked(self, headers: RequestHeaders, *, is_chat: bool) -> Asked:
+        caller = self._keyring.caller_of(headers.bearer())
+        check_scope(caller, KeyScope.CHAT)
+        user = check_user(caller, headers.user_id(), param="X-User-ID")
+        label = headers.session_id()
+        session = label
+        if headers.record not in (b"", b"on", b"off"):
+            raise InvalidRequest("X-Record can be `on` or `off`.", param="X-Record")
+        if not is_chat or headers.record == b"off":
+            session = None
+        elif label is None and self._records_all:
+            session = str(uuid4())
+        if session is not None and self._refuses_unrecorded and not self._is_keeping():
+            raise RecordingUnavailable
+        return Asked(caller, user, label, session)
+
+    def _target(self, scope: Scope) -> bytes:
+        """Where the call goes: the base URL's path, then the caller's path as it was written."""
+        raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+        if b".." in raw or b"%" in raw or b"/./" in raw:
+            steps = unquote_to_bytes(raw).replace(b"\\", b"/").split(b"/")
+            if b".." in steps or b"." in steps:
+                raise NotFound("A path with `.` or `..` in it is not forwarded.")
+        target = (self._base_path + raw[len(PREFIX) :]) or b"/"
+        query: bytes = scope.get("query_string", b"")
+        return target + b"?" + query if query else target
+
+    async def _held_body(
+        self, headers: RequestHeaders, receive: Receive, *, is_chat: bool
+    ) -> bytes | None:
+        """The body of a call that has to be read or is small; None: it is passed on as it comes."""
+        is_small = headers.content_length is not None and headers.content_length <= SMALL_BODY
+        if is_chat or (headers.has_body and (is_small or "json" in headers.content_type)):
+            return await read_body(receive, limit=self._limit)
+        return None
+
+    def _read(self, body: bytes | None, headers: RequestHeaders, *, is_chat: bool) -> ChatRequest:
+        """The model and the manner of a call. Only a chat has to be readable; others just pass."""
+        if body is None or not (is_chat or "json" in headers.content_type):
+            return NOT_A_CHAT
+        try:
+            return read_request(body, encoding=headers.content_encoding, limit=self._limit)
+        except ValueError as exc:
+            if not is_chat:
+                return NOT_A_CHAT
+            raise InvalidJson(f"The request body cannot be used: {exc}") from exc
+
+    def _forwarded(self, headers: RequestHeaders, *, is_chat: bool) -> list[Header]:
+        forwarded = headers.forwarded
+        if is_chat:
+            # The end of a stream can only be seen in bytes that are not compressed.
+            forwarded = [h for h in forwarded if h[0] != b"accept-encoding"]
+            forwarded.append((b"accept-encoding", b"identity"))
+        return forwarded + self._credentials

@@ -1,0 +1,39 @@
+"""An admitted call: what a caller wants, in the form that forwarding and capturing need."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from officeai_proxy.model import Caller
+from officeai_proxy.proxy.upstream import UpstreamRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call on its way. `session` is None when its content is not recorded.
+
+    `started_ns` is nanoseconds since 1970, `started_mono` of the monotonic clock. `body` is what the
+    caller sent; the request to the upstream may name another model.
+    """
+
+    id: UUID
+    caller: Caller
+    method: str
+    path: str
+    client_ip: str
+    started_ns: int
+    started_mono: int
+    request: UpstreamRequest
+    session: str | None = None
+    session_label: str | None = None
+    user: str | None = None
+    body: bytes = b""
+    body_encoding: str = ""
+    model_asked: str | None = None
+    model_sent: str | None = None
+    is_stream: bool = False
+    retry_count: int = 0
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the content of this call goes into a conversation."""
+        return self.session is not None

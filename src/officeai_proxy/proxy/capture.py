@@ -1,0 +1,118 @@
+"""The bytes of one call in, one `Exchange` out, handed to the journal exactly once.
+
+A capture keeps references to what passes by; it parses nothing and never waits, so that whatever
+ends a call, its record is made in the same step.
+"""
+
+import re
+import time
+from collections.abc import Callable
+
+from officeai_proxy.model import Exchange, Outcome
+from officeai_proxy.proxy.call import Call
+from officeai_proxy.proxy.headers import value_of
+from officeai_proxy.proxy.upstream import Header
+from officeai_proxy.wire.usage import usage_in
+
+_DONE = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s*\Z")
+_DONE_FITS_IN = 32
+
+TAIL = 4096
+"""Bytes at the end of a reply in which the usage of a call without recording is looked for."""
+
+
+class Capture:
+    """Follows one call from its admission to its end."""
+
+    def __init__(
+        self,
+        call: Call,
+        *,
+        upstream: str,
+        limit: int,
+        keep: Callable[[Exchange], None],
+    ) -> None:
+        """Record at most *limit* bytes of the reply; *keep* takes the exchange at the end."""
+        self._call = call
+        self._upstream = upstream
+        self._limit = limit
+        self._keep = keep
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._tail = b""
+        self._first_byte: int | None = None
+        self._is_truncated = False
+        self._status: int | None = None
+        self._headers: list[Header] = []
+        self.is_settled = False
+
+    def head(self, status: int, headers: list[Header]) -> None:
+        """The reply has begun."""
+        self._status = status
+        self._headers = headers
+
+    def take(self, data: bytes) -> None:
+        """*data* came from the upstream."""
+        if self.is_settled:
+            return
+        if self._first_byte is None:
+            self._first_byte = time.monotonic_ns()
+        if not self._call.is_recorded:
+            self._tail = (self._tail + data)[-TAIL:]
+        elif self._size + len(data) > self._limit:
+            self._is_truncated = True
+        elif not self._is_truncated:
+            self._pieces.append(data)
+            self._size += len(data)
+
+    def saw_done(self) -> bool:
+        """Whether what was taken last ends with the line that ends a stream of chat chunks."""
+        if not self._call.is_recorded:
+            return False
+        end = b""
+        for piece in reversed(self._pieces):
+            end = piece[-_DONE_FITS_IN:] + end
+            if len(end) >= _DONE_FITS_IN:
+                break
+        return _DONE.search(end) is not None
+
+    def settle(self, outcome: Outcome, *, error: str | None = None) -> None:
+        """The call has ended like this; only the first word on it counts."""
+        if self.is_settled:
+            return
+        self.is_settled = True
+        if outcome is Outcome.COMPLETE and self._is_truncated:
+            outcome = Outcome.TRUNCATED
+        self._keep(self._exchange(outcome, error))
+        self._pieces = []
+
+    def _exchange(self, outcome: Outcome, error: str | None) -> Exchange:
+        call = self._call
+        first = self._first_byte
+        return Exchange(
+            id=call.id,
+            workspace=call.caller.workspace,
+            key_id=call.caller.key_id,
+            method=call.method,
+            path=call.path,
+            upstream=self._upstream,
+            started_ns=call.started_ns,
+            duration_ns=time.monotonic_ns() - call.started_mono,
+            outcome=outcome,
+            client_ip=call.client_ip,
+            session=call.session,
+            user=call.user,
+            status=self._status,
+            first_byte_ns=None if first is None else first - call.started_mono,
+            model_asked=call.model_asked,
+            model_sent=call.model_sent,
+            stream=call.is_stream,
+            retry_count=call.retry_count,
+            error=error,
+            content_type=value_of(self._headers, b"content-type"),
+            content_encoding=value_of(self._headers, b"content-encoding"),
+            request_encoding=call.body_encoding,
+            usage=None if call.is_recorded else usage_in(self._tail),
+            request=call.body,
+            reply=b"".join(self._pieces),
+        )

@@ -1,0 +1,166 @@
+"""One admitted call: its request goes to the upstream, the reply's bytes come back as they arrive.
+
+The only thing that a reply ever waits for is its own record, and only its very end waits for that.
+"""
+
+import asyncio
+from typing import Protocol
+
+from starlette.types import Send
+
+from officeai_proxy.error_handlers import error_body, error_headers
+from officeai_proxy.errors import (
+    ProxyError,
+    RequestRefused,
+    UpstreamError,
+    UpstreamRefusedKey,
+    UpstreamTimedOut,
+)
+from officeai_proxy.model import Durability, Exchange, Outcome
+from officeai_proxy.proxy.bodies import CallerLeft
+from officeai_proxy.proxy.call import Call
+from officeai_proxy.proxy.capture import Capture
+from officeai_proxy.proxy.headers import reply_headers
+from officeai_proxy.proxy.upstream import Header, UpstreamAborted, UpstreamExchange
+from officeai_proxy.proxy.watch import CallerWatch
+
+UNAUTHORIZED = 401
+
+
+class ExchangeJournal(Protocol):
+    """What forwarding needs of the journal."""
+
+    @property
+    def durability(self) -> Durability:
+        """What the end of a reply waits for."""
+
+    @property
+    def is_keeping(self) -> bool:
+        """Whether it takes what is recorded."""
+
+    def append(self, exchange: Exchange) -> None:
+        """Keep *exchange*; never raises."""
+
+    async def synced(self) -> None:
+        """Return when all that was appended is on the disk."""
+
+
+class Forwarding:
+    """A call on its way through: `run` it, and `cut` it short when the program has to end."""
+
+    def __init__(
+        self,
+        call: Call,
+        exchange: UpstreamExchange,
+        capture: Capture,
+        *,
+        watch: CallerWatch,
+        journal: ExchangeJournal,
+        finishes_alone: bool,
+    ) -> None:
+        """*finishes_alone*: the upstream is read to its end although the caller has left."""
+        self._call = call
+        self._exchange = exchange
+        self._capture = capture
+        self._watch = watch
+        self._journal = journal
+        self._finishes_alone = finishes_alone
+        self._has_begun = False
+        self._is_cut = False
+
+    async def run(self, send: Send) -> None:
+        """Forward the call and record how it ended, whatever ends it."""
+        try:
+            await self._forward(send)
+        except UpstreamAborted:
+            self._capture.settle(Outcome.SHUTDOWN if self._is_cut else Outcome.CLIENT_CLOSED)
+        except CallerLeft:
+            self._capture.settle(Outcome.CLIENT_CLOSED)
+        except (UpstreamError, RequestRefused) as error:
+            await self._fail(error, send)
+        except asyncio.CancelledError:
+            self._capture.settle(Outcome.SHUTDOWN)
+            raise
+        finally:
+            self._watch.disarm()
+            self._exchange.abort()
+
+    def cut(self) -> None:
+        """End the call now, because the program ends."""
+        self._is_cut = True
+        self._capture.settle(Outcome.SHUTDOWN)
+        self._exchange.abort()
+
+    def caller_left(self) -> None:
+        """The caller hung up: give the upstream up too, unless it is to be read to its end."""
+        if not self._finishes_alone:
+            self._exchange.abort()
+
+    async def _forward(self, send: Send) -> None:
+        exchange, capture = self._exchange, self._capture
+        await exchange.send(self._call.request)
+        if exchange.status == UNAUTHORIZED:
+            raise UpstreamRefusedKey
+        capture.head(exchange.status, exchange.headers)
+        self._has_begun = True
+        await send(
+            {
+                "type": "http.response.start",
+                "status": exchange.status,
+                "headers": reply_headers(exchange.headers, self._own_headers()),
+            }
+        )
+        is_over = exchange.ended
+        while not is_over:
+            pieces = await exchange.read()
+            is_over = exchange.ended or not pieces
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            capture.take(data)
+            if not is_over and data and not capture.is_settled and capture.saw_done():
+                await self._settle_complete()
+            if data and not is_over:
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+            elif is_over:
+                await self._settle_complete()
+                await send({"type": "http.response.body", "body": data})
+                return
+        await self._settle_complete()
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _settle_complete(self) -> None:
+        """Make the record before the end of the reply goes out, as safe as was asked for."""
+        self._capture.settle(Outcome.COMPLETE)
+        if self._journal.durability is Durability.DISK:
+            await self._journal.synced()
+
+    async def _fail(self, error: ProxyError, send: Send) -> None:
+        """Tell the caller, if the reply has not begun; else break off, as the upstream did."""
+        timed_out = isinstance(error, UpstreamTimedOut)
+        outcome = Outcome.UPSTREAM_TIMEOUT if timed_out else Outcome.UPSTREAM_ERROR
+        if isinstance(error, RequestRefused):
+            outcome = Outcome.CLIENT_CLOSED
+        if not self._has_begun:
+            self._capture.head(error.status, [])
+        self._capture.settle(outcome, error=f"{error.code}: {error.message}")
+        if not self._has_begun:
+            await refuse(error, send, headers=self._own_headers())
+
+    def _own_headers(self) -> list[Header]:
+        ours: list[Header] = [(b"x-exchange-id", str(self._call.id).encode())]
+        if self._call.session is not None:
+            ours.append((b"x-session-id", self._call.session.encode()))
+        return ours
+
+
+async def refuse(error: ProxyError, send: Send, *, headers: list[Header]) -> None:
+    """Answer with *error* in OpenAI's shape."""
+    body = error_body(error)
+    length = (b"content-length", str(len(body)).encode())
+    await send(
+        {
+            "type": "http.response.start",
+            "status": error.status,
+            "headers": [*error_headers(error), length, *headers],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})

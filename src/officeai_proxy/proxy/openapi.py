@@ -1,0 +1,103 @@
+"""What `/docs` says of the calls; the calls themselves never come through here.
+
+The application hands `/v1` to `proxy.routes` before the framework sees it.
+"""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Header
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from officeai_proxy.auth.dependencies import require
+from officeai_proxy.errors import NotFound
+from officeai_proxy.model import Caller, JsonObject, Scope
+
+DESCRIPTION = """\
+A recording proxy for OpenAI clients. Point a client's `base_url` at `/v1` of this server, name the
+conversation in `X-Session-ID` and the user in `X-User-ID`, and every message is kept once.
+
+**Authorize** with a key of this proxy, then try a call and read its conversation."""
+
+EXAMPLE: JsonValue = {
+    "model": "officeai",
+    "messages": [{"role": "user", "content": "你好，请介绍一下Python"}],
+}
+
+
+class ChatMessage(BaseModel):
+    """One message, as in OpenAI's API; every other field is passed on."""
+
+    model_config = ConfigDict(extra="allow")
+
+    role: str
+    content: str | list[dict[str, object]] | None = None
+
+
+_WITH_EXAMPLE: dict[str, JsonValue] = {"examples": [EXAMPLE]}
+
+
+class ChatCompletionRequest(BaseModel):
+    """A chat request, as in OpenAI's API; every other field is passed on."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra=_WITH_EXAMPLE)
+
+    model: str
+    messages: list[ChatMessage]
+    stream: bool = False
+
+
+class ErrorObject(BaseModel):
+    """What went wrong."""
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None = None
+
+
+class ErrorAnswer(BaseModel):
+    """An error in OpenAI's shape."""
+
+    error: ErrorObject
+
+
+router = APIRouter(prefix="/v1", tags=["Proxy"])
+
+_ERRORS = {
+    status: {"model": ErrorAnswer, "description": text}
+    for status, text in (
+        (400, "The body or a header cannot be used; the upstream was not called."),
+        (401, "The key is not one of this proxy."),
+        (403, "The key may not do this."),
+        (413, "The body is larger than OFFICEAI_MAX_BODY_MB."),
+        (502, "The upstream cannot be reached, or refuses the proxy's own key."),
+        (504, "The upstream stays silent."),
+    )
+}
+
+
+@router.post(
+    "/chat/completions",
+    summary="Chat, recorded",
+    response_description="The upstream's reply, byte for byte; an event stream with `stream: true`.",
+    responses=_ERRORS,  # type: ignore[arg-type]  # FastAPI wants wider types than these literals
+)
+async def chat_completions(
+    body: ChatCompletionRequest,  # noqa: ARG001 - documentation only
+    caller: Annotated[Caller, Depends(require(Scope.CHAT))],  # noqa: ARG001 - documentation only
+    x_session_id: Annotated[  # noqa: ARG001 - documentation only
+        str | None,
+        Header(description="Records the call into this conversation.", examples=["demo-session"]),
+    ] = None,
+    x_user_id: Annotated[  # noqa: ARG001 - documentation only
+        str | None, Header(description="Whose conversation it is.", examples=["user123"])
+    ] = None,
+    x_record: Annotated[  # noqa: ARG001 - documentation only
+        Literal["on", "off"] | None, Header(description="`off`: do not record this call.")
+    ] = None,
+) -> JsonObject:
+    """Forward a chat request to the upstream and record both sides of it.
+
+    Every other `/v1` address is passed on the same way, and logged without its content.
+    """
+    raise NotFound("The proxy is not running.")

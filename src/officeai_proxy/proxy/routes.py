@@ -1,0 +1,96 @@
+"""The ASGI application behind `/v1`: a request in, the upstream's reply out, the call recorded.
+
+It stands in front of the framework's routing and middleware: each of those costs more than all that
+happens here.
+"""
+
+import asyncio
+from urllib.parse import urlsplit
+
+from starlette.types import Receive, Scope, Send
+
+from officeai_proxy.auth.keyring import Keyring
+from officeai_proxy.errors import ProxyError
+from officeai_proxy.proxy.admission import Admission
+from officeai_proxy.proxy.bodies import CallerLeft
+from officeai_proxy.proxy.call import Call
+from officeai_proxy.proxy.capture import Capture
+from officeai_proxy.proxy.forwarding import ExchangeJournal, Forwarding, refuse
+from officeai_proxy.proxy.upstream import Upstream
+from officeai_proxy.proxy.watch import CallerWatch
+from officeai_proxy.settings import MEGABYTE, OnDisconnect, Settings
+
+
+class Proxy:
+    """Forwards calls to one upstream and records them in one journal."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        keyring: Keyring,
+        upstream: Upstream,
+        journal: ExchangeJournal,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        """*tasks* keeps the tasks that watch for callers who leave."""
+        self._admission = Admission(settings, keyring, is_keeping=lambda: journal.is_keeping)
+        self._upstream = upstream
+        self._upstream_name = urlsplit(settings.upstream_base_url).netloc
+        self._journal = journal
+        self._tasks = tasks
+        self._limit = int(settings.max_recorded_mb * MEGABYTE)
+        self._finishes_alone = settings.on_disconnect is OnDisconnect.FINISH
+        self._running: set[Forwarding] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request (ASGI specification, HTTP)."""
+        forwarding: Forwarding | None = None
+
+        def caller_left() -> None:
+            if forwarding is not None:
+                forwarding.caller_left()
+
+        watch = CallerWatch(receive, tasks=self._tasks, on_left=caller_left)
+        try:
+            call = await self._admission.admit(scope, receive, on_sent=watch.arm)
+        except ProxyError as error:
+            watch.disarm()
+            await refuse(error, send, headers=[])
+            return
+        except CallerLeft:
+            return
+        forwarding = self._forwarding(call, watch)
+        self._running.add(forwarding)
+        try:
+            await forwarding.run(send)
+        finally:
+            self._running.discard(forwarding)
+
+    def cut(self) -> None:
+        """End and record every call that still runs, because the program ends."""
+        for forwarding in tuple(self._running):
+            forwarding.cut()
+
+    @property
+    def running(self) -> int:
+        """How many calls are on their way."""
+        return len(self._running)
+
+    def _forwarding(self, call: Call, watch: CallerWatch) -> Forwarding:
+        capture = Capture(
+            call, upstream=self._upstream_name, limit=self._limit, keep=self._journal.append
+        )
+        return Forwarding(
+            call,
+            self._upstream.exchange(),
+            capture,
+            watch=watch,
+            journal=self._journal,
+            finishes_alone=self._finishes_alone,
+        )
+
+
+def is_proxied(path: str) -> bool:
+    """Whether *path* belongs to the upstream rather than to this program's own routes."""
+    return path.startswith("/v1/") or path == "/v1"

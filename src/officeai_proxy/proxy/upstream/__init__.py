@@ -1,0 +1,29 @@
+"""The only HTTP client of the proxy: a request goes to the upstream, its reply comes back as bytes.
+
+`choose_upstream` gives the way to the upstream that the environment asks for; callers know only
+`Upstream` and `UpstreamExchange`. Nothing here decodes, parses or records a body.
+"""
+
+from officeai_proxy.proxy.upstream.choose import choose_upstream
+from officeai_proxy.proxy.upstream.direct import DirectUpstream
+from officeai_proxy.proxy.upstream.exchange import (
+    Header,
+    Upstream,
+    UpstreamAborted,
+    UpstreamExchange,
+    UpstreamRequest,
+)
+from officeai_proxy.proxy.upstream.forward_proxy import ForwardProxyUpstream
+from officeai_proxy.proxy.upstream.timeouts import Timeouts
+
+__all__ = [
+    "DirectUpstream",
+    "ForwardProxyUpstream",
+    "Header",
+    "Timeouts",
+    "Upstream",
+    "UpstreamAborted",
+    "UpstreamExchange",
+    "UpstreamRequest",
+    "choose_upstream",
+]

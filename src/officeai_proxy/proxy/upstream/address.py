@@ -1,0 +1,51 @@
+"""The base URL of the upstream, taken apart once: where to connect and what to call the host."""
+
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import urlsplit
+
+from typing_extensions import override
+
+from officeai_proxy.errors import ConfigurationError
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the upstream is."""
+
+    host: str
+    port: int
+    is_tls: bool
+    host_header: bytes
+
+    @classmethod
+    def of(cls, base_url: str) -> Self:
+        """The address in *base_url*; its path plays no part here.
+
+        Raises:
+            ConfigurationError: it is not an http or https URL with a host.
+        """
+        try:
+            url = urlsplit(base_url)
+            host = (url.hostname or "").encode("idna").decode()
+            port = url.port or DEFAULT_PORTS[url.scheme]
+        except (ValueError, KeyError) as exc:
+            raise _unusable() from exc
+        if not host:
+            raise _unusable()
+        name = f"[{host}]" if ":" in host else host
+        header = name if url.port is None else f"{name}:{port}"
+        return cls(host, port, url.scheme == "https", header.encode())
+
+    @override
+    def __str__(self) -> str:
+        """The address as a person writes it: host and port."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _unusable() -> ConfigurationError:
+    return ConfigurationError(
+        "OFFICEAI_UPSTREAM_BASE_URL: must be a URL such as https://api.openai.com/v1"
+    )

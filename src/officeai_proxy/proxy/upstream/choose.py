@@ -1,0 +1,71 @@
+"""The base URL and the environment go in; the way to the upstream comes out: direct or by a proxy.
+
+The environment is read by `urllib.request`, as everywhere in Python: HTTPS_PROXY, HTTP_PROXY,
+ALL_PROXY and NO_PROXY in either case (and, on macOS and Windows, the system's settings).
+"""
+
+import ipaddress
+from urllib.parse import SplitResult, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from officeai_proxy.errors import ConfigurationError
+from officeai_proxy.proxy.upstream.address import Address
+from officeai_proxy.proxy.upstream.direct import DirectUpstream
+from officeai_proxy.proxy.upstream.exchange import Upstream
+from officeai_proxy.proxy.upstream.forward_proxy import ForwardProxyUpstream
+from officeai_proxy.proxy.upstream.timeouts import Timeouts
+
+PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+
+
+def choose_upstream(base_url: str, timeouts: Timeouts, *, trust_env: bool) -> Upstream:
+    """The way to *base_url* that the environment asks for; direct unless *trust_env*.
+
+    An upstream on this machine is always reached directly: no proxy could find it.
+
+    Raises:
+        ConfigurationError: *base_url*, or the proxy that the environment names, cannot be used.
+    """
+    address = Address.of(base_url)
+    if not trust_env or _is_loopback(address.host) or proxy_bypass(str(address)):
+        return DirectUpstream(base_url, timeouts)
+    proxies = getproxies()
+    for name in ("https" if address.is_tls else "http", "all"):
+        if proxies.get(name):
+            proxy_url = _proxy_url(proxies[name], variable=f"{name.upper()}_PROXY")
+            return ForwardProxyUpstream(base_url, timeouts, proxy_url)
+    return DirectUpstream(base_url, timeouts)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _proxy_url(value: str, *, variable: str) -> str:
+    """The proxy's URL; one without a scheme speaks HTTP, as for curl."""
+    value = value if "://" in value else f"http://{value}"
+    try:
+        url = urlsplit(value)
+        fault = _fault(url, url.port)
+    except ValueError:
+        fault = "its address is not valid"
+    if fault:
+        # The value is not shown: it may hold a password.
+        raise ConfigurationError(
+            f"{variable}: this proxy cannot be used: {fault}. Write it like http://host:3128 or "
+            "socks5://host:1080, or set OFFICEAI_UPSTREAM_TRUST_ENV=false."
+        )
+    return value
+
+
+def _fault(url: SplitResult, port: int | None) -> str | None:
+    if url.scheme not in PROXY_SCHEMES:
+        return f"{url.scheme}:// is not one of {', '.join(PROXY_SCHEMES)}"
+    if not url.hostname:
+        return "it has no host"
+    if port is None:
+        return "it has no port"
+    return None

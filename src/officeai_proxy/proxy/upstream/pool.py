@@ -1,0 +1,163 @@
+"""Connections to one upstream: made when needed, kept when free, looked after while there are any.
+
+The newest free connection is used first, so that those not needed grow old and are closed. Nothing
+here knows HTTP.
+"""
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+
+from officeai_proxy.errors import ShuttingDown, UpstreamUnreachable
+from officeai_proxy.proxy.upstream.address import Address
+from officeai_proxy.proxy.upstream.connection import Connection
+from officeai_proxy.proxy.upstream.timeouts import Timeouts
+from officeai_proxy.proxy.upstream.tls import client_context
+
+KEPT_SECONDS = 15.0
+"""How long a free connection is kept; servers commonly close theirs after 20 to 75 s."""
+
+MAX_KEPT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class PoolNumbers:
+    """A pool at one moment: sockets held, those of them that are free; totals since the start."""
+
+    connections: int
+    free: int
+    made: int
+    reused: int
+
+
+class ConnectionPool:
+    """The connections of one upstream."""
+
+    def __init__(
+        self, address: Address, *, timeouts: Timeouts, kept_seconds: float = KEPT_SECONDS
+    ) -> None:
+        """An empty pool; a free connection is kept for *kept_seconds*."""
+        self._address = address
+        self._timeouts = timeouts
+        self._kept_seconds = kept_seconds
+        self._tls = client_context() if address.is_tls else None
+        self._connections: set[Connection] = set()
+        # In the order in which they became free, and when that was on the loop's clock.
+        self._free: dict[Connection, float] = {}
+        self._made = 0
+        self._reused = 0
+        self._ticker: asyncio.TimerHandle | None = None
+        self._emptied = asyncio.Event()
+        self._is_closed = False
+
+    @property
+    def numbers(self) -> PoolNumbers:
+        """How many connections there are, and were."""
+        return PoolNumbers(len(self._connections), len(self._free), self._made, self._reused)
+
+    def take(self) -> Connection | None:
+        """The newest free connection that may still be alive, or None."""
+        while self._free:
+            connection, _ = self._free.popitem()
+            if connection.is_usable:
+                self._reused += 1
+                return connection
+        return None
+
+    async def connect(self) -> Connection:
+        """A new connection.
+
+        Raises:
+            UpstreamUnreachable: it could not be made.
+            ShuttingDown: the pool is closed.
+        """
+        if self._is_closed:
+            raise ShuttingDown
+        address = self._address
+        try:
+            _, connection = await asyncio.get_running_loop().create_connection(
+                self._new_connection,
+                address.host,
+                address.port,
+                ssl=self._tls,
+                server_hostname=address.host if self._tls else None,
+            )
+        except OSError as exc:
+            raise UpstreamUnreachable(_why_unreachable(address, exc)) from exc
+        return connection
+
+    async def close(self) -> None:
+        """Close every connection and wait until their sockets are closed."""
+        self._is_closed = True
+        for connection in list(self._connections):
+            connection.abort_exchange()
+        while self._connections:
+            self._emptied.clear()
+            await self._emptied.wait()
+
+    def connection_is_made(self, connection: Connection) -> None:
+        """Look after *connection* from now on."""
+        self._connections.add(connection)
+        self._made += 1
+        if self._ticker is None:
+            self._tick_later()
+
+    def connection_is_free(self, connection: Connection) -> None:
+        """Keep *connection* for the next exchange, if there is room."""
+        if self._is_closed or len(self._free) >= MAX_KEPT:
+            connection.close()
+        else:
+            self._free[connection] = asyncio.get_running_loop().time()
+
+    def connection_is_lost(self, connection: Connection) -> None:
+        """Forget *connection*."""
+        self._connections.discard(connection)
+        self._free.pop(connection, None)
+        if not self._connections:
+            self._emptied.set()
+            self._stop_ticking()
+
+    def _new_connection(self) -> Connection:
+        return Connection(self, address=self._address, timeouts=self._timeouts)
+
+    # One timer for all connections, and only while there are any: a timer for each read would cost
+    # more than the read.
+
+    def _tick_later(self) -> None:
+        interval = min(self._timeouts.tick, self._kept_seconds)
+        self._ticker = asyncio.get_running_loop().call_later(interval, self._tick)
+
+    def _tick(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for connection in list(self._connections):
+            connection.check(now)
+        self._close_old_ones(now)
+        self._tick_later()
+
+    def _close_old_ones(self, now: float) -> None:
+        old = [kept for kept, since in self._free.items() if now - since >= self._kept_seconds]
+        for connection in old:
+            del self._free[connection]
+            connection.close()
+
+    def _stop_ticking(self) -> None:
+        if self._ticker is not None:
+            self._ticker.cancel()
+            self._ticker = None
+
+
+def _why_unreachable(address: Address, exc: OSError) -> str:
+    """What went wrong, in words, and what to look at."""
+    start = f"The upstream {address} cannot be reached: "
+    check = "Check OFFICEAI_UPSTREAM_BASE_URL and that the upstream is up."
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return (
+            f"{start}its certificate is not trusted ({exc.verify_message}). If a private authority "
+            "signed it, set SSL_CERT_FILE to that authority's certificate."
+        )
+    if isinstance(exc, ssl.SSLError):
+        return f"{start}TLS failed ({exc.reason or exc}). Check that it speaks https on this port."
+    if isinstance(exc, ConnectionRefusedError):
+        return f"{start}nothing listens there. {check}"
+    # getaddrinfo's errors are OSErrors too; their text says that the name is the problem.
+    return f"{start}{exc.strerror or str(exc) or type(exc).__name__}. {check}"

@@ -1,0 +1,158 @@
+"""Bytes of HTTP/1.1 replies go in; head and body of one go to its inbox, without HTTP's framing.
+
+It reads one reply, then stops: a byte more is refused, so that nothing can reach the next call.
+llhttp (in httptools) is strict about lengths, chunks and header syntax; what it lets pass and a
+careful client must not is refused here (RFC 9112, sections 2.3 and 6.3).
+"""
+
+import httptools
+
+from officeai_proxy.proxy.upstream.exchange import Header
+from officeai_proxy.proxy.upstream.inbox import Inbox
+
+MAX_HEADERS = 256
+MAX_HEAD_BYTES = 64 * 1024
+MAX_INTERIM_REPLIES = 16
+
+CONTINUE = 100
+SWITCHING_PROTOCOLS = 101
+FIRST_FINAL_STATUS = 200
+
+
+class BadReply(Exception):
+    """What came is not an acceptable HTTP reply; the text says why, for the end of a sentence."""
+
+
+class ReplyParser:
+    """Reads the replies of one connection, each asked for by `begin()`.
+
+    Methods whose names begin with `on_` are called by llhttp.
+    """
+
+    __slots__ = (
+        "_framing",
+        "_head_bytes",
+        "_headers",
+        "_inbox",
+        "_interim_replies",
+        "_is_head_request",
+        "_parser",
+        "_unframed",
+        "is_complete",
+        "is_reusable",
+    )
+
+    def __init__(self) -> None:
+        """A parser that expects no reply yet."""
+        self._parser = httptools.HttpResponseParser(self)
+        self.begin(Inbox())
+
+    def begin(self, inbox: Inbox, *, is_head_request: bool = False) -> None:
+        """Fill *inbox* with the next reply; that to a HEAD request ends with its head."""
+        self._inbox = inbox
+        self._is_head_request = is_head_request
+        self._headers: list[Header] = []
+        self._framing: list[Header] = []
+        self._head_bytes = 0
+        self._unframed = 0
+        self._interim_replies = 0
+        self.is_complete = False
+        self.is_reusable = False
+
+    def feed(self, data: bytes) -> None:
+        """Read *data*, as much as came.
+
+        Raises:
+            BadReply: this is not HTTP/1.x, or more than the reply. The connection must be closed.
+        """
+        # Bytes that yield no content (a head, trailers, chunk extensions) may not pile up for ever.
+        self._unframed += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as exc:
+            reason = exc.__context__ if isinstance(exc.__context__, BadReply) else exc
+            raise BadReply(str(reason)) from exc
+        if self._unframed > MAX_HEAD_BYTES and not self.is_complete:
+            raise BadReply("its headers are too large")
+
+    def feed_eof(self) -> None:
+        """The upstream closed the connection in an orderly way.
+
+        Raises:
+            BadReply: the reply was not over.
+        """
+        if self.is_complete:
+            return
+        if self._inbox.status == 0:
+            raise BadReply("it closed the connection before its reply")
+        if self._framing:
+            raise BadReply("it closed the connection in the middle of its reply")
+        self._finish(is_reusable=False)
+
+    def on_message_begin(self) -> None:
+        """A status line begins: the reply's, or that of what follows an interim reply."""
+        if self.is_complete:
+            raise BadReply("it sent bytes after its reply")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header or, after the body, a trailer."""
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise BadReply("its headers are too large")
+        if len(self._headers) == MAX_HEADERS:
+            raise BadReply("it sent too many headers")
+        name = name.lower()
+        header = (name, value.rstrip(b" \t"))
+        self._headers.append(header)
+        if name in (b"content-length", b"transfer-encoding"):
+            self._framing.append(header)
+
+    def on_headers_complete(self) -> None:
+        """A head is there."""
+        status = self._parser.get_status_code()
+        if self._parser.get_http_version() not in ("1.1", "1.0"):
+            raise BadReply("it does not speak HTTP/1.1")
+        if status < FIRST_FINAL_STATUS:
+            self._skip_interim_reply(status)
+            return
+        _check_framing(self._framing)
+        self._inbox.put_head(status, self._headers)
+        # Trailers are dropped: they go into a list that nobody has.
+        self._headers = []
+        if self._is_head_request:
+            # llhttp cannot know that no body follows, so its state ends here too.
+            self._finish(is_reusable=False)
+
+    def on_body(self, piece: bytes) -> None:
+        """Content came: at most one chunk, at most what one read brought."""
+        self._unframed = 0
+        if self.is_complete:
+            raise BadReply("it sent a body to a HEAD request")
+        self._inbox.put(piece)
+
+    def on_message_complete(self) -> None:
+        """The reply ended, or an interim one."""
+        if self._inbox.status and not self.is_complete:
+            self._finish(is_reusable=self._parser.should_keep_alive())
+
+    def _skip_interim_reply(self, status: int) -> None:
+        self._interim_replies += 1
+        # 101 would leave HTTP, which nobody asked for; below 100 there is no status at all.
+        if status <= SWITCHING_PROTOCOLS and status != CONTINUE:
+            raise BadReply(f"it sent status {status}, which nobody asked for")
+        if self._interim_replies > MAX_INTERIM_REPLIES:
+            raise BadReply("it sent interim replies without end")
+        self._headers = []
+        self._framing = []
+
+    def _finish(self, *, is_reusable: bool) -> None:
+        self.is_complete = True
+        self.is_reusable = is_reusable
+        self._inbox.finish()
+
+
+def _check_framing(framing: list[Header]) -> None:
+    """Refuse what two readers could cut differently; llhttp refuses two lengths, and both kinds."""
+    for name, value in framing:
+        if name == b"transfer-encoding" and (len(framing) > 1 or value.lower() != b"chunked"):
+            raise BadReply("it uses a transfer-encoding other than chunked")

@@ -1,0 +1,43 @@
+"""A request's line and headers as HTTP/1.1 writes them (RFC 9112, sections 3 and 6).
+
+What cannot be written without changing its meaning is refused, not repaired.
+"""
+
+from officeai_proxy.proxy.upstream.exchange import Header, UpstreamRequest
+
+# Servers may answer 411 to these when no length is given (RFC 9110, section 8.6).
+METHODS_WITH_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
+
+
+def request_head(request: UpstreamRequest, host: bytes) -> bytes:
+    """The bytes from the request line to the empty line.
+
+    Raises:
+        ValueError: method, target or a header holds what would end it early (CR, LF, NUL, a space
+            in the target). The message shows no value, because one of them is the key.
+    """
+    if b" " in request.method or b" " in request.target or not request.target.startswith(b"/"):
+        raise ValueError("the method or target of a request cannot be written as HTTP/1.1")
+    headers = request.headers + framing_headers(request)
+    parts = [request.method, b" ", request.target, b" HTTP/1.1\r\nhost: ", host, b"\r\n"]
+    for name, value in headers:
+        parts += (name, b": ", value, b"\r\n")
+    parts.append(b"\r\n")
+    head = b"".join(parts)
+    # Cheaper than a look at every name and value: one break too many shows in the sum.
+    breaks = len(headers) + 3
+    if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
+        raise ValueError("a header of the request holds CR, LF or NUL")
+    return head
+
+
+def framing_headers(request: UpstreamRequest) -> list[Header]:
+    """The header that says where the body ends, if one is needed."""
+    body = request.body
+    if isinstance(body, bytes):
+        return [(b"content-length", b"%d" % len(body))]
+    if body is None:
+        return [(b"content-length", b"0")] if request.method in METHODS_WITH_BODY else []
+    if request.content_length is not None:
+        return [(b"content-length", b"%d" % request.content_length)]
+    return [(b"transfer-encoding", b"chunked")]

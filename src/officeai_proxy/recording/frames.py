@@ -1,0 +1,154 @@
+"""Exchanges to journal frames and back; no files here, and no exception for damaged bytes.
+
+A frame is a fixed header and a payload, both big-endian:
+
+    magic "OAJ1" | length u32 | monotonic ns u64 | wall clock ns u64 | crc32 u32 | payload
+
+The CRC covers everything but itself and the magic. A payload is the lengths of its three parts and
+the parts: what is known of the exchange as JSON, the request's bytes, the reply's bytes. There is no
+header to keep in step and no index, so that a torn or rotten frame can only ever hide itself.
+"""
+
+import struct
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import UUID
+from zlib import crc32
+
+import orjson
+
+from officeai_proxy.model import Exchange, Outcome
+
+MAGIC = b"OAJ1"
+MAX_PAYLOAD = 2**31 - 1
+
+_COVERED = struct.Struct(">IQQ")
+_CRC = struct.Struct(">I")
+_PARTS = struct.Struct(">III")
+HEADER_SIZE = len(MAGIC) + _COVERED.size + _CRC.size
+
+
+class Undecodable(ValueError):
+    """A frame with a good CRC whose payload this version cannot read."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameHeader:
+    """The fixed part of a frame: how long its payload is, and when it was written."""
+
+    length: int
+    monotonic_ns: int
+    wall_ns: int
+    crc: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole frame."""
+        return HEADER_SIZE + self.length
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A whole frame as it was found, from *start* to *end* in its segment."""
+
+    header: FrameHeader
+    payload: bytes
+    start: int
+    end: int
+
+
+def encode(exchange: Exchange) -> bytes:
+    """The frame that keeps *exchange*, stamped with the present moment."""
+    about = orjson.dumps(_about(exchange))
+    parts = _PARTS.pack(len(about), len(exchange.request), len(exchange.reply))
+    length = len(parts) + len(about) + len(exchange.request) + len(exchange.reply)
+    covered = _COVERED.pack(length, time.monotonic_ns(), time.time_ns())
+    crc = crc32(covered)
+    for part in (parts, about, exchange.request, exchange.reply):
+        crc = crc32(part, crc)
+    return b"".join(
+        (MAGIC, covered, _CRC.pack(crc), parts, about, exchange.request, exchange.reply)
+    )
+
+
+def decode(payload: bytes) -> Exchange:
+    """The exchange in a frame's payload.
+
+    Raises:
+        Undecodable: the payload was written by a version that this one does not know.
+    """
+    try:
+        about_size, request_size, reply_size = _PARTS.unpack_from(payload)
+        request_at = _PARTS.size + about_size
+        reply_at = request_at + request_size
+        about = orjson.loads(payload[_PARTS.size : request_at])
+        about["id"] = UUID(about["id"])
+        about["outcome"] = Outcome(about["outcome"])
+        return Exchange(
+            **about,
+            request=payload[request_at:reply_at],
+            reply=payload[reply_at : reply_at + reply_size],
+        )
+    except (struct.error, ValueError, TypeError, KeyError) as exc:
+        raise Undecodable(f"a journal frame cannot be read: {exc}") from exc
+
+
+def read_header(data: bytes | memoryview, offset: int = 0) -> FrameHeader | None:
+    """The frame header at *offset*, or None when there is none."""
+    if len(data) - offset < HEADER_SIZE or data[offset : offset + len(MAGIC)] != MAGIC:
+        return None
+    length, monotonic_ns, wall_ns = _COVERED.unpack_from(data, offset + len(MAGIC))
+    (crc,) = _CRC.unpack_from(data, offset + len(MAGIC) + _COVERED.size)
+    if length > MAX_PAYLOAD:
+        return None
+    return FrameHeader(length, monotonic_ns, wall_ns, crc)
+
+
+def is_intact(header: FrameHeader, payload: bytes | memoryview) -> bool:
+    """Whether *payload* is what *header* was written for."""
+    covered = _COVERED.pack(header.length, header.monotonic_ns, header.wall_ns)
+    return crc32(payload, crc32(covered)) == header.crc
+
+
+def scan(data: bytes, *, base: int = 0) -> Iterator[Frame]:
+    """Every intact frame in *data*, in order, whatever lies between; offsets count from *base*."""
+    at = data.find(MAGIC)
+    while at >= 0:
+        header = read_header(data, at)
+        end = at + (header.size if header else 0)
+        if header and end <= len(data):
+            payload = data[at + HEADER_SIZE : end]
+            if is_intact(header, payload):
+                yield Frame(header, payload, base + at, base + end)
+                at = data.find(MAGIC, end)
+                continue
+        at = data.find(MAGIC, at + 1)
+
+
+def _about(exchange: Exchange) -> dict[str, object]:
+    return {
+        "id": str(exchange.id),
+        "workspace": exchange.workspace,
+        "key_id": exchange.key_id,
+        "method": exchange.method,
+        "path": exchange.path,
+        "upstream": exchange.upstream,
+        "started_ns": exchange.started_ns,
+        "duration_ns": exchange.duration_ns,
+        "outcome": exchange.outcome,
+        "client_ip": exchange.client_ip,
+        "session": exchange.session,
+        "user": exchange.user,
+        "status": exchange.status,
+        "first_byte_ns": exchange.first_byte_ns,
+        "model_asked": exchange.model_asked,
+        "model_sent": exchange.model_sent,
+        "stream": exchange.stream,
+        "retry_count": exchange.retry_count,
+        "error": exchange.error,
+        "content_type": exchange.content_type,
+        "content_encoding": exchange.content_encoding,
+        "request_encoding": exchange.request_encoding,
+        "usage": exchange.usage,
+    }

@@ -1,0 +1,155 @@
+"""Where a request continues its conversation, and which of its messages are new; pure, no I/O.
+
+Clients send the whole conversation again with every turn, or only its newest message, or a window,
+or a summary and a window. The rules, in the order in which they are tried:
+
+1. Nothing is stored yet: everything is new.
+2. One message besides instructions: a client without memory. It is appended, unless the newest
+   message is the same and has no answer yet: then it is a retry.
+3. The request begins with the whole path as it is stored: it goes on at the end of it.
+4. Otherwise the longest run of messages that is stored as one line of the tree, the newest among
+   equals. What follows it in the request is a branch there; what precedes it and is not stored is
+   new as well.
+5. When no run can be trusted, append: a message stored twice is a blemish, a message in the wrong
+   place is a defect.
+
+Instructions (system and developer messages) do not take part in runs: clients change them from turn
+to turn. One is stored when it is not among the last instructions of the path.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from officeai_proxy.model import NewMessage, Role
+from officeai_proxy.tree import Node, PathEnd
+from officeai_proxy.wire.identity import ROOT_CHAIN, chain
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a request goes on, and which of its messages are new (positions in the request)."""
+
+    end: PathEnd
+    fresh: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of a request's talk that is stored: its length, and where it ends in both.
+
+    `order` is the place of its last node among the talk of the tree, oldest first.
+    """
+
+    length: int
+    node: Node
+    order: int
+    last: int
+
+    @property
+    def first(self) -> int:
+        """Position of its first message in the request's talk."""
+        return self.last - self.length + 1
+
+
+def place_at_end(request: Sequence[NewMessage], end: PathEnd) -> Place | None:
+    """Rules 1 to 3, which need no more than the end of the path; None when they do not decide."""
+    talk = _talk(request)
+    if end.leaf is None or not talk:
+        return _place(request, end, talk)
+    if len(talk) == 1:
+        is_same = end.leaf.identity == request[talk[0]].identity
+        is_retry = is_same and end.leaf.role != Role.ASSISTANT
+        return _place(request, end, [] if is_retry else talk)
+    known = _prefix_ending_with(end.chain, [request[at].identity for at in talk])
+    return None if known == 0 else _place(request, end, talk[known:])
+
+
+def place_by_run(
+    request: Sequence[NewMessage], end: PathEnd, nodes: Sequence[Node], *, is_whole: bool
+) -> Place | None:
+    """Rules 4 and 5, with *nodes* in the order in which they were stored.
+
+    When *nodes* are not the whole tree but only the last part of the path, a run decides only when
+    it ends at the leaf; None says that more of the tree has to be looked at.
+    """
+    talk = _talk(request)
+    run = _longest_run([request[at].identity for at in talk], nodes, leaf=end.leaf)
+    if run is None:
+        return _place(request, end, talk) if is_whole else None
+    rest = [at for n, at in enumerate(talk) if not run.first <= n <= run.last]
+    if run.node is end.leaf:
+        return _place(request, end, rest)
+    return _place(request, PathEnd.at(run.node), rest) if is_whole else None
+
+
+def _talk(request: Sequence[NewMessage]) -> list[int]:
+    return [at for at, message in enumerate(request) if not message.is_instruction]
+
+
+def _place(request: Sequence[NewMessage], end: PathEnd, rest: Sequence[int]) -> Place:
+    """What is new: the talk at *rest*, and the instructions that the path does not end with."""
+    said = [at for at, message in enumerate(request) if message.is_instruction]
+    recent = end.instructions[-len(said) :] if said else ()
+    new = [at for at in said if request[at].identity not in recent]
+    return Place(end, tuple(sorted((*rest, *new))))
+
+
+def _prefix_ending_with(wanted: int, identities: Sequence[int]) -> int:
+    """How many of *identities*, from the first, give the chain *wanted*; 0 when none do."""
+    reached, known = ROOT_CHAIN, 0
+    for count, identity in enumerate(identities, start=1):
+        reached = chain(reached, identity)
+        if reached == wanted:
+            known = count
+    return known
+
+
+def _longest_run(
+    identities: Sequence[int], nodes: Sequence[Node], *, leaf: Node | None
+) -> Run | None:
+    """The longest run that can be trusted, and among equals the one stored last."""
+    talk = [node for node in nodes if not node.is_instruction]
+    parents = _talking_parents(talk)
+    places: dict[int, list[int]] = {}
+    for order, node in enumerate(talk):
+        places.setdefault(node.identity, []).append(order)
+    best: Run | None = None
+    lengths: dict[int, int] = {}
+    for last, identity in enumerate(identities):
+        here = places.get(identity, [])
+        lengths = {order: lengths.get(parents[order], 0) + 1 for order in here}
+        for order, length in lengths.items():
+            if best is not None and (length, order) <= (best.length, best.order):
+                continue
+            run = Run(length, talk[order], order, last)
+            is_rooted = run.first == 0 and parents[order] < 0
+            is_only_one = len(here) == 1
+            if _is_trusted(
+                run, len(identities), leaf=leaf, is_rooted=is_rooted, is_only_one=is_only_one
+            ):
+                best = run
+    return best
+
+
+def _talking_parents(talk: Sequence[Node]) -> list[int]:
+    """For each node the place of the nearest node above it that is talk; -1 at the root."""
+    order_of = {node: order for order, node in enumerate(talk)}
+    parents: list[int] = []
+    for node in talk:
+        parent = node.parent
+        while parent is not None and parent.is_instruction:
+            parent = parent.parent
+        parents.append(-1 if parent is None else order_of.get(parent, -1))
+    return parents
+
+
+def _is_trusted(
+    run: Run, count: int, *, leaf: Node | None, is_rooted: bool, is_only_one: bool
+) -> bool:
+    """Whether a run says where the request goes on, rather than that words were said before."""
+    if run.first > 0 and run.last == count - 1:
+        # Something unknown and then only known words: they may just have been said again.
+        return False
+    if run.length >= 2 or run.node is leaf or is_rooted:
+        return True
+    return is_only_one and run.node.role == Role.ASSISTANT

@@ -1,0 +1,132 @@
+"""Journal segments in, batches of exchanges out, in the order in which they were written.
+
+The reader neither parses replies nor knows the database: it hands out whole exchanges, and frees a
+segment when it is told that everything in it is stored.
+"""
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from officeai_proxy.model import Exchange
+from officeai_proxy.recording import frames, segments
+from officeai_proxy.recording.segments import Segment
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One frame of the journal. `exchange` is None when this version cannot read the payload."""
+
+    exchange: Exchange | None
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is to be stored next, and up to where each segment is stored after that."""
+
+    entries: tuple[Entry, ...]
+    ends: dict[str, int]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was nothing new at all, not even damage to pass over."""
+        return not self.ends
+
+
+class JournalReader:
+    """Reads all segments of one directory; only the recorder that leads may hold one."""
+
+    def __init__(self, directory: Path) -> None:
+        """Read the segments of *directory* from where they are stored."""
+        self.directory = directory
+        self._stored = segments.read_stored(directory)
+        self._open: dict[str, Segment] = {}
+
+    def next_batch(self, *, max_entries: int, max_bytes: int) -> Batch:
+        """The oldest exchanges that are not stored, at most *max_entries*, about *max_bytes*.
+
+        A frame written after the look at the segments began waits for the next batch: the turn
+        before it may stand in a segment that was looked at too early to show it.
+        """
+        horizon = time.monotonic_ns()
+        sizes = self._look()
+        ends: dict[str, int] = {}
+        heads = {name: self._next(name, self._offset(name), sizes[name], horizon) for name in sizes}
+        entries: list[Entry] = []
+        total = 0
+        while len(entries) < max_entries and total < max_bytes:
+            waiting = [(frame.header.wall_ns, name) for name, frame in heads.items() if frame]
+            if not waiting:
+                break
+            name = min(waiting)[1]
+            frame = heads[name]
+            assert frame is not None  # noqa: S101 - it was just found among the waiting
+            entries.append(_entry(frame))
+            total += len(frame.payload)
+            ends[name] = frame.end
+            heads[name] = self._next(name, frame.end, sizes[name], horizon)
+        self._pass_over_damage(ends, heads, sizes)
+        return Batch(tuple(entries), ends)
+
+    def commit(self, batch: Batch) -> None:
+        """Remember that *batch* is stored, and free the segments that are stored whole."""
+        self._stored.update(batch.ends)
+        for name in list(self._open):
+            segment = self._open[name]
+            if segment.is_final and self._offset(name) >= segment.look():
+                segment.remove()
+                del self._open[name]
+                self._stored.pop(name, None)
+        segments.write_stored(self.directory, self._stored)
+
+    def close(self) -> None:
+        """Close every segment."""
+        for segment in self._open.values():
+            segment.close()
+        self._open.clear()
+
+    def _look(self) -> dict[str, int]:
+        names = segments.sizes(self.directory)
+        for name in names.keys() - self._open.keys():
+            try:
+                self._open[name] = Segment(self.directory / name, self._stored.get(name, 0))
+            except FileNotFoundError:
+                continue
+        for name in self._open.keys() - names.keys():
+            self._open.pop(name).close()
+            self._stored.pop(name, None)
+        return {name: segment.look() for name, segment in self._open.items()}
+
+    def _offset(self, name: str) -> int:
+        return self._stored.get(name, 0)
+
+    def _next(self, name: str, offset: int, size: int, horizon: int) -> frames.Frame | None:
+        segment = self._open[name]
+        if offset >= size:
+            return None
+        frame = segment.frame(offset, size)
+        if frame is None or segment.is_final or frame.header.monotonic_ns <= horizon:
+            return frame
+        return None
+
+    def _pass_over_damage(
+        self, ends: dict[str, int], heads: dict[str, frames.Frame | None], sizes: dict[str, int]
+    ) -> None:
+        """A final segment without a further frame is read to its end, whatever stands there."""
+        for name, size in sizes.items():
+            reached = ends.get(name, self._offset(name))
+            if self._open[name].is_final and heads[name] is None and reached <= size:
+                if reached < size:
+                    log.warning("journal %s: %d damaged bytes passed over", name, size - reached)
+                ends[name] = size
+
+
+def _entry(frame: frames.Frame) -> Entry:
+    try:
+        return Entry(frames.decode(frame.payload), frame.payload)
+    except frames.Undecodable:
+        return Entry(None, frame.payload)

@@ -1,0 +1,215 @@
+"""The recorder: empties the journal into the store, batch by batch, for as long as it runs.
+
+There is one that works per host: whoever holds the lock. The others wait for it, so that the work
+goes on when its process dies. It never gives up on a store that is away, and never lets one exchange
+that cannot be stored hold up its neighbours.
+"""
+
+import asyncio
+import fcntl
+import logging
+import os
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from officeai_proxy.recording import segments
+from officeai_proxy.recording.reader import Batch, Entry, JournalReader
+from officeai_proxy.recording.setaside import set_aside
+from officeai_proxy.recording.turns import Turn, read_turn
+from officeai_proxy.recording.writer import ExchangeStore, write
+
+LOCK = "recorder.lock"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How the recorder works: sizes in exchanges and bytes, times in seconds.
+
+    `poll` is the longest that an exchange waits when nobody asks for it.
+    """
+
+    max_entries: int = 500
+    max_bytes: int = 4 * 1024 * 1024
+    poll: float = 0.05
+    lock_poll: float = 0.5
+    first_backoff: float = 0.1
+    last_backoff: float = 5.0
+    tidy_every: float = 3.0
+
+
+class Leadership:
+    """The lock that makes one recorder of a host the one that works; it dies with its process."""
+
+    def __init__(self, directory: Path) -> None:
+        """The lock file is *directory*/recorder.lock."""
+        self._fd = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+
+    def taken(self) -> bool:
+        """Try to take it, and say whether it is ours now."""
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Give it up."""
+        os.close(self._fd)
+
+
+class Recorder:
+    """Moves exchanges from one journal directory into one store. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        directory: Path,
+        store: ExchangeStore,
+        *,
+        is_transient: Callable[[BaseException], bool],
+        tidy: Callable[[], Awaitable[None]],
+        pace: Pace = Pace(),
+    ) -> None:
+        """*is_transient* tells the store's errors that pass from those that stay.
+
+        *tidy* is called every few seconds by the one recorder of the host that works.
+        """
+        self._directory = directory
+        self._store = store
+        self._is_transient = is_transient
+        self._tidy = tidy
+        self._tidied_at = 0.0
+        self._pace = pace
+        self._wake = asyncio.Event()
+        self._is_stopping = False
+
+    def poke(self) -> None:
+        """Look at the journal now rather than at the next poll."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Store what is in the journal now, then return from `run`."""
+        self._is_stopping = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until `stop`, and then until the journal is empty or the store is away."""
+        leadership = Leadership(self._directory)
+        try:
+            if await self._lead(leadership):
+                reader = JournalReader(self._directory)
+                try:
+                    await self._empty(reader)
+                finally:
+                    reader.close()
+        finally:
+            leadership.close()
+
+    async def _lead(self, leadership: Leadership) -> bool:
+        """Wait for the lock; False when, after `stop`, another one has stored everything."""
+        while not leadership.taken():
+            if self._is_stopping:
+                stored = segments.read_stored(self._directory)
+                wanted = segments.sizes(self._directory)
+                if not segments.is_behind(stored, wanted, self._directory):
+                    return False
+            await self._pause(self._pace.poll if self._is_stopping else self._pace.lock_poll)
+        return True
+
+    async def _empty(self, reader: JournalReader) -> None:
+        while True:
+            await self._tidy_now_and_then()
+            batch = reader.next_batch(
+                max_entries=self._pace.max_entries, max_bytes=self._pace.max_bytes
+            )
+            if batch.is_empty:
+                if self._is_stopping:
+                    return
+                await self._pause(self._pace.poll)
+                continue
+            if not await self._store_batch(batch):
+                return
+            reader.commit(batch)
+            await asyncio.sleep(0)
+
+    async def _tidy_now_and_then(self) -> None:
+        now = time.monotonic()
+        if now - self._tidied_at < self._pace.tidy_every:
+            return
+        self._tidied_at = now
+        try:
+            await self._tidy()
+        except Exception as exc:
+            if not self._is_transient(exc):
+                raise
+            log.debug("tidying up has to wait: %s", exc)
+
+    async def _pause(self, seconds: float) -> None:
+        self._wake.clear()
+        if self._is_stopping:
+            await asyncio.sleep(min(seconds, self._pace.poll))
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _store_batch(self, batch: Batch) -> bool:
+        """Store *batch*, waiting for the store as long as it takes; False: stopped while waiting."""
+        turns = [turn for entry in batch.entries if (turn := self._read(entry)) is not None]
+        by_id = {e.exchange.id: e for e in batch.entries if e.exchange is not None}
+        waiting = [turns] if turns else []
+        while waiting:
+            some = waiting.pop(0)
+            reason = await self._write(some)
+            if self._is_stopping and reason is _AWAY:
+                return False
+            if reason is None:
+                continue
+            if len(some) > 1:
+                middle = len(some) // 2
+                waiting[:0] = [some[:middle], some[middle:]]
+            else:
+                self._set_aside(by_id[some[0].call.exchange_id], reason)
+        return True
+
+    async def _write(self, turns: Sequence[Turn]) -> str | None:
+        """Write *turns*; the reason when they can never be written like this."""
+        backoff = self._pace.first_backoff
+        while True:
+            try:
+                await write(self._store, turns)
+            except Exception as exc:  # noqa: BLE001 - the recorder must outlive any store and any turn
+                if not self._is_transient(exc):
+                    return f"{type(exc).__name__}: {exc}"[:1000]
+                if self._is_stopping:
+                    return _AWAY
+                log.warning(
+                    "the database is away, %d calls wait in the journal: %s", len(turns), exc
+                )
+                await self._pause(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
+                backoff = min(backoff * 2, self._pace.last_backoff)
+            else:
+                return None
+
+    def _read(self, entry: Entry) -> Turn | None:
+        if entry.exchange is None:
+            self._set_aside(entry, "written by an unknown version of this program")
+            return None
+        try:
+            return read_turn(entry.exchange)
+        except Exception as exc:  # noqa: BLE001 - a reply nobody foresaw must not stop its neighbours
+            self._set_aside(entry, f"cannot be read: {type(exc).__name__}: {exc}"[:1000])
+            return None
+
+    def _set_aside(self, entry: Entry, reason: str) -> None:
+        kept = set_aside(self._directory, entry, reason=reason)
+        log.error("an exchange cannot be stored and is set aside as %s: %s", kept.name, reason)
+
+
+_AWAY = "the store is away"

@@ -1,0 +1,111 @@
+"""The journal's segments as its readers see them: which there are, how far they are stored.
+
+How far each segment is stored stands in one small file beside them, replaced as a whole after each
+batch. It spares work and tells readers that their own call has arrived; exactly-once does not rest
+on it, for the database knows every exchange by its id.
+"""
+
+import fcntl
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import orjson
+
+from officeai_proxy.recording import frames
+
+SUFFIX = ".seg"
+STORED = "stored.json"
+
+
+def sizes(directory: Path) -> dict[str, int]:
+    """Bytes of each segment that is there now, by name."""
+    found: dict[str, int] = {}
+    with suppress(FileNotFoundError), os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.name.endswith(SUFFIX):
+                with suppress(FileNotFoundError):
+                    found[entry.name] = entry.stat().st_size
+    return found
+
+
+def read_stored(directory: Path) -> dict[str, int]:
+    """Up to which byte each segment is stored, by name; nothing when that is not known."""
+    try:
+        stored = orjson.loads((directory / STORED).read_bytes())
+    except (FileNotFoundError, orjson.JSONDecodeError):
+        return {}
+    return stored if isinstance(stored, dict) else {}
+
+
+def write_stored(directory: Path, stored: Mapping[str, int]) -> None:
+    """Replace what `read_stored` tells, in one step."""
+    fresh = directory / f"{STORED}.new"
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(orjson.dumps(dict(stored)))
+    fresh.replace(directory / STORED)
+
+
+def is_behind(stored: Mapping[str, int], wanted: Mapping[str, int], directory: Path) -> bool:
+    """Whether something up to *wanted* is not stored yet; a segment that is gone was stored."""
+    return any(
+        stored.get(name, 0) < size and (directory / name).exists() for name, size in wanted.items()
+    )
+
+
+class Segment:
+    """One segment, open for reading from where it is stored onwards."""
+
+    def __init__(self, path: Path, offset: int) -> None:
+        """Open *path*; everything before *offset* is stored already."""
+        self.path = path
+        self.name = path.name
+        self.offset = offset
+        self.is_final = False
+        self._fd = os.open(path, os.O_RDONLY)
+        self._damaged_until = 0
+
+    def look(self) -> int:
+        """Bytes of the segment now; finds out too whether its writer is gone."""
+        if not self.is_final:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self.is_final = True
+            except BlockingIOError:
+                pass
+        return os.fstat(self._fd).st_size
+
+    def header(self, offset: int) -> frames.FrameHeader | None:
+        """The frame header at *offset*, if one is there."""
+        return frames.read_header(os.pread(self._fd, frames.HEADER_SIZE, offset))
+
+    def frame(self, offset: int, size: int) -> frames.Frame | None:
+        """The first intact frame at or after *offset* in the first *size* bytes.
+
+        Damaged bytes before it are passed over. In a segment that may still grow a damaged end is
+        left alone: it may be a frame on its way.
+        """
+        header = self.header(offset)
+        if header is not None and offset + header.size <= size:
+            payload = os.pread(self._fd, header.length, offset + frames.HEADER_SIZE)
+            if frames.is_intact(header, payload):
+                return frames.Frame(header, payload, offset, offset + header.size)
+        if size <= self._damaged_until or offset >= size:
+            return None
+        rest = os.pread(self._fd, size - offset, offset)
+        found = next(frames.scan(rest, base=offset), None)
+        if found is None:
+            self._damaged_until = size
+        return found
+
+    def remove(self) -> None:
+        """Delete the segment for good."""
+        with suppress(FileNotFoundError):
+            self.path.unlink()
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; a lock on it goes with it."""
+        os.close(self._fd)

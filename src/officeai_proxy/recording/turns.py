@@ -1,0 +1,135 @@
+"""A raw exchange in, the turn that it adds to a conversation out; pure, and the only place where
+request and reply bytes are parsed for the record.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from officeai_proxy.model import CallRecord, Exchange, JsonObject, NewMessage, Outcome, Usage
+from officeai_proxy.settings import MEGABYTE
+from officeai_proxy.wire import jsontext
+from officeai_proxy.wire.messages import new_messages, reply_message
+from officeai_proxy.wire.replies import Reply, ReplyError, read_reply, read_usage
+from officeai_proxy.wire.requests import read_request
+
+DECODED_LIMIT = 256 * MEGABYTE
+"""How much a compressed body may grow when it is read for the record."""
+
+FIRST_ERROR_STATUS = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What one call adds: a line in the call log and, when it is recorded, messages.
+
+    `replies` holds one message for each choice of the reply.
+    """
+
+    call: CallRecord
+    request: tuple[NewMessage, ...] = ()
+    replies: tuple[NewMessage, ...] = ()
+
+
+def read_turn(exchange: Exchange) -> Turn:
+    """The turn in *exchange*. Bytes that cannot be read give no messages and never an exception."""
+    if not exchange.is_recorded:
+        usage = _usage_of(exchange.usage)
+        reply = Reply((), usage, None, None, finished=True)
+        return Turn(call=_call(exchange, reply, _outcome(exchange, reply)))
+    reply = read_reply(
+        exchange.reply,
+        content_type=exchange.content_type,
+        content_encoding=exchange.content_encoding,
+        limit=DECODED_LIMIT,
+    )
+    outcome = _outcome(exchange, reply)
+    call = _call(exchange, reply, outcome)
+    is_refused = exchange.status is None or exchange.status >= FIRST_ERROR_STATUS
+    return Turn(
+        call=call,
+        request=tuple(
+            new_messages(
+                _request_messages(exchange),
+                timestamp=exchange.started_at,
+                model_name=exchange.model_asked,
+            )
+        ),
+        replies=() if is_refused else _replies(exchange, reply, call),
+    )
+
+
+def _request_messages(exchange: Exchange) -> Sequence[JsonObject]:
+    try:
+        return read_request(
+            exchange.request, encoding=exchange.request_encoding, limit=DECODED_LIMIT
+        ).messages
+    except ValueError:
+        return ()
+
+
+def _replies(exchange: Exchange, reply: Reply, call: CallRecord) -> tuple[NewMessage, ...]:
+    counted = call.usage.completion_tokens if len(reply.choices) == 1 else None
+    messages = (
+        reply_message(
+            choice,
+            timestamp=exchange.ended_at,
+            model_name=call.model_served,
+            token_count=counted,
+            outcome=call.outcome,
+        )
+        for choice in reply.choices
+    )
+    return tuple(m for m in messages if m.content or m.extra or m.outcome is Outcome.COMPLETE)
+
+
+def _outcome(exchange: Exchange, reply: Reply) -> Outcome:
+    """How the exchange ended, now that its bytes are understood.
+
+    The hot path knows how the connection ended. A reply may end well on the wire and still carry an
+    error, or stop without `[DONE]` and without a reason to finish.
+    """
+    if exchange.outcome is not Outcome.COMPLETE:
+        return exchange.outcome
+    is_refused = exchange.status is not None and exchange.status >= FIRST_ERROR_STATUS
+    if is_refused or reply.error is not None or not reply.finished:
+        return Outcome.UPSTREAM_ERROR
+    return Outcome.COMPLETE
+
+
+def _call(exchange: Exchange, reply: Reply, outcome: Outcome) -> CallRecord:
+    return CallRecord(
+        exchange_id=exchange.id,
+        workspace=exchange.workspace,
+        key_id=exchange.key_id,
+        method=exchange.method,
+        path=exchange.path,
+        upstream=exchange.upstream,
+        started_at=exchange.started_at,
+        latency_ms=exchange.duration_ns / 1e6,
+        outcome=outcome,
+        client_ip=exchange.client_ip,
+        user=exchange.user,
+        session=exchange.session,
+        status=exchange.status,
+        ttft_ms=None if exchange.first_byte_ns is None else exchange.first_byte_ns / 1e6,
+        model_asked=exchange.model_asked,
+        model_served=reply.model or exchange.model_sent,
+        stream=exchange.stream,
+        retry_count=exchange.retry_count,
+        error=exchange.error or _error_text(reply.error),
+        usage=reply.usage,
+    )
+
+
+def _error_text(error: ReplyError | None) -> str | None:
+    if error is None:
+        return None
+    label = error.code or error.type
+    return f"{label}: {error.message}" if label else error.message
+
+
+def _usage_of(text: str | None) -> Usage:
+    try:
+        return read_usage(jsontext.loads(text)) if text else Usage()
+    except ValueError:
+        return Usage()

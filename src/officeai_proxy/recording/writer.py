@@ -1,0 +1,185 @@
+"""Turns in, one transaction out: finds each turn's conversation, merges it, hands all to the store.
+
+What the store must be able to do is written down here as protocols; which database it is, and how it
+locks, is the store's own business.
+"""
+
+from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from officeai_proxy.model import CallRecord, NewMessage, Role
+from officeai_proxy.recording.merge import Place, place_at_end, place_by_run
+from officeai_proxy.recording.turns import Turn
+from officeai_proxy.tree import Addition, Node, PathEnd, Thread
+from officeai_proxy.wire.titles import title_of
+
+SLACK = 64
+"""How many more messages than the request's are looked at before the whole tree is."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionName:
+    """What a session is called, and in which workspace; several users may have one of it."""
+
+    workspace: str
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedCall:
+    """A line for the call log, and the conversation it belongs to if it is recorded."""
+
+    call: CallRecord
+    thread: Thread | None
+
+
+class ExchangeTransaction(Protocol):
+    """What merging a batch needs of a transaction."""
+
+    async def already_stored(self, exchange_ids: Sequence[UUID]) -> Collection[UUID]:
+        """Those of *exchange_ids* that are stored, or were and have been deleted for good."""
+
+    async def threads(self, names: Collection[SessionName]) -> list[Thread]:
+        """All conversations of these names, locked against others until the end."""
+
+    async def path_end(self, thread: Thread, count: int) -> list[Node]:
+        """The last *count* messages on the stored path of *thread*, oldest first."""
+
+    async def tree(self, thread: Thread) -> list[Node]:
+        """Every stored message of *thread*, oldest first."""
+
+    async def save(self, threads: Sequence[Thread], calls: Sequence[LoggedCall]) -> None:
+        """Write what is new in *threads*, and *calls*."""
+
+
+class ExchangeStore(Protocol):
+    """Where exchanges end up."""
+
+    def transaction(self) -> AbstractAsyncContextManager[ExchangeTransaction]:
+        """One transaction: all of it is stored at the end of the block, or nothing is."""
+
+
+async def write(store: ExchangeStore, turns: Sequence[Turn]) -> None:
+    """Store *turns*, in their order, each exactly once, all of them or none."""
+    async with store.transaction() as transaction:
+        stored = set(await transaction.already_stored([t.call.exchange_id for t in turns]))
+        batch = _Batch(transaction)
+        fresh: list[Turn] = []
+        for turn in turns:
+            if turn.call.exchange_id not in stored:
+                stored.add(turn.call.exchange_id)
+                fresh.append(turn)
+        await batch.load(fresh)
+        for turn in fresh:
+            await batch.add(turn)
+        await transaction.save(batch.threads, batch.calls)
+
+
+class _Batch:
+    """The conversations of one transaction while its turns are merged into them."""
+
+    def __init__(self, transaction: ExchangeTransaction) -> None:
+        self.threads: list[Thread] = []
+        self.calls: list[LoggedCall] = []
+        self._transaction = transaction
+        self._by_name: dict[SessionName, dict[str, Thread]] = {}
+        self._trees: dict[Thread, list[Node]] = {}
+
+    async def load(self, turns: Sequence[Turn]) -> None:
+        names = {name for turn in turns if (name := _name(turn)) is not None}
+        for thread in await self._transaction.threads(names) if names else ():
+            self._register(thread)
+
+    async def add(self, turn: Turn) -> None:
+        thread = self._thread_of(turn)
+        if thread is None:
+            self.calls.append(LoggedCall(turn.call, None))
+            return
+        await self._merge(thread, turn)
+        self.calls.append(LoggedCall(replace(turn.call, user=thread.user), thread))
+
+    def _register(self, thread: Thread) -> None:
+        self.threads.append(thread)
+        name = SessionName(thread.workspace, thread.session)
+        self._by_name.setdefault(name, {})[thread.user] = thread
+
+    def _thread_of(self, turn: Turn) -> Thread | None:
+        """The conversation that *turn* belongs to; a new one when there is none yet.
+
+        A call that names no user means the only conversation of its session, and the caller's
+        address is the user when there are none or several.
+        """
+        name = _name(turn)
+        if name is None:
+            return None
+        found = self._by_name.get(name, {})
+        if turn.call.user is None and len(found) == 1:
+            return next(iter(found.values()))
+        user = turn.call.user or turn.call.client_ip
+        if user not in found:
+            started = turn.call.started_at
+            self._register(
+                Thread(
+                    workspace=name.workspace,
+                    user=user,
+                    session=name.session,
+                    created_at=started,
+                    updated_at=started,
+                )
+            )
+        return self._by_name[name][user]
+
+    async def _merge(self, thread: Thread, turn: Turn) -> None:
+        place = await self._place(thread, turn.request)
+        end = place.end
+        for at in place.fresh:
+            end = _hang(thread, end, turn.request[at], turn)
+        if turn.replies:
+            # All choices answer the same message; the first is the one to go on from.
+            ends = [_hang(thread, end, reply, turn) for reply in turn.replies]
+            end = ends[0]
+        if end.leaf is not place.end.leaf:
+            thread.has_branched |= place.end.leaf is not thread.end.leaf
+            thread.end = end
+        thread.updated_at = max(thread.updated_at, _last_moment(turn))
+        if thread.title is None:
+            thread.title = _title(turn.request)
+
+    async def _place(self, thread: Thread, request: Sequence[NewMessage]) -> Place:
+        place = place_at_end(request, thread.end)
+        added = [addition.node for addition in thread.additions]
+        if place is None and thread not in self._trees:
+            nodes = await self._transaction.path_end(thread, 2 * len(request) + SLACK)
+            place = place_by_run(request, thread.end, nodes + added, is_whole=False)
+        if place is None:
+            if thread not in self._trees:
+                self._trees[thread] = await self._transaction.tree(thread)
+            nodes = self._trees[thread] + added
+            place = place_by_run(request, thread.end, nodes, is_whole=True)
+        assert place is not None  # noqa: S101 - the whole tree always gives an answer
+        return place
+
+
+def _name(turn: Turn) -> SessionName | None:
+    if turn.call.session is None:
+        return None
+    return SessionName(turn.call.workspace, turn.call.session)
+
+
+def _hang(thread: Thread, end: PathEnd, message: NewMessage, turn: Turn) -> PathEnd:
+    node = Node(end.leaf, message.identity, message.role)
+    thread.additions.append(Addition(node, message, turn.call.exchange_id))
+    return end.extended(node)
+
+
+def _title(request: Sequence[NewMessage]) -> str | None:
+    first = next((m for m in request if m.role == Role.USER and m.content.strip()), None)
+    return title_of(first.content) if first else None
+
+
+def _last_moment(turn: Turn) -> datetime:
+    return max((m.timestamp for m in (*turn.request, *turn.replies)), default=turn.call.started_at)

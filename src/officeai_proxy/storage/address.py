@@ -1,0 +1,123 @@
+"""A database URL in, what the drivers need out; opens nothing and never shows a password.
+
+SQLite: `sqlite:///relative.db`, `sqlite:////absolute.db`. PostgreSQL: a libpq connection URI, which
+asyncpg reads by itself (PostgreSQL manual 34.1.1.2): `sslmode`, `sslrootcert`, several hosts,
+`target_session_attrs`; what it does not know becomes a setting of the server.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from officeai_proxy.errors import ConfigurationError
+
+_SQLITE = ("sqlite", "sqlite+aiosqlite")
+_POSTGRESQL = ("postgres", "postgresql", "postgresql+asyncpg")
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_SSL_WORDS = {"true": "require", "1": "require", "false": "disable", "0": "disable"}
+
+
+class Dialect(StrEnum):
+    """Which database it is."""
+
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a database is.
+
+    `location` is for people. `path` is SQLite's file, `dsn` PostgreSQL's URI. `statement_cache` is
+    how many prepared statements a connection keeps, None for the driver's default; behind a
+    PgBouncer that pools transactions it must be 0 (`?statement_cache_size=0`), unless PgBouncer
+    (from 1.21 on) has `max_prepared_statements`.
+    """
+
+    dialect: Dialect
+    location: str
+    path: Path | None = None
+    dsn: str = field(default="", repr=False)
+    statement_cache: int | None = None
+
+
+def read_address(url: str) -> Address:
+    """Read a database URL.
+
+    Raises:
+        ConfigurationError: it cannot be used; the message never contains the URL itself.
+    """
+    scheme = url.partition("://")[0]
+    if scheme in _SQLITE:
+        return _sqlite(url)
+    if scheme in _POSTGRESQL:
+        return _postgresql(url)
+    raise ConfigurationError(
+        "OFFICEAI_DATABASE_URL: use sqlite:///path/to/file.db or postgresql://user:password@host/name"
+    )
+
+
+def _sqlite(url: str) -> Address:
+    _, _, rest = url.partition("://")
+    name = rest.removeprefix("/")
+    if name in ("", ":memory:") or name.startswith("file:") or not rest.startswith("/"):
+        raise ConfigurationError(
+            "OFFICEAI_DATABASE_URL: SQLite needs a file that several processes can share; "
+            "use sqlite:///path/to/file.db"
+        )
+    if "?" in name:
+        raise ConfigurationError("OFFICEAI_DATABASE_URL: a SQLite path takes no options after `?`")
+    path = Path(name).expanduser()
+    return Address(Dialect.SQLITE, str(path), path=path)
+
+
+def _postgresql(url: str) -> Address:
+    parts = urlsplit(url)
+    hosts = parts.netloc.rpartition("@")[2]
+    _check_hosts(hosts, tail=f"{parts.path}{parts.query}{parts.fragment}")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    cache = _statement_cache(options)
+    _normalise_ssl(options)
+    dsn = parts._replace(scheme="postgresql", query=urlencode(options)).geturl()
+    location = f"{hosts or options.get('host', 'localhost')}{parts.path}"
+    return Address(Dialect.POSTGRESQL, location, dsn=dsn, statement_cache=cache)
+
+
+def _check_hosts(hosts: str, *, tail: str) -> None:
+    if "@" in tail:
+        # A raw `/`, `?` or `#` in a password ends the host part too early, and the rest of the
+        # password would then be taken for the database's name and be shown.
+        raise ConfigurationError(
+            "OFFICEAI_DATABASE_URL: write special characters of the password as %2F, %3F, %23, %40"
+        )
+    try:
+        for host in hosts.split(","):
+            _ = urlsplit(f"//{host}").port
+    except ValueError:
+        raise ConfigurationError(
+            "OFFICEAI_DATABASE_URL: the port must be a number, as in postgresql://host:5432/name"
+        ) from None
+
+
+def _statement_cache(options: dict[str, str]) -> int | None:
+    given = [
+        options.pop(name, None)
+        for name in ("statement_cache_size", "prepared_statement_cache_size")
+    ]
+    sizes = [size for size in given if size is not None]
+    if not all(size.isascii() and size.isdigit() for size in sizes):
+        raise ConfigurationError("OFFICEAI_DATABASE_URL: statement_cache_size must be a number")
+    return min(map(int, sizes), default=None)
+
+
+def _normalise_ssl(options: dict[str, str]) -> None:
+    mode = options.pop("ssl", None) or options.pop("sslmode", None)
+    if mode is None:
+        return
+    mode = _SSL_WORDS.get(mode.lower(), mode)
+    if mode not in _SSL_MODES:
+        raise ConfigurationError(
+            f"OFFICEAI_DATABASE_URL: sslmode must be one of {', '.join(_SSL_MODES)}"
+        )
+    options["sslmode"] = mode

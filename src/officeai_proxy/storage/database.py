@@ -1,0 +1,178 @@
+"""One database behind two doors, `read()` and `write()`; the only place that commits.
+
+Connections come out of a pool that is made at the first use and belongs to that event loop. Driver
+errors that time can heal come out as `DatabaseUnavailable`, all others unchanged.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from officeai_proxy.errors import ConfigurationError, DatabaseUnavailable, ProxyError
+from officeai_proxy.model import Durability
+from officeai_proxy.storage.address import Dialect, read_address
+from officeai_proxy.storage.engines import (
+    CONNECT_SECONDS,
+    EngineOptions,
+    for_reading,
+    for_writing,
+    open_engine,
+)
+from officeai_proxy.storage.failures import is_transient
+
+__all__ = ["Database", "Dialect", "is_transient"]
+
+# Waiting for a free connection, connecting, and asking an old one whether it lives.
+_CHECKOUT_SECONDS = 2 * CONNECT_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    loop: asyncio.AbstractEventLoop
+    engine: AsyncEngine
+    reader: AsyncEngine
+    writer: AsyncEngine
+    turn: AbstractAsyncContextManager[object]
+
+
+class Database:
+    """A SQLite file or a PostgreSQL database."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        durability: Durability = Durability.PROCESS,
+        checkpoints: bool = False,
+        pool_size: int = 5,
+    ) -> None:
+        """Read *url*; nothing is opened yet.
+
+        Args:
+            url: `sqlite:///path` or `postgresql://…`, see `storage/address.py`.
+            durability: with `disk`, SQLite syncs at each commit (PostgreSQL does by default).
+            checkpoints: SQLite: whether this database moves the WAL into the file. Exactly one
+                process of a host may, see `storage/engines.py`.
+            pool_size: how many connections there are at most.
+
+        Raises:
+            ConfigurationError: the URL cannot be used.
+        """
+        self._address = read_address(url)
+        self._options = EngineOptions(
+            durability=durability, checkpoints=checkpoints, pool_size=pool_size
+        )
+        self._pool: _Pool | None = None
+        self.dialect = self._address.dialect
+        self.location = self._address.location
+        self.path = self._address.path
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that sees one moment's state and is rolled back at the end.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be reached right now.
+        """
+        async with self._connection(self._opened().reader) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction, committed at the end; an exception rolls it back.
+
+        On SQLite the writers of a process queue here, first come, first served, because SQLite's
+        own waiting is not fair.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be reached, or not written, right now.
+        """
+        pool = self._opened()
+        async with pool.turn, self._connection(pool.writer) as connection, connection.begin():
+            yield connection
+
+    @asynccontextmanager
+    async def alter(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction for a change of the schema, on a connection of its own.
+
+        SQLite's foreign keys rest meanwhile, and no statement is cut off for taking long.
+        """
+        options = EngineOptions(durability=self._options.durability, altering=True)
+        engine = self._engine(options)
+        try:
+            writer = for_writing(engine, self.dialect)
+            async with self._connection(writer) as connection, connection.begin():
+                yield connection
+        finally:
+            await engine.dispose()
+
+    async def ping(self) -> None:
+        """Ask the database whether it answers.
+
+        Raises:
+            DatabaseUnavailable: it does not.
+        """
+        async with self.read() as connection:
+            await connection.execute(select(1))
+
+    async def checkpoint(self) -> bool:
+        """SQLite: move the whole WAL into the file and empty it; whether nothing is left in it.
+
+        Only for a database with `checkpoints`. Readers of older states keep a part of it back.
+        """
+        if self.dialect is not Dialect.SQLITE:
+            return True
+        async with self._connection(self._opened().engine) as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            async with driver.execute("PRAGMA wal_checkpoint(TRUNCATE)") as cursor:  # type: ignore[union-attr]
+                busy, _, _ = await cursor.fetchone()
+        return bool(busy == 0)
+
+    async def close(self) -> None:
+        """Close all connections. A closed database opens again when it is used again."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.engine.dispose()
+
+    def _opened(self) -> _Pool:
+        loop = asyncio.get_running_loop()
+        if self._pool is None:
+            engine = self._engine(self._options)
+            is_sqlite = self.dialect is Dialect.SQLITE
+            self._pool = _Pool(
+                loop=loop,
+                engine=engine,
+                reader=for_reading(engine, self.dialect),
+                writer=for_writing(engine, self.dialect),
+                turn=asyncio.Lock() if is_sqlite else nullcontext(),
+            )
+        if self._pool.loop is not loop:
+            raise RuntimeError("this Database belongs to another event loop; make one per loop")
+        return self._pool
+
+    def _engine(self, options: EngineOptions) -> AsyncEngine:
+        try:
+            return open_engine(self._address, options)
+        except OSError as exc:
+            raise DatabaseUnavailable from exc
+
+    @asynccontextmanager
+    async def _connection(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(_CHECKOUT_SECONDS):
+                    connection = await stack.enter_async_context(engine.connect())
+            except Exception as exc:
+                raise self._not_opened(exc) from exc
+            yield connection
+
+    def _not_opened(self, error: Exception) -> ProxyError:
+        """Tell a wrong configuration from a database that is away."""
+        has_state = getattr(error, "sqlstate", None) is not None
+        if (isinstance(error, ValueError) or has_state) and not is_transient(error):
+            return ConfigurationError(f"the database {self.location} cannot be opened: {error}")
+        return DatabaseUnavailable()

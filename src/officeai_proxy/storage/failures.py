@@ -1,0 +1,82 @@
+"""A database error in, whether time can heal it out; handles none of them.
+
+The question decides what the recorder does with a record: try it again for ever, or set it aside.
+So an error is transient when it is about the connection, the server or the disk, and not when it
+is about the values of one statement (PostgreSQL manual, appendix A; sqlite.org/rescode.html).
+"""
+
+import sqlite3
+
+from sqlalchemy.exc import DBAPIError, EmulatedDBAPIException, StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from officeai_proxy.errors import DatabaseUnavailable
+
+READ_ONLY = "25006"
+"""A server that only reads: after a failover the pool still leads to the demoted one."""
+
+# Connection, authorization, no such database, rollback and deadlock, resources, object in use,
+# operator intervention, system error, bad configuration file, internal error.
+_TRANSIENT_CLASSES = ("08", "28", "3D", "40", "53", "55", "57", "58", "F0", "XX")
+
+# The schema is older than the code, because the migration has not run yet, or rights are missing.
+_TRANSIENT_STATES = (READ_ONLY, "42P01", "42703", "42501", "3F000")
+
+_SQLITE_TRANSIENT = frozenset(
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_SCHEMA,
+        sqlite3.SQLITE_AUTH,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+_SQLITE_OLD_SCHEMA = ("no such table", "no such column", "has no column named")
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same statement may well succeed later: worth retrying for ever."""
+    if isinstance(error, (DatabaseUnavailable, OSError, PoolTimeout)):
+        return True
+    if isinstance(error, StatementError):
+        lost = isinstance(error, DBAPIError) and error.connection_invalidated
+        return lost or (error.orig is not None and is_transient(error.orig))
+    if isinstance(error, sqlite3.Error):
+        return _is_transient_on_sqlite(error)
+    state = getattr(error, "sqlstate", None)
+    if isinstance(state, str):
+        return state.startswith(_TRANSIENT_CLASSES) or state in _TRANSIENT_STATES
+    return _is_about_the_connection(error)
+
+
+def loses_connection(error: BaseException) -> bool:
+    """Whether the connection, and those beside it in the pool, should not be used again."""
+    return isinstance(error, OSError) or getattr(error, "sqlstate", None) == READ_ONLY
+
+
+def _is_transient_on_sqlite(error: sqlite3.Error) -> bool:
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return "no active connection" in str(error).lower()
+    if code == sqlite3.SQLITE_ERROR:
+        return str(error).startswith(_SQLITE_OLD_SCHEMA) or "has no column named" in str(error)
+    return code & 0xFF in _SQLITE_TRANSIENT
+
+
+def _is_about_the_connection(error: BaseException) -> bool:
+    """An asyncpg error without an SQLSTATE: the driver's own, raised before a server answered.
+
+    Values that the driver cannot encode are a ValueError as well; those are the statement's fault.
+    """
+    if not isinstance(error, EmulatedDBAPIException):
+        return False
+    return not isinstance(error.__cause__, (ValueError, TypeError, OverflowError))

@@ -1,0 +1,98 @@
+"""A list in pages: what is asked for, what comes back, and the opaque cursor between two of them.
+
+A cursor holds the sort keys of the last item, so that a page costs the same wherever it is and
+what is added meanwhile shifts nothing. It is not secret and grants nothing: every query carries the
+caller's wall beside it.
+"""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeAlias, TypeVar
+
+from officeai_proxy.errors import UnprocessableInput
+
+T = TypeVar("T")
+
+Key: TypeAlias = int | str | datetime
+
+MAX_INTEGER = 2**63 - 1
+"""The largest integer that both databases store."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Which part of a list is wanted: *limit* items after *cursor*, *offset* skipped.
+
+    Raises:
+        UnprocessableInput: a number is out of range.
+    """
+
+    limit: int
+    offset: int = 0
+    cursor: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no list can answer."""
+        if not 1 <= self.limit < MAX_INTEGER:
+            raise UnprocessableInput("limit must be at least 1", param="limit")
+        if not 0 <= self.offset <= MAX_INTEGER:
+            raise UnprocessableInput("offset must be 0 or more", param="offset")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch(Generic[T]):
+    """Items of a list that nobody counts; `next_cursor` is None at its end."""
+
+    items: list[T]
+    has_more: bool
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Stretch[T]):
+    """Items of a list, and how many the whole list has."""
+
+    total: int
+
+
+def make_cursor(listing: str, keys: Sequence[Key]) -> str:
+    """The cursor behind the item with the sort keys *keys* in *listing*."""
+    plain = [key.isoformat() if isinstance(key, datetime) else key for key in keys]
+    text = json.dumps([listing, *plain], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+
+def read_cursor(cursor: str, listing: str, kinds: Sequence[type[Key]]) -> list[Key]:
+    """The sort keys in *cursor*, of the types *kinds*.
+
+    Raises:
+        UnprocessableInput: the cursor is not one of *listing*.
+    """
+    try:
+        padded = cursor.encode() + b"=" * (-len(cursor) % 4)
+        tag, *keys = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        if tag != listing:
+            raise ValueError(tag)
+        return [_read_key(key, kind) for key, kind in zip(keys, kinds, strict=True)]
+    except (ValueError, TypeError, RecursionError):
+        raise UnprocessableInput(
+            "cursor does not belong to this list; take next_cursor of its last answer as it is",
+            param="cursor",
+        ) from None
+
+
+def _read_key(key: object, kind: type[Key]) -> Key:
+    if kind is datetime and isinstance(key, str):
+        moment = datetime.fromisoformat(key)
+        if moment.tzinfo is None:
+            raise ValueError(key)
+        return moment
+    if kind is int and type(key) is int and abs(key) <= MAX_INTEGER:
+        return key
+    if kind is str and isinstance(key, str) and "\0" not in key:
+        key.encode()
+        return key
+    raise ValueError(key)

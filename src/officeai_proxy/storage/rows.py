@@ -1,0 +1,136 @@
+"""Rows of the tables in, the nouns of `model` out, and the columns that this takes; no query."""
+
+from typing import Any, TypeAlias, cast
+
+from sqlalchemy import Row, Select, select
+
+from officeai_proxy.model import (
+    ApiKey,
+    CallRecord,
+    Conversation,
+    JsonObject,
+    Message,
+    Outcome,
+    Scope,
+    Usage,
+)
+from officeai_proxy.storage.tables import conversation_messages, conversations, exchanges
+from officeai_proxy.wire import jsontext
+from officeai_proxy.wire.messages import rebuild
+
+# SQLAlchemy knows the types of columns only in ORM classes.
+AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+
+CONVERSATION_COLUMNS = (
+    conversations.c.id,
+    conversations.c.workspace,
+    conversations.c.user_identifier,
+    conversations.c.session_id,
+    conversations.c.title,
+    conversations.c.metadata,
+    conversations.c.message_count,
+    conversations.c.created_at,
+    conversations.c.updated_at,
+    conversations.c.deleted_at,
+)
+
+
+def select_messages() -> Select[Any]:
+    """All that `message_of` needs, with the public id of the call that brought each message."""
+    call = exchanges.c.exchange_id.label("call_id")
+    return select(conversation_messages, call).select_from(
+        conversation_messages.outerjoin(
+            exchanges, exchanges.c.id == conversation_messages.c.exchange_id
+        )
+    )
+
+
+def json_text(value: JsonObject | None) -> str | None:
+    """A JSON object as it is stored: None for an empty one."""
+    return jsontext.dumps(value) if value else None
+
+
+def json_object(text: str | None) -> JsonObject:
+    """The JSON object stored as *text*."""
+    return cast("JsonObject", jsontext.loads(text)) if text else {}
+
+
+def conversation_of(row: AnyRow) -> Conversation:
+    """A row of CONVERSATION_COLUMNS as a conversation."""
+    return Conversation(
+        id=row.id,
+        session_id=row.session_id,
+        title=row.title,
+        user_identifier=row.user_identifier,
+        workspace=row.workspace,
+        metadata=json_object(row.metadata),
+        message_count=row.message_count,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        deleted_at=row.deleted_at,
+    )
+
+
+def message_of(row: AnyRow) -> Message:
+    """A row of `select_messages` as a message."""
+    metadata = json_object(row.metadata)
+    if row.call_id is not None:
+        metadata["exchange_id"] = str(row.call_id)
+    if row.outcome is not None:
+        metadata["outcome"] = row.outcome
+    if row.finish_reason is not None:
+        metadata["finish_reason"] = row.finish_reason
+    return Message(
+        id=row.id,
+        parent_id=row.parent_id,
+        role=row.role,
+        content=row.content,
+        model_name=row.model_name,
+        token_count=row.token_count,
+        timestamp=row.timestamp,
+        metadata=metadata,
+        raw=rebuild(row.role, row.content, row.extra),
+    )
+
+
+def call_of(row: AnyRow) -> CallRecord:
+    """A row of `exchanges` as a line of the call log."""
+    return CallRecord(
+        exchange_id=row.exchange_id,
+        workspace=row.workspace,
+        key_id=row.key_id,
+        method=row.method,
+        path=row.path,
+        upstream=row.upstream,
+        started_at=row.started_at,
+        latency_ms=row.latency_ms,
+        outcome=Outcome(row.outcome),
+        client_ip=row.client_ip,
+        user=row.user_identifier,
+        session=row.session_id,
+        status=row.status_code,
+        ttft_ms=row.ttft_ms,
+        model_asked=row.model_asked,
+        model_served=row.model_served,
+        stream=row.stream,
+        retry_count=row.retry_count,
+        error=row.error,
+        usage=Usage(row.prompt_tokens, row.completion_tokens, row.total_tokens),
+        cost=row.cost,
+    )
+
+
+def api_key_of(row: AnyRow) -> ApiKey:
+    """A row of `api_keys` as a key."""
+    return ApiKey(
+        id=row.id,
+        name=row.name,
+        digest=row.digest,
+        hint=row.hint,
+        workspace=row.workspace,
+        scopes=frozenset(Scope(word) for word in row.scopes.split(",") if word),
+        created_at=row.created_at,
+        user=row.user_identifier,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+    )

@@ -1,0 +1,216 @@
+"""Messages into the tree of a conversation, and the path through it; what both append paths share.
+
+A conversation is a tree: a message's parent always has a smaller id. The path is the line from the
+root to the newest message; its messages carry `on_path`, and the row of the conversation keeps its
+head: the newest message, a hash over the path, the last instructions and the counts. All of this
+runs inside the caller's write transaction.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import (
+    Table,
+    Text,
+    bindparam,
+    case,
+    func,
+    insert,
+    text,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from officeai_proxy.model import Json, NewMessage, Outcome
+from officeai_proxy.storage.rows import AnyRow, json_text
+from officeai_proxy.storage.tables import UtcDateTime, conversation_messages, conversations
+from officeai_proxy.wire import jsontext
+from officeai_proxy.wire.identity import ROOT_CHAIN, chain
+
+KEPT_INSTRUCTIONS = 32
+"""How many of the path's last instructions a head remembers."""
+
+_messages = conversation_messages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A new message with its place in the tree. `exchange_id` is the row id of its call."""
+
+    message: NewMessage
+    id: int
+    parent_id: int | None
+    exchange_id: int | None = None
+    on_path: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """Where a conversation's path ends: what the next message continues."""
+
+    leaf_id: int | None = None
+    leaf_chain: int = ROOT_CHAIN
+    instructions: tuple[int, ...] = ()
+    message_count: int = 0
+    path_count: int = 0
+
+    def extended(self, placed: Iterable[Placed]) -> "Head":
+        """The head after *placed*; messages off the path only count."""
+        head = self
+        for one in placed:
+            head = replace(head, message_count=head.message_count + 1)
+            if one.on_path:
+                head = head._moved_to(one)
+        return head
+
+    def _moved_to(self, placed: Placed) -> "Head":
+        instructions, leaf_chain = self.instructions, self.leaf_chain
+        identity = placed.message.identity
+        if placed.message.is_instruction:
+            instructions = (*instructions, identity)[-KEPT_INSTRUCTIONS:]
+        else:
+            leaf_chain = chain(leaf_chain, identity)
+        return replace(
+            self,
+            leaf_id=placed.id,
+            leaf_chain=leaf_chain,
+            instructions=instructions,
+            path_count=self.path_count + 1,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadUpdate:
+    """What a conversation's row becomes. `title` is taken only while there is none yet."""
+
+    conversation_id: int
+    head: Head
+    updated_at: datetime
+    title: str | None = None
+
+
+HEAD_COLUMNS = (
+    conversations.c.leaf_id,
+    conversations.c.leaf_chain,
+    conversations.c.instructions,
+    conversations.c.message_count,
+    conversations.c.path_count,
+)
+
+
+def head_of(row: AnyRow) -> Head:
+    """A row of HEAD_COLUMNS as a head."""
+    known = jsontext.loads(row.instructions) if row.instructions else []
+    return Head(
+        leaf_id=row.leaf_id,
+        leaf_chain=ROOT_CHAIN if row.leaf_chain is None else row.leaf_chain,
+        instructions=tuple(_integers(known)),
+        message_count=row.message_count,
+        path_count=row.path_count,
+    )
+
+
+def _integers(value: Json) -> Iterable[int]:
+    return (item for item in value if isinstance(item, int)) if isinstance(value, list) else ()
+
+
+async def reserve_ids(connection: AsyncConnection, table: Table, count: int) -> Sequence[int]:
+    """Take *count* new ids of *table*, ascending; none is ever given twice.
+
+    On PostgreSQL others may take ids at the same time, so there can be gaps between them. On SQLite
+    the counter moves inside this write transaction (AUTOINCREMENT, sqlite.org/autoinc.html).
+    """
+    if count < 1:
+        return ()
+    if connection.dialect.name == "postgresql":
+        return await _from_sequence(connection, table, count)
+    taken = {"name": table.name, "count": count}
+    last = (await connection.execute(_MOVE_COUNTER, taken)).scalar()
+    if last is None:
+        await connection.execute(_START_COUNTER, taken)
+        last = count
+    return range(last - count + 1, last + 1)
+
+
+_MOVE_COUNTER = text(
+    "UPDATE sqlite_sequence SET seq = seq + :count WHERE name = :name RETURNING seq"
+)
+_START_COUNTER = text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :count)")
+_NEXT_VALUES = text(
+    "SELECT nextval(CAST(CAST(:sequence AS text) AS regclass)) "
+    "FROM generate_series(1, CAST(:count AS integer))"
+)
+
+
+async def _from_sequence(connection: AsyncConnection, table: Table, count: int) -> Sequence[int]:
+    sequence = f"{table.name}_id_seq"
+    result = await connection.execute(_NEXT_VALUES, {"sequence": sequence, "count": count})
+    return sorted(result.scalars())
+
+
+async def insert_messages(connection: AsyncConnection, rows: Sequence[tuple[int, Placed]]) -> None:
+    """Insert messages, each with the id of its conversation, in one go."""
+    if rows:
+        values = [_message_values(conversation_id, placed) for conversation_id, placed in rows]
+        await connection.execute(insert(_messages), values)
+
+
+def _message_values(conversation_id: int, placed: Placed) -> dict[str, object]:
+    message = placed.message
+    return {
+        "id": placed.id,
+        "conversation_id": conversation_id,
+        "parent_id": placed.parent_id,
+        "on_path": placed.on_path,
+        "role": message.role,
+        "content": message.content,
+        "model_name": message.model_name,
+        "token_count": message.token_count,
+        "timestamp": message.timestamp,
+        "metadata": json_text(message.metadata),
+        "extra": message.extra,
+        "identity": message.identity,
+        "exchange_id": placed.exchange_id,
+        "finish_reason": message.finish_reason,
+        "outcome": None if message.outcome is Outcome.COMPLETE else message.outcome.value,
+    }
+
+
+async def set_heads(connection: AsyncConnection, heads: Sequence[HeadUpdate]) -> None:
+    """Write the heads of conversations in one go; `updated_at` never goes back."""
+    if heads:
+        await connection.execute(_SET_HEAD, [_head_values(head) for head in heads])
+
+
+_new_time = bindparam("b_updated_at", type_=UtcDateTime)
+_SET_HEAD = (
+    update(conversations)
+    .where(conversations.c.id == bindparam("b_id"))
+    .values(
+        leaf_id=bindparam("b_leaf_id"),
+        leaf_chain=bindparam("b_leaf_chain"),
+        instructions=bindparam("b_instructions"),
+        message_count=bindparam("b_message_count"),
+        path_count=bindparam("b_path_count"),
+        title=func.coalesce(conversations.c.title, bindparam("b_title", type_=Text)),
+        updated_at=case(
+            (conversations.c.updated_at > _new_time, conversations.c.updated_at), else_=_new_time
+        ),
+    )
+)
+
+
+def _head_values(change: HeadUpdate) -> dict[str, object]:
+    head = change.head
+    instructions = jsontext.dumps(list(head.instructions)) if head.instructions else None
+    return {
+        "b_id": change.conversation_id,
+        "b_leaf_id": head.leaf_id,
+        "b_leaf_chain": head.leaf_chain,
+        "b_instructions": instructions,
+        "b_message_count": head.message_count,
+        "b_path_count": head.path_count,
+        "b_title": change.title,
+        "b_updated_at": change.updated_at,
+    }

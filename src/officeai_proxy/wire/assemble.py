@@ -1,0 +1,223 @@
+"""Decoded chunks of one streamed reply in, its choices, usage and error out; never raises.
+
+Chunks are those of the OpenAI API reference ("Chat completion chunk") and what compatible servers
+make of them. A field that a server leaves out, sends as null or sends in a shape of its own adds
+nothing, and never costs the rest.
+"""
+
+from collections.abc import Callable, Mapping
+from itertools import groupby
+from types import MappingProxyType
+
+from officeai_proxy.model import Json, JsonObject
+from officeai_proxy.wire.extras import Extras, GrowingObject, ReasoningDetails
+from officeai_proxy.wire.parts import joined_text, text_of_part
+from officeai_proxy.wire.toolcalls import ToolCall, ToolCalls
+
+_REFERENCES = ("citations", "search_results")
+
+
+class ChoiceAssembler:
+    """Puts one choice together."""
+
+    def __init__(self, index: int) -> None:
+        """Begin an empty choice."""
+        self.index = index
+        self.finish_reason: str | None = None
+        self._role = ""
+        self._content: list[Json] | None = None
+        self._refusal: list[str] = []
+        self._reasoning: list[str] = []
+        self._reasoning_key = "reasoning"
+        self._details = ReasoningDetails()
+        self._tool_calls = ToolCalls()
+        self._function_call: ToolCall | None = None
+        self._audio: GrowingObject | None = None
+        self._extras = Extras()
+        self._had_delta = False
+        self._message: JsonObject | None = None
+
+    def add(self, item: JsonObject) -> None:
+        """Take one item of a chunk's `choices`."""
+        reason = item.get("finish_reason")
+        if reason and isinstance(reason, str):
+            self.finish_reason = reason
+        delta = item.get("delta")
+        message = item.get("message")
+        if delta and isinstance(delta, dict):
+            self._had_delta = True
+            self._add_delta(delta)
+        elif message and isinstance(message, dict):
+            # Perplexity repeats the reply so far in each chunk, beside the delta.
+            self._message = message
+
+    def message(self) -> JsonObject:
+        """The message so far, as a client would have got it in one piece."""
+        if not self._had_delta and self._message is not None:
+            return self._message
+        optional: JsonObject = {
+            "refusal": "".join(self._refusal),
+            self._reasoning_key: "".join(self._reasoning),
+            "reasoning_details": self._details.whole(),
+            "tool_calls": self._tool_calls.whole(),
+            "function_call": self._function_call.body() if self._function_call else None,
+            "audio": self._audio.whole() if self._audio else None,
+        }
+        return {
+            "role": self._role or "assistant",
+            "content": self._whole_content(),
+            **{key: value for key, value in optional.items() if value},
+            **self._extras.whole(),
+        }
+
+    def _whole_content(self) -> Json:
+        if self._content is None:
+            return None
+        texts = [piece for piece in self._content if isinstance(piece, str)]
+        if len(texts) == len(self._content):
+            return "".join(texts)
+        parts: list[Json] = []
+        for is_text, run in groupby(self._content, key=lambda piece: isinstance(piece, str)):
+            pieces = list(run)
+            parts += [{"type": "text", "text": joined_text(pieces)}] if is_text else pieces
+        return parts
+
+    def _add_delta(self, delta: JsonObject) -> None:
+        if "reasoning" in delta and delta["reasoning"] == delta.get("reasoning_content"):
+            # The same thought under both names, for clients of either.
+            delta = {key: value for key, value in delta.items() if key != "reasoning"}
+        for key, value in delta.items():
+            if value is None:
+                continue
+            add = _FIELDS.get(key)
+            if add is None:
+                self._extras.add(key, value)
+            else:
+                add(self, value)
+
+    def _add_role(self, value: Json) -> None:
+        if isinstance(value, str):
+            self._role = self._role or value
+
+    def _add_content(self, value: Json) -> None:
+        if isinstance(value, str):
+            self._add_piece(value)
+        elif isinstance(value, list):
+            for part in value:
+                self._add_part(part)
+
+    def _add_part(self, part: Json) -> None:
+        text = text_of_part(part)
+        if isinstance(part, dict) and part.get("type") == "thinking":
+            # Mistral's form of reasoning: a list of text parts inside a part.
+            self._reasoning.append(joined_text(part.get("thinking")))
+        else:
+            self._add_piece(part if text is None else text)
+
+    def _add_piece(self, piece: Json) -> None:
+        if self._content is None:
+            self._content = []
+        self._content.append(piece)
+
+    def _add_refusal(self, value: Json) -> None:
+        if isinstance(value, str):
+            self._refusal.append(value)
+
+    def _add_reasoning(self, value: Json) -> None:
+        if isinstance(value, str):
+            self._reasoning.append(value)
+
+    def _add_reasoning_content(self, value: Json) -> None:
+        self._reasoning_key = "reasoning_content"
+        self._add_reasoning(value)
+
+    def _add_details(self, value: Json) -> None:
+        self._details.add(value)
+
+    def _add_tool_calls(self, value: Json) -> None:
+        self._tool_calls.add(value)
+
+    def _add_function_call(self, value: Json) -> None:
+        if isinstance(value, dict):
+            self._function_call = self._function_call or ToolCall()
+            self._function_call.add_body(value)
+
+    def _add_audio(self, value: Json) -> None:
+        if isinstance(value, dict):
+            self._audio = self._audio or GrowingObject("transcript", "data")
+            self._audio.add(value)
+
+
+_FIELDS: Mapping[str, Callable[[ChoiceAssembler, Json], None]] = MappingProxyType(
+    {
+        "role": ChoiceAssembler._add_role,
+        "content": ChoiceAssembler._add_content,
+        "refusal": ChoiceAssembler._add_refusal,
+        "reasoning": ChoiceAssembler._add_reasoning,
+        "reasoning_content": ChoiceAssembler._add_reasoning_content,
+        "reasoning_details": ChoiceAssembler._add_details,
+        "tool_calls": ChoiceAssembler._add_tool_calls,
+        "function_call": ChoiceAssembler._add_function_call,
+        "audio": ChoiceAssembler._add_audio,
+        "obfuscation": lambda _choice, _value: None,  # Random padding against eavesdroppers.
+    }
+)
+
+
+class StreamAssembler:
+    """Puts the reply of one stream together, chunk by chunk."""
+
+    def __init__(self) -> None:
+        """Begin an empty reply."""
+        self.model: str | None = None
+        self.usage: JsonObject | None = None
+        self.failure: JsonObject | None = None
+        self._choices: dict[int, ChoiceAssembler] = {}
+        self._references: JsonObject = {}
+
+    @property
+    def choices(self) -> list[ChoiceAssembler]:
+        """The choices seen so far, by index."""
+        return [choice for _, choice in sorted(self._choices.items())]
+
+    def add(self, chunk: JsonObject) -> None:
+        """Take one chunk."""
+        model = chunk.get("model")
+        if model and isinstance(model, str):
+            self.model = model
+        self._add_failure(chunk)
+        self._add_usage(chunk)
+        choices = chunk.get("choices")
+        for item in choices if isinstance(choices, list) else ():
+            if isinstance(item, dict):
+                self._choice_of(item).add(item)
+                self._add_usage(item)
+        for key in _REFERENCES:
+            if chunk.get(key):
+                self._references[key] = chunk[key]
+
+    def message(self, choice: ChoiceAssembler) -> JsonObject:
+        """The message of *choice*, with what the chunks said of the whole reply."""
+        return {**choice.message(), **self._references}
+
+    def _choice_of(self, item: JsonObject) -> ChoiceAssembler:
+        index = item.get("index")
+        place = index if isinstance(index, int) else 0
+        choice = self._choices.get(place)
+        if choice is None:
+            choice = self._choices[place] = ChoiceAssembler(place)
+        return choice
+
+    def _add_failure(self, holder: JsonObject) -> None:
+        if holder.get("error") and self.failure is None:
+            self.failure = holder
+
+    def _add_usage(self, holder: JsonObject) -> None:
+        """Servers count up from chunk to chunk, or say it once: the last count is the whole."""
+        usage = holder.get("usage")
+        if usage and isinstance(usage, dict):
+            self.usage = usage
+        groq = holder.get("x_groq")
+        if groq and isinstance(groq, dict):
+            self._add_failure(groq)
+            self._add_usage(groq)

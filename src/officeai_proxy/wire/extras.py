@@ -1,0 +1,99 @@
+"""Fields that come in pieces beside a reply's text in, the whole fields out; never drops one.
+
+Text is kept in pieces until it is asked for, so that a long stream costs time linear to its length.
+"""
+
+from officeai_proxy.model import Json, JsonObject
+from officeai_proxy.wire.jsontext import dumps
+
+# Lists of things that servers send again, whole or in part: each thing counts once.
+_SETS = frozenset({"annotations", "citations", "search_results", "executed_tools", "images"})
+
+
+class GrowingObject:
+    """An object of which some texts come in pieces; of everything else the last value counts."""
+
+    def __init__(self, *growing: str) -> None:
+        """Begin empty; the texts under the keys *growing* are appended."""
+        self._growing = growing
+        self._pieces: dict[str, list[str]] = {}
+        self.rest: JsonObject = {}
+
+    def add(self, piece: JsonObject) -> None:
+        """Take one piece."""
+        for key, value in piece.items():
+            if key in self._growing and isinstance(value, str):
+                self._pieces.setdefault(key, []).append(value)
+            elif value not in (None, ""):
+                self.rest[key] = value
+
+    def whole(self) -> JsonObject:
+        """The object so far."""
+        return {**self.rest, **{key: "".join(parts) for key, parts in self._pieces.items()}}
+
+
+class ReasoningDetails:
+    """The items of `reasoning_details` (OpenRouter, "Reasoning tokens"), by index and type."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._items: list[GrowingObject] = []
+
+    def add(self, pieces: Json) -> None:
+        """Take the list of one delta; what is not a list of objects is skipped."""
+        for piece in pieces if isinstance(pieces, list) else ():
+            if isinstance(piece, dict):
+                self._item_of(piece).add(piece)
+
+    def whole(self) -> list[Json]:
+        """The items in the order in which they began."""
+        return [item.whole() for item in self._items]
+
+    def _item_of(self, piece: JsonObject) -> GrowingObject:
+        # An item without an index can only go on with the last one.
+        candidates = self._items if "index" in piece else self._items[-1:]
+        for item in reversed(candidates):
+            if all(item.rest.get(key) == piece.get(key) for key in ("index", "type")):
+                return item
+        self._items.append(GrowingObject("text", "summary", "data"))
+        return self._items[-1]
+
+
+class Extras:
+    """Fields of a delta that have no rule of their own, by name."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._texts: dict[str, list[str]] = {}
+        self._sets: dict[str, dict[str, Json]] = {}
+        self._values: JsonObject = {}
+
+    def add(self, key: str, value: Json) -> None:
+        """Take one piece: texts and lists grow, unless they only repeat what is there."""
+        if isinstance(value, str):
+            pieces = self._texts.setdefault(key, [])
+            if pieces != [value]:
+                pieces.append(value)
+        elif isinstance(value, list):
+            self._add_list(key, value)
+        elif isinstance(value, dict):
+            old = self._values.get(key)
+            self._values[key] = {**old, **value} if isinstance(old, dict) else value
+        elif value is not None:
+            self._values[key] = value
+
+    def whole(self) -> JsonObject:
+        """The fields so far."""
+        sets: JsonObject = {key: list(items.values()) for key, items in self._sets.items()}
+        texts: JsonObject = {key: "".join(pieces) for key, pieces in self._texts.items()}
+        return {**self._values, **sets, **texts}
+
+    def _add_list(self, key: str, value: list[Json]) -> None:
+        if key in _SETS:
+            self._sets.setdefault(key, {}).update((dumps(item), item) for item in value)
+            return
+        old = self._values.get(key)
+        if not isinstance(old, list):
+            self._values[key] = list(value)
+        elif old != value:
+            old.extend(value)

@@ -1,0 +1,149 @@
+"""A message in, a number that tells equal messages out; never depends on process or version.
+
+Clients resend what was said before, and seldom byte for byte: fields come and go, a string becomes
+a list of parts, arguments are written anew. Two messages are the same when role, text, other parts,
+tool calls, `tool_call_id` and `name` are the same.
+
+The numbers are stored. A change of anything here makes every stored conversation look different
+from what its client resends, so that it would be stored a second time: what is hashed may never
+change, down to the set of white space. The tests pin values.
+"""
+
+import json
+from hashlib import blake2b
+
+from officeai_proxy.model import Json, JsonObject, Role
+from officeai_proxy.wire.jsontext import loads
+from officeai_proxy.wire.parts import joined_refusal, joined_text, refusal_of_part, text_of_part
+
+ROOT_CHAIN = 0
+"""The chain of a path without messages."""
+
+# Unicode's White_Space, written out: Python's own set belongs to its version.
+_WHITE_SPACE = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+_INSTRUCTIONS = frozenset({Role.SYSTEM.value, Role.DEVELOPER.value})
+_PLAIN_KEYS = frozenset({"role", "content"})
+# Marks for the upstream's cache, which clients move from part to part as a talk goes on.
+_CACHE_MARKS = frozenset({"cache_control", "prompt_cache_breakpoint"})
+
+
+def identity(message: JsonObject) -> int:
+    """The identity of *message*, a signed 64-bit number."""
+    role, content = message.get("role"), message.get("content")
+    if type(role) is str and type(content) is str and message.keys() == _PLAIN_KEYS:
+        return _hash_of(role, content.strip(_WHITE_SPACE), "")
+    text = joined_text(content).strip(_WHITE_SPACE) or _refusal_of(message)
+    others = _others_of(message, has_text=bool(text))
+    rest = _canonical_json(others) if others else ""
+    return _hash_of(role if isinstance(role, str) else "", text, rest)
+
+
+def chain(previous: int, identity: int) -> int:
+    """The chain of a path that ended in chain *previous* and goes on with *identity*."""
+    both = previous.to_bytes(8, "big", signed=True) + identity.to_bytes(8, "big", signed=True)
+    return _signed(blake2b(both, digest_size=8).digest())
+
+
+def is_instruction(role: str) -> bool:
+    """Whether *role* is that of a system or developer message."""
+    return role in _INSTRUCTIONS
+
+
+def _hash_of(role: str, text: str, rest: str) -> int:
+    # The lengths keep role, text and rest apart, whatever characters they hold.
+    framed = f"{len(role)}:{role}{len(text)}:{text}{rest}"
+    return _signed(blake2b(framed.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+
+
+def _signed(digest: bytes) -> int:
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def _refusal_of(message: JsonObject) -> str:
+    refusal = message.get("refusal")
+    text = joined_refusal(message.get("content")) or (refusal if isinstance(refusal, str) else "")
+    return text.strip(_WHITE_SPACE)
+
+
+def _others_of(message: JsonObject, *, has_text: bool) -> JsonObject:
+    """What counts beside role and text; a key is absent when the message has nothing of it."""
+    others: JsonObject = {
+        "parts": _other_parts(message.get("content")),
+        "tool_calls": _tool_calls_of(message.get("tool_calls")),
+        "function_call": _function_of(message.get("function_call")),
+        "tool_call_id": message.get("tool_call_id"),
+        "name": message.get("name"),
+    }
+    audio = message.get("audio")
+    if not has_text and not others["parts"] and isinstance(audio, dict):
+        others["audio"] = audio.get("id")
+    return {key: value for key, value in others.items() if value not in (None, "", [])}
+
+
+def _other_parts(content: Json) -> list[Json]:
+    """The parts that are neither text, nor a refusal, nor a model's thinking, in order."""
+    if content is None or isinstance(content, str):
+        return []
+    return [
+        {key: value for key, value in part.items() if key not in _CACHE_MARKS}
+        if isinstance(part, dict)
+        else part
+        for part in (content if isinstance(content, list) else [content])
+        if not _is_said_otherwise(part)
+    ]
+
+
+def _is_said_otherwise(part: Json) -> bool:
+    if text_of_part(part) is not None or refusal_of_part(part) is not None:
+        return True
+    return isinstance(part, dict) and part.get("type") == "thinking"
+
+
+def _tool_calls_of(calls: Json) -> Json:
+    return [_tool_call_of(call) for call in calls] if isinstance(calls, list) else calls
+
+
+def _tool_call_of(call: Json) -> Json:
+    if not isinstance(call, dict):
+        return call
+    default = "custom" if "custom" in call else "function"
+    kind = call.get("type") or default
+    if kind not in ("function", "custom"):
+        return call
+    return [kind, call.get("id") or None, _function_of(call.get(kind))]
+
+
+def _function_of(function: Json) -> Json:
+    """Name and arguments of a call; a custom tool's `input` is text and compared as such."""
+    if not isinstance(function, dict):
+        return function
+    name = function.get("name")
+    if "input" in function:
+        return [name, "input", function["input"]]
+    return [name, *_arguments_of(function.get("arguments"))]
+
+
+def _arguments_of(arguments: Json) -> list[Json]:
+    """Arguments as the value that their JSON text means, or as text when it is none."""
+    if not isinstance(arguments, str):
+        return ["text", ""] if arguments is None else ["value", arguments]
+    try:
+        return ["value", loads(arguments)]
+    except ValueError:
+        return ["text", arguments]
+
+
+def _canonical_json(value: Json) -> str:
+    return json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"))
+
+
+def _canonical(value: Json) -> Json:
+    """*value* with equal numbers written alike: JavaScript writes 1.0 as 1."""
+    if isinstance(value, dict):
+        return {key: _canonical(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_canonical(child) for child in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

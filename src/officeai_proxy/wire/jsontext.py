@@ -1,0 +1,122 @@
+"""JSON text in, values out, and back, without loss; never accepts what is not JSON (RFC 8259).
+
+orjson does the common case. Where it would lose something or refuses valid JSON, the standard
+library's parser takes over: orjson turns an integer beyond 64 bits into a float without a word
+(a seed or an id in a message would come back changed), and it refuses the escape of a lone
+surrogate, which JavaScript clients send when they cut a text inside an emoji.
+
+Nesting is limited so that whatever `loads` accepts can be walked, compared and written again
+without running out of stack. No chat request comes near the limit.
+"""
+
+import json
+import math
+from typing import NoReturn, cast
+
+import orjson
+
+from officeai_proxy.model import Json
+
+MAX_DEPTH = 200
+"""How deep lists and objects may be nested."""
+
+_MAX_DIGITS = 4300  # Python's own default, stated here because PYTHONINTMAXSTRDIGITS can lift it.
+_LONG_NUMBER = b"0" * 19  # The shortest integer beyond 64 bits is -9223372036854775809.
+_DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
+
+
+def loads(data: bytes | str, *, exact: bool | None = None) -> Json:
+    """The value of one JSON text; of repeated keys in an object the last one counts.
+
+    *exact* says whether long integers have to be looked for; leave it out to have the text
+    searched. A reader of many small texts searches the whole once with `has_long_number`.
+
+    Raises:
+        ValueError: not JSON (NaN and Infinity included), not UTF-8, with a byte order mark, a
+            number too large for a float or with thousands of digits, or nested too deeply.
+    """
+    if exact is None:
+        exact = has_long_number(data)
+    try:
+        value = _loads_exactly(data) if exact else cast("Json", orjson.loads(data))
+    except orjson.JSONDecodeError:
+        value = _loads_exactly(data)
+    # A text this short cannot open and close that many lists.
+    if len(data) > 2 * MAX_DEPTH and _may_be_deep(data) and _is_deep(value):
+        raise ValueError(f"JSON nested deeper than {MAX_DEPTH} levels")
+    return value
+
+
+def dumps(value: Json) -> str:
+    """Compact JSON text of *value*, as far as possible unescaped.
+
+    The text can be stored in any database: it never contains a NUL or a lone surrogate as such,
+    for JSON escapes the first and the second makes the whole text ASCII. `loads` gives the same
+    value back. NaN and infinities, which `loads` never gives, are not for it.
+
+    Raises:
+        ValueError: the value cannot have come from `loads`, being nested too deeply.
+    """
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # Lone surrogates, integers beyond 64 bits.
+        pass
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    except RecursionError as exc:
+        raise ValueError("the value is nested too deeply to be written as JSON") from exc
+
+
+def has_long_number(data: bytes | str) -> bool:
+    """Whether *data* may hold an integer beyond 64 bits; sometimes true when it holds none."""
+    raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    return _LONG_NUMBER in raw.translate(_DIGITS_TO_ZERO)
+
+
+def _loads_exactly(data: bytes | str) -> Json:
+    # json.loads would guess UTF-16 and accept a byte order mark in bytes, so it is given text.
+    text = data if isinstance(data, str) else data.decode("utf-8")
+    try:
+        value = json.loads(
+            text, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_integer
+        )
+    except RecursionError as exc:
+        raise ValueError(f"JSON nested deeper than {MAX_DEPTH} levels") from exc
+    return cast("Json", value)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError("a number is too large")
+    return value
+
+
+def _integer(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise ValueError("a number has too many digits")
+    return int(text)
+
+
+def _may_be_deep(data: bytes | str) -> bool:
+    if isinstance(data, str):
+        return data.count("[") + data.count("{") > MAX_DEPTH
+    return data.count(b"[") + data.count(b"{") > MAX_DEPTH
+
+
+def _is_deep(value: Json) -> bool:
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, (dict, list))
+        ]
+        if not level:
+            return False
+    return True

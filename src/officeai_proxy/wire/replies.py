@@ -1,0 +1,190 @@
+"""The body of an upstream's reply in, its choices, usage and error out; never raises.
+
+A reply is read for the record only. What a server sent is kept as far as it can be understood, and
+a body that cannot be read at all gives a reply without choices.
+"""
+
+import re
+from dataclasses import dataclass
+
+from officeai_proxy.model import Json, JsonObject, Usage
+from officeai_proxy.wire.assemble import StreamAssembler
+from officeai_proxy.wire.cleantext import clean_text
+from officeai_proxy.wire.encoding import UndecodableBody, decoded
+from officeai_proxy.wire.jsontext import dumps, has_long_number, loads
+from officeai_proxy.wire.sse import Event, read_events
+
+_DONE = "[DONE]"
+_BOM = b"\xef\xbb\xbf"
+_MAX_COUNT = 2**53  # Beyond it a count is garbage, and would not fit into a database's integer.
+_JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*[{\[]")
+_STREAM_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:data|event|id|retry|error)?:")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One answer: the OpenAI message object as a client would have got it in one piece."""
+
+    index: int
+    message: JsonObject
+    finish_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyError:
+    """What the upstream said went wrong; `code` is text also where the server sent a number."""
+
+    message: str
+    type: str | None
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an upstream answered. `finished` says that nothing of it is missing."""
+
+    choices: tuple[Choice, ...]
+    usage: Usage
+    model: str | None
+    error: ReplyError | None
+    finished: bool
+
+
+def read_reply(body: bytes, *, content_type: str, content_encoding: str, limit: int) -> Reply:
+    """The reply in *body*, whole or cut off, an event stream or JSON.
+
+    *limit* is the largest unpacked body in bytes. Beside a reply that was cut off, or ended in an
+    error, stands what of its choices had arrived.
+    """
+    try:
+        body = decoded(body, encoding=content_encoding, limit=limit, partial=True)
+    except UndecodableBody as exc:
+        return _failed(ReplyError(str(exc), None, "undecodable_body"))
+    if _is_stream(body, content_type):
+        return _read_stream(body)
+    return _read_json(body)
+
+
+def read_usage(usage: Json) -> Usage:
+    """The counts in a `usage` object; None for each that is missing or no number of tokens."""
+    if not isinstance(usage, dict):
+        return Usage()
+    return Usage(
+        _count(usage.get("prompt_tokens")),
+        _count(usage.get("completion_tokens")),
+        _count(usage.get("total_tokens")),
+    )
+
+
+def _is_stream(body: bytes, content_type: str) -> bool:
+    """Whether *body* is an event stream: some come as JSON, and some JSON as an event stream."""
+    if "event-stream" in content_type.lower():
+        return _JSON_START.match(body) is None
+    return _STREAM_START.match(body) is not None
+
+
+def _read_stream(body: bytes) -> Reply:
+    stream = StreamAssembler()
+    exact = has_long_number(body)
+    is_done = False
+    for event in read_events(body):
+        if event.data.strip() == _DONE:
+            is_done = True
+            break
+        chunk = _chunk_of(event, exact=exact)
+        if chunk is not None:
+            stream.add(chunk)
+    choices = tuple(
+        Choice(choice.index, stream.message(choice), choice.finish_reason)
+        for choice in stream.choices
+    )
+    return Reply(
+        choices,
+        usage=read_usage(stream.usage),
+        model=_text(stream.model),
+        error=None if stream.failure is None else _error_in(stream.failure),
+        finished=is_done or (bool(choices) and all(choice.finish_reason for choice in choices)),
+    )
+
+
+def _chunk_of(event: Event, *, exact: bool) -> JsonObject | None:
+    """The chunk of one event; None for data that is not a JSON object and no error either."""
+    try:
+        value = loads(event.data, exact=exact)
+    except ValueError:
+        value = None
+    chunk = value if isinstance(value, dict) else None
+    if event.name == "error" and not (chunk and chunk.get("error")):
+        return {"error": value or event.data.strip()}
+    return chunk
+
+
+def _read_json(body: bytes) -> Reply:
+    try:
+        value = loads(body.removeprefix(_BOM))
+    except ValueError:
+        return _failed(None)
+    if isinstance(value, list) and value:
+        # Gemini's compatible endpoint wraps its errors into a list.
+        value = value[0]
+    if not isinstance(value, dict):
+        return _failed(None)
+    items = value.get("choices")
+    choices = tuple(
+        Choice(_index_of(item, place), item["message"], _text(item.get("finish_reason")))
+        for place, item in enumerate(items if isinstance(items, list) else ())
+        if isinstance(item, dict) and isinstance(item.get("message"), dict)
+    )
+    model, error = _text(value.get("model")), _error_in(value)
+    return Reply(choices, read_usage(_usage_in(value)), model, error, finished=bool(choices))
+
+
+def _failed(error: ReplyError | None) -> Reply:
+    return Reply((), Usage(), None, error, finished=False)
+
+
+def _index_of(item: JsonObject, place: int) -> int:
+    index = item.get("index")
+    return index if isinstance(index, int) else place
+
+
+def _usage_in(reply: JsonObject) -> Json:
+    groq = reply.get("x_groq")
+    return reply.get("usage") or (groq.get("usage") if isinstance(groq, dict) else None)
+
+
+def _count(value: Json) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return int(value) if 0 <= value <= _MAX_COUNT else None
+
+
+def _error_in(holder: JsonObject) -> ReplyError | None:
+    """The error that a reply or a chunk tells of, in any of the forms that servers use."""
+    error = holder.get("error")
+    if isinstance(error, dict) and error:
+        return _error_of(error, error)
+    if error:
+        # xAI puts a code beside a plain text.
+        return _error_of({"message": error}, holder)
+    if "choices" in holder:
+        return None
+    if holder.get("detail"):
+        return _error_of({"message": holder["detail"]}, holder)
+    return _error_of(holder, holder) if holder.get("object") == "error" else None
+
+
+def _error_of(error: JsonObject, names: JsonObject) -> ReplyError:
+    message = error.get("message") or error.get("detail") or error
+    text = message if isinstance(message, str) else dumps(message)
+    return ReplyError(clean_text(text), _text(names.get("type")), _code(names.get("code")))
+
+
+def _code(value: Json) -> str | None:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return _text(value)
+
+
+def _text(value: Json) -> str | None:
+    return clean_text(value) if value and isinstance(value, str) else None

@@ -1,0 +1,44 @@
+"""A conversation's title from the first thing its user says: text in, one short line out."""
+
+import unicodedata
+
+MAX_LENGTH = 60
+"""Characters of a title, the ellipsis counted."""
+
+ELLIPSIS = "…"
+
+_JOINER = "\u200d"
+_SKIN_TONES = "\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
+
+# More than this is never needed to fill a title, and a message may have megabytes.
+_ENOUGH = 4 * MAX_LENGTH
+
+
+def title_of(text: str) -> str | None:
+    """*text* as one line of at most 60 characters; None when it says nothing."""
+    line = " ".join(_visible(text.lstrip()[:_ENOUGH]).split())
+    if not line:
+        return None
+    if len(line) <= MAX_LENGTH and len(text.strip()) <= _ENOUGH:
+        return line
+    return line[: _place_to_cut(line)].rstrip() + ELLIPSIS
+
+
+def _visible(text: str) -> str:
+    """*text* with a space for every control character and line separator."""
+    hidden = ("Cc", "Zl", "Zp")
+    return "".join(" " if unicodedata.category(char) in hidden else char for char in text)
+
+
+def _place_to_cut(line: str) -> int:
+    """Where *line* can end without taking an accent or half an emoji from its last character."""
+    place = min(MAX_LENGTH - len(ELLIPSIS), len(line))
+    while 0 < place < len(line) and _belongs_to_previous(line, place):
+        place -= 1
+    return place or MAX_LENGTH - len(ELLIPSIS)
+
+
+def _belongs_to_previous(line: str, place: int) -> bool:
+    char = line[place]
+    is_mark = unicodedata.category(char).startswith("M") or char in _SKIN_TONES
+    return is_mark or _JOINER in (char, line[place - 1])

@@ -1,0 +1,156 @@
+"""Pieces of tool calls in, whole tool calls out; never guesses an id that was not sent.
+
+Pieces name the call they belong to by `index` (OpenAI API reference, "Chat completion chunk").
+Several servers leave the index out, send the same one for every call, repeat names and ids in
+every piece or send them empty; `ToolCalls` sorts that out.
+"""
+
+from officeai_proxy.model import Json, JsonObject
+from officeai_proxy.wire.jsontext import dumps
+
+_ARGUMENT_KEYS = {"function": "arguments", "custom": "input"}
+
+
+class ToolCall:
+    """One call in the making; a legacy `function_call` is one without an id."""
+
+    def __init__(self, order: int = 0) -> None:
+        """Begin an empty call; *order* is its place among the calls of its message."""
+        self.order = order
+        self.id = ""
+        self.name = ""
+        self._arguments: list[str] = []
+        self._type = ""
+        self._body_key = ""
+        self._body_rest: JsonObject = {}
+        self._rest: JsonObject = {}
+
+    @property
+    def has_arguments(self) -> bool:
+        """Whether any text of the arguments has come."""
+        return any(self._arguments)
+
+    def add(self, piece: JsonObject) -> None:
+        """Take one piece: id and type are set once, name and arguments grow, the rest is kept."""
+        for key, value in piece.items():
+            if key == "id":
+                self.id = self.id or _text(value)
+            elif key == "type":
+                self._type = self._type or _text(value)
+            elif key in _ARGUMENT_KEYS:
+                if isinstance(value, dict):
+                    self._body_key = self._body_key or key
+                    self.add_body(value)
+            elif key != "index" and value is not None:
+                self._rest[key] = value
+
+    def add_body(self, body: JsonObject) -> None:
+        """Take one piece of the part that holds name and arguments."""
+        for key, value in body.items():
+            if key == "name":
+                self._add_name(_text(value))
+            elif key in _ARGUMENT_KEYS.values():
+                self._add_arguments(value)
+            elif value is not None:
+                self._body_rest[key] = value
+
+    def _add_name(self, piece: str) -> None:
+        # A name that goes on repeats what is there or is the next fragment; most are repeats.
+        if piece != self.name:
+            self.name = piece if piece.startswith(self.name) else self.name + piece
+
+    def _add_arguments(self, piece: Json) -> None:
+        if isinstance(piece, str):
+            self._arguments.append(piece)
+        elif isinstance(piece, (dict, list)):
+            # Servers that send a value instead of text send it whole.
+            self._arguments = [dumps(piece)]
+
+    def body(self) -> JsonObject:
+        """Name and arguments; the latter are text, "" when none came."""
+        key = _ARGUMENT_KEYS[self._kind]
+        return {"name": self.name, key: "".join(self._arguments), **self._body_rest}
+
+    def whole(self) -> JsonObject:
+        """The call as it stands in a message."""
+        call: JsonObject = {"id": self.id or None, "type": self._type or self._kind}
+        if self._body_key or call["type"] in _ARGUMENT_KEYS:
+            call[self._kind] = self.body()
+        return {**call, **self._rest}
+
+    @property
+    def _kind(self) -> str:
+        if self._body_key:
+            return self._body_key
+        return self._type if self._type in _ARGUMENT_KEYS else "function"
+
+
+class ToolCalls:
+    """The tool calls of one choice."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._calls: list[ToolCall] = []
+
+    def add(self, pieces: Json) -> None:
+        """Take the `tool_calls` of one delta; what is not a list of objects is skipped."""
+        for piece in pieces if isinstance(pieces, list) else ():
+            if isinstance(piece, dict):
+                self._call_of(piece).add(piece)
+
+    def whole(self) -> list[Json]:
+        """The calls in the order of their indexes."""
+        return [call.whole() for call in sorted(self._calls, key=lambda call: call.order)]
+
+    def _call_of(self, piece: JsonObject) -> ToolCall:
+        index = piece.get("index")
+        if not isinstance(index, int):
+            return self._call_without_index(piece)
+        same_index = [call for call in self._calls if call.order == index]
+        known = _with_id(same_index, _text(piece.get("id")))
+        if known is not None:
+            return known
+        if not same_index or _is_another(piece, same_index[-1]):
+            return self._begin(index)
+        return same_index[-1]
+
+    def _call_without_index(self, piece: JsonObject) -> ToolCall:
+        identifier = _text(piece.get("id"))
+        known = _with_id(self._calls, identifier)
+        if known is not None:
+            return known
+        last = self._calls[-1] if self._calls else None
+        if last is None or identifier or (_name(piece) and last.name):
+            return self._begin(max((call.order for call in self._calls), default=-1) + 1)
+        return last
+
+    def _begin(self, order: int) -> ToolCall:
+        self._calls.append(ToolCall(order))
+        return self._calls[-1]
+
+
+def _is_another(piece: JsonObject, call: ToolCall) -> bool:
+    """Whether *piece* begins another call than *call*, though it has the same index."""
+    name, identifier = _name(piece), _text(piece.get("id"))
+    if not name:
+        return False
+    if identifier and call.id:
+        return identifier != call.id
+    # Fragments of a name come before the arguments; a name after them is the next call's.
+    return call.has_arguments and name != call.name
+
+
+def _with_id(calls: list[ToolCall], identifier: str) -> ToolCall | None:
+    return next((call for call in reversed(calls) if identifier and call.id == identifier), None)
+
+
+def _name(piece: JsonObject) -> str:
+    for key in _ARGUMENT_KEYS:
+        body = piece.get(key)
+        if isinstance(body, dict) and body.get("name"):
+            return _text(body["name"])
+    return ""
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else ""

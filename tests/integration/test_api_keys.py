@@ -1,0 +1,89 @@
+"""Managed keys on both databases."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from officeai_proxy.model import ApiKey, Scope
+from officeai_proxy.storage.api_keys import ApiKeyRepository
+from officeai_proxy.storage.database import Database
+
+NOW = datetime(2026, 11, 20, 9, 0, 0, 123456, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def a_key(number: int, *, workspace: str = "default", expires: datetime | None = None) -> ApiKey:
+    return ApiKey(
+        id=f"key-{number}",
+        name=f"键 {number}",
+        digest=bytes([number]) * 32,
+        hint="sk-oai-…abcd",
+        workspace=workspace,
+        scopes=frozenset({Scope.CHAT, Scope.READ}),
+        created_at=NOW + timedelta(seconds=number),
+        user="alice" if number % 2 else None,
+        expires_at=expires,
+    )
+
+
+async def test_same_key_twice_is_refused(database: Database) -> None:
+    """A second key with the same digest is refused, so that one key opens one workspace."""
+    async with database.write() as connection:
+        await ApiKeyRepository(connection).add(a_key(1))
+
+    with pytest.raises(IntegrityError):
+        async with database.write() as connection:
+            await ApiKeyRepository(connection).add(
+                ApiKey(**{**_fields(a_key(2)), "digest": a_key(1).digest})
+            )
+
+
+def _fields(key: ApiKey) -> dict[str, object]:
+    return {name: getattr(key, name) for name in ApiKey.__slots__}
+
+
+async def test_revoke_refuses_the_unknown_and_the_foreign(database: Database) -> None:
+    """A key of another workspace cannot be revoked from this one, nor one that does not exist."""
+    async with database.write() as connection:
+        keys = ApiKeyRepository(connection)
+        await keys.add(a_key(1, workspace="other"))
+        assert not await keys.revoke("key-1", now=NOW, workspace="default")
+        assert not await keys.revoke("nothing", now=NOW)
+        assert len(await keys.active(NOW)) == 1
+
+
+async def test_revoked_once(database: Database) -> None:
+    """A revoked key is not active, stays listed with its time, and cannot be revoked again."""
+    async with database.write() as connection:
+        keys = ApiKeyRepository(connection)
+        await keys.add(a_key(1))
+        assert await keys.revoke("key-1", now=NOW + HOUR, workspace="default")
+        assert not await keys.revoke("key-1", now=NOW + 2 * HOUR)
+
+    async with database.read() as connection:
+        keys = ApiKeyRepository(connection)
+        assert await keys.active(NOW) == []
+        assert [key.revoked_at for key in await keys.all()] == [NOW + HOUR]
+
+
+async def test_expired_key_is_not_active(database: Database) -> None:
+    """At the moment of its expiry a key no longer opens anything."""
+    async with database.write() as connection:
+        keys = ApiKeyRepository(connection)
+        await keys.add(a_key(1, expires=NOW + HOUR))
+        assert len(await keys.active(NOW)) == 1
+        assert await keys.active(NOW + HOUR) == []
+
+
+async def test_keys_come_back_as_they_were(database: Database) -> None:
+    """What is read equals what was stored, oldest first, and one workspace can be asked for."""
+    stored = [a_key(1), a_key(2, workspace="other", expires=NOW + HOUR), a_key(3)]
+    async with database.write() as connection:
+        for key in reversed(stored):
+            await ApiKeyRepository(connection).add(key)
+
+    async with database.read() as connection:
+        keys = ApiKeyRepository(connection)
+        assert await keys.all() == stored
+        assert await keys.all(workspace="other") == [stored[1]]

@@ -1,0 +1,133 @@
+"""The managed keys in memory follow those in the database."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from officeai_proxy.auth import refresher
+from officeai_proxy.auth.keyring import Keyring
+from officeai_proxy.auth.keys import digest
+from officeai_proxy.auth.refresher import KeyRefresher
+from officeai_proxy.errors import DatabaseUnavailable, InvalidKey
+from officeai_proxy.model import ApiKey, Scope
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+A_KEY = ApiKey(
+    id="key_1",
+    name="test",
+    digest=digest("sk-managed"),
+    hint="…",
+    workspace="team",
+    scopes=frozenset({Scope.CHAT}),
+    created_at=NOW,
+)
+
+
+class Source:
+    """A key source that gives *keys*, or raises them when they are an error."""
+
+    def __init__(self, keys: list[ApiKey] | Exception) -> None:
+        self.keys = keys
+        self.readings = 0
+
+    async def active_keys(self) -> list[ApiKey]:
+        self.readings += 1
+        if isinstance(self.keys, Exception):
+            raise self.keys
+        return self.keys
+
+
+def a_keyring() -> Keyring:
+    return Keyring([], lambda: NOW)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - what changes has no event
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("failure", [DatabaseUnavailable(), ValueError("an unknown scope")])
+async def test_a_failed_reading_keeps_the_old_keys(failure: Exception):
+    """While the keys cannot be read, whatever the reason, those read before stay in force."""
+    source, keyring = Source([A_KEY]), a_keyring()
+    keys = KeyRefresher(source, keyring)
+    await keys.refresh()
+
+    source.keys = failure
+    await keys.refresh()
+
+    assert keyring.caller_of(b"Bearer sk-managed").key_id == "key_1"
+
+
+async def test_a_first_reading_that_fails_knows_nothing():
+    """A database that was never read is not a database without keys."""
+    keyring = a_keyring()
+
+    await KeyRefresher(Source(DatabaseUnavailable()), keyring).refresh()
+
+    assert not keyring.managed_known
+
+
+async def test_an_outage_is_told_once(caplog: pytest.LogCaptureFixture):
+    """A long outage is one line in the log when it begins and one when it ends."""
+    caplog.set_level("INFO", refresher.__name__)
+    source = Source(DatabaseUnavailable())
+    keys = KeyRefresher(source, a_keyring())
+
+    for _ in range(3):
+        await keys.refresh()
+    source.keys = []
+    await keys.refresh()
+    await keys.refresh()
+
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+async def test_a_reading_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch):
+    """A database that never answers does not end the refreshing."""
+
+    class Hanging:
+        async def active_keys(self) -> list[ApiKey]:
+            return await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(refresher, "PATIENCE", 0.01)
+    keyring = a_keyring()
+
+    async with asyncio.timeout(5):
+        await KeyRefresher(Hanging(), keyring).refresh()
+
+    assert not keyring.managed_known
+
+
+async def test_the_running_refresher_follows_the_database():
+    """A key made elsewhere opens soon, one revoked elsewhere soon opens nothing, over outages."""
+    source, keyring = Source([]), a_keyring()
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(KeyRefresher(source, keyring, interval=0.01).run())
+        await until(lambda: keyring.managed_known)
+        source.keys = [A_KEY]
+        await until(lambda: _opens(keyring))
+        source.keys = DatabaseUnavailable()
+        seen = source.readings
+        await until(lambda: source.readings > seen + 2)
+        assert _opens(keyring)
+        source.keys = []
+        await until(lambda: not _opens(keyring))
+        running.cancel()
+
+
+def test_a_change_is_in_force_within_five_seconds():
+    """Reading every two seconds leaves three for a slow reading."""
+    assert refresher.INTERVAL <= 2
+
+
+def _opens(keyring: Keyring) -> bool:
+    try:
+        keyring.caller_of(b"Bearer sk-managed")
+    except InvalidKey:
+        return False
+    return True

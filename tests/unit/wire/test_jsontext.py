@@ -1,0 +1,143 @@
+"""JSON text: what is refused, what survives, what a database can hold."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from officeai_proxy.model import Json
+from officeai_proxy.wire.jsontext import MAX_DEPTH, dumps, has_long_number, loads
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=20)
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | ANY_TEXT,
+    lambda children: (
+        st.lists(children, max_size=4) | st.dictionaries(ANY_TEXT, children, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"NaN",
+        b"[Infinity]",
+        b"-Infinity",
+        b"1e400",
+        b"[-1e400, 18446744073709551616]",
+        b'"\xff"',
+        b"\xef\xbb\xbf{}",
+        "\ufeff{}",
+        '{"a": 1}'.encode("utf-16"),
+        '{"a": 1}'.encode("utf-32"),
+        b"1" * 5000,
+        b"[" + b"9" * 5000 + b"]",
+        b'{"a": 1} x',
+        b"{'a': 1}",
+        b'"\x00"',
+        b"[" * 100_000,
+        b"[" * 100_000 + b"]" * 100_000,
+        b'{"a":' * 5000 + b"1" + b"}" * 5000,
+    ],
+)
+def test_what_is_not_json_is_refused_with_a_value_error(data: bytes | str) -> None:
+    """NaN, other encodings, absurd numbers and absurd nesting are all ValueErrors."""
+    with pytest.raises(ValueError, match=r".+"):
+        loads(data)
+
+
+@pytest.mark.parametrize("bracket", ["[]", "{}"])
+def test_nesting_is_limited_exactly(bracket: str) -> None:
+    """The deepest allowed nesting is read and written; one level more is refused."""
+    opened = "[" if bracket == "[]" else '{"a":'
+    closed = bracket[1]
+
+    def nested(depth: int) -> str:
+        return opened * (depth - 1) + bracket + closed * (depth - 1)
+
+    assert dumps(loads(nested(MAX_DEPTH))) == nested(MAX_DEPTH)
+    with pytest.raises(ValueError, match="nested deeper"):
+        loads(nested(MAX_DEPTH + 1))
+
+
+def test_many_brackets_side_by_side_are_not_deep() -> None:
+    """Width is no depth, and brackets inside strings are neither."""
+    wide = [[] for _ in range(3 * MAX_DEPTH)]
+    assert loads(json.dumps(wide)) == wide
+    assert loads(json.dumps("[{" * 3 * MAX_DEPTH)) == "[{" * 3 * MAX_DEPTH
+
+
+def test_writing_what_is_nested_too_deeply_is_a_value_error() -> None:
+    """A value that no `loads` gave is refused, not a crash of the interpreter's stack."""
+    value: list[Json] = []
+    for _ in range(100_000):
+        value = [value]
+    with pytest.raises(ValueError, match="nested too deeply"):
+        dumps(value)
+    while value:  # Taken apart by hand: freeing it at once would recurse as deeply.
+        value = value.pop()  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("123456789012345678901234567890", 123456789012345678901234567890),
+        ('{"seed":-9223372036854775809}', {"seed": -9223372036854775809}),
+        ("18446744073709551615", 18446744073709551615),
+        ("[1.0,1,1e22]", [1.0, 1, 1e22]),
+        (r'"\ud83d"', "\ud83d"),
+        (r'"\ud83d\ude00"', "😀"),
+        (r'"\u0000"', "\0"),
+        ('{"a":1,"a":2}', {"a": 2}),
+        (" \r\n\t{} ", {}),
+    ],
+)
+def test_unusual_json_is_read_exactly(text: str, value: Json) -> None:
+    """Long integers stay integers and lone surrogates stay themselves, from bytes and from text."""
+    for read in (loads(text), loads(text.encode())):
+        assert read == value
+        assert repr(read) == repr(value)
+
+
+def test_the_look_for_long_integers_can_be_done_once_for_all() -> None:
+    """With `exact` given, the text is not searched, and a long integer is read as told."""
+    assert has_long_number(b'{"id": 12345678901234567890123}')
+    assert has_long_number("12345678901234567890123")
+    assert not has_long_number(b'{"id": 123456789012345678, "x": 123456789012345678}')
+    assert isinstance(loads("12345678901234567890123", exact=True), int)
+    assert isinstance(loads("12345678901234567890123", exact=False), float)
+
+
+@given(JSON_VALUES)
+@settings(deadline=None)
+def test_every_value_survives_being_written_and_read(value: Json) -> None:
+    """`loads` gives back what `dumps` wrote, with the types of its numbers."""
+    text = dumps(value)
+    assert repr(loads(text)) == repr(value)
+    assert repr(loads(text.encode())) == repr(value)
+
+
+@given(JSON_VALUES)
+@settings(deadline=None)
+def test_written_json_fits_into_any_database(value: Json) -> None:
+    """No NUL and no lone surrogate stands in the text as such."""
+    assert "\0" not in dumps(value)
+    dumps(value).encode()
+
+
+@given(st.binary(max_size=40) | ANY_TEXT)
+@settings(deadline=None)
+def test_any_input_is_read_or_is_a_value_error(data: bytes | str) -> None:
+    """Nothing but a ValueError comes out, and nothing is accepted that Python refuses."""
+    try:
+        value = loads(data)
+    except ValueError:
+        return
+    assert json.loads(data) == value
