@@ -1,4 +1,5 @@
-"""The one place that wires: settings in, the ASGI application out; opens in order, closes in reverse.
+"""The one place that wires: settings in, the ASGI application out; opens in order, closes in
+reverse.
 
 No other module knows both the hot path and the database. Two applications in one process work.
 """
@@ -34,7 +35,7 @@ from officeai_proxy.storage.exchanges import SqlExchangeStore
 from officeai_proxy.storage.migrations import prepare
 
 DRAIN_SECONDS = 10.0
-"""How long the end of the program waits for the recorder; what is left is stored at the next start."""
+"""How long the program's end waits for the recorder; what is left is stored at the next start."""
 
 TIDY_SECONDS = 2.0
 

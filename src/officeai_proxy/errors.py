@@ -1,4 +1,4 @@
-"""Every error this project raises, as one tree; each knows its HTTP status and OpenAI's words for it.
+"""Every error this project raises, as one tree; each knows its HTTP status and OpenAI's words.
 
     ProxyError
     ├── ConfigurationError            the program cannot start like this
@@ -149,7 +149,7 @@ class UpstreamBroke(UpstreamError):
 
 
 class UpstreamRefusedKey(UpstreamError):
-    """The upstream refused the proxy's own key; whoever runs it must set OFFICEAI_UPSTREAM_API_KEY."""
+    """The upstream refused the proxy's own key. Whoever runs it: set OFFICEAI_UPSTREAM_API_KEY."""
 
     code = "upstream_key_refused"
 
@@ -181,7 +181,7 @@ class KeysUnavailable(Unavailable):
 
 
 class RecordingUnavailable(Unavailable):
-    """Recording is not possible right now, and this proxy is set to refuse what it cannot record."""
+    """Recording is not possible now, and this proxy is set to refuse what it cannot record."""
 
     code = "recording_unavailable"
 

@@ -1,4 +1,4 @@
-"""How the proxy is: for people (`/health`), for probes (`/health/live`, `/health/ready`); no secrets."""
+"""How the proxy is, for people (`/health`) and for probes (`/health/live`, `/health/ready`)."""
 
 import time
 from collections.abc import Callable

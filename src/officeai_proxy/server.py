@@ -118,7 +118,7 @@ def _config(settings: Settings) -> uvicorn.Config:
 
 
 class _QuietUvicorn(logging.Filter):
-    """Leaves out what uvicorn says when a reply is broken off on purpose, as the upstream broke off."""
+    """Leaves out what uvicorn says of a reply broken off on purpose, as the upstream broke off."""
 
     @override
     def filter(self, record: logging.LogRecord) -> bool:

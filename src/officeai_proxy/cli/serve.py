@@ -1,4 +1,4 @@
-"""`officeai-proxy serve`: check the configuration, make the first key, say where everything is, serve."""
+"""`officeai-proxy serve`: check the configuration, make the first key, say what is where, serve."""
 
 import sys
 from datetime import UTC, datetime

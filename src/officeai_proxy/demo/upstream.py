@@ -128,7 +128,7 @@ def _last_words(messages: object) -> str:
 
 
 def _words(text: str) -> list[str]:
-    """Pieces of about a word: Latin words with the space before them, Chinese characters in pairs."""
+    """Pieces of about a word: Latin words with the space before them, Chinese in pairs."""
     if " " in text:
         first, *rest = text.split(" ")
         return [first, *(f" {word}" for word in rest)]

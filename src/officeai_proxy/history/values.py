@@ -30,6 +30,10 @@ _MOMENT = re.compile(
 )
 
 
+# PostgreSQL's text has no NUL, and UTF-8 has no lone surrogates.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
 def plain_digits(value: object) -> object:
     """Refuse `1.0`, ` 1`, `+1` and `1_000`, all of which pydantic would take for an integer."""
     if isinstance(value, str) and not re.fullmatch("-?[0-9]{1,20}", value, re.ASCII):
@@ -51,9 +55,9 @@ def _moment(value: object) -> object:
 
 
 def _plain(text: str | None) -> str | None:
-    """Refuse what no database finds, however long it looks for it."""
-    if text is not None and "\0" in text:
-        raise ValueError("Input should not hold the character NUL")
+    """Refuse what no database has, however long it looks for it."""
+    if text is not None and _UNSTORABLE.search(text):
+        raise ValueError("Input should hold neither the character NUL nor half a character")
     if text is not None and len(text) > MAX_TEXT:
         raise ValueError(f"Input should have at most {MAX_TEXT} characters")
     return text

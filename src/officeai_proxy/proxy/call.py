@@ -11,8 +11,8 @@ from officeai_proxy.proxy.upstream import UpstreamRequest
 class Call:
     """One call on its way. `session` is None when its content is not recorded.
 
-    `started_ns` is nanoseconds since 1970, `started_mono` of the monotonic clock. `body` is what the
-    caller sent; the request to the upstream may name another model.
+    `started_ns` is nanoseconds since 1970, `started_mono` of the monotonic clock. `body` is what
+    the caller sent; the request to the upstream may name another model.
     """
 
     id: UUID

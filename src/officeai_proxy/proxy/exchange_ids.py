@@ -1,4 +1,4 @@
-"""Ids for exchanges: UUIDs of version 7 (RFC 9562, section 5.7) that only ever rise in one process."""
+"""Ids for exchanges: UUIDs of version 7 (RFC 9562, section 5.7) that only rise in one process."""
 
 import os
 import time

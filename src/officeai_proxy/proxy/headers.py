@@ -158,7 +158,7 @@ def _note_forwarded(headers: RequestHeaders, name: bytes, value: bytes) -> None:
 
 
 def reply_headers(upstream: Sequence[Header], ours: Sequence[Header]) -> list[Header]:
-    """The headers of a reply on its way to the caller: the upstream's, without its own, and ours."""
+    """The headers of a reply to the caller: what of the upstream's may pass, and *ours*."""
     named_by_connection: set[bytes] = set()
     passed: list[Header] = []
     is_stream = False

@@ -79,7 +79,7 @@ _ERRORS = {
 @router.post(
     "/chat/completions",
     summary="Chat, recorded",
-    response_description="The upstream's reply, byte for byte; an event stream with `stream: true`.",
+    response_description="The upstream's reply, byte for byte; events with `stream: true`.",
     responses=_ERRORS,  # type: ignore[arg-type]  # FastAPI wants wider types than these literals
 )
 async def chat_completions(

@@ -28,7 +28,7 @@ class _Cursor:
 
 
 class BacklogGauge:
-    """Measures one journal directory; remembers what it counted, so that it counts nothing twice."""
+    """Measures one journal directory; remembers what it counted and counts nothing twice."""
 
     def __init__(self, directory: Path) -> None:
         """Measure *directory*."""

@@ -5,8 +5,8 @@ A frame is a fixed header and a payload, both big-endian:
     magic "OAJ1" | length u32 | monotonic ns u64 | wall clock ns u64 | crc32 u32 | payload
 
 The CRC covers everything but itself and the magic. A payload is the lengths of its three parts and
-the parts: what is known of the exchange as JSON, the request's bytes, the reply's bytes. There is no
-header to keep in step and no index, so that a torn or rotten frame can only ever hide itself.
+the parts: what is known of the exchange as JSON, the request's bytes, the reply's bytes. There is
+no header to keep in step and no index, so that a torn or rotten frame can only ever hide itself.
 """
 
 import struct

@@ -27,7 +27,7 @@ class JournalFreshness:
         self._patience = patience
 
     async def wait(self) -> None:
-        """Return when all that was in the journal at the call is stored, or patience has run out."""
+        """Return when all that was in the journal at the call is stored, or patience is out."""
         wanted = segments.sizes(self._directory)
         deadline = time.monotonic() + self._patience
         look_after = FIRST_LOOK_AFTER

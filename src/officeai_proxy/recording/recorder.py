@@ -1,8 +1,8 @@
 """The recorder: empties the journal into the store, batch by batch, for as long as it runs.
 
 There is one that works per host: whoever holds the lock. The others wait for it, so that the work
-goes on when its process dies. It never gives up on a store that is away, and never lets one exchange
-that cannot be stored hold up its neighbours.
+goes on when its process dies. It never gives up on a store that is away, and never lets one
+exchange that cannot be stored hold up its neighbours.
 """
 
 import asyncio
@@ -160,7 +160,7 @@ class Recorder:
             pass
 
     async def _store_batch(self, batch: Batch) -> bool:
-        """Store *batch*, waiting for the store as long as it takes; False: stopped while waiting."""
+        """Store *batch*, waiting for the store as long as it takes; False: stopped meanwhile."""
         turns = [turn for entry in batch.entries if (turn := self._read(entry)) is not None]
         by_id = {e.exchange.id: e for e in batch.entries if e.exchange is not None}
         waiting = [turns] if turns else []

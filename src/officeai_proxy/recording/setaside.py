@@ -1,4 +1,4 @@
-"""Exchanges that can never be stored: kept whole in a folder of their own, for a person to look at."""
+"""Exchanges that can never be stored: kept whole in a folder of their own, for a person to see."""
 
 from pathlib import Path
 from uuid import uuid4

@@ -1,5 +1,5 @@
-"""A thread with an event loop of its own for the recorder, so that parsing and merging never hold up
-the loop that serves calls.
+"""A thread with an event loop of its own for the recorder, so that parsing and merging never hold
+up the loop that serves calls.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class RecorderThread:
 
     def poke(self) -> None:
         """Hurry the worker along; from any thread."""
-        self._tell(Worker.poke)
+        self._tell(lambda worker: worker.poke())
 
     @property
     def is_alive(self) -> bool:
@@ -51,7 +51,7 @@ class RecorderThread:
     async def stop(self, patience: float) -> bool:
         """Let the worker finish, for at most *patience* seconds; whether it did."""
         self._is_stopping.set()
-        self._tell(Worker.stop)
+        self._tell(lambda worker: worker.stop())
         await asyncio.to_thread(self._thread.join, patience)
         return not self._thread.is_alive()
 

@@ -1,7 +1,7 @@
 """Turns in, one transaction out: finds each turn's conversation, merges it, hands all to the store.
 
-What the store must be able to do is written down here as protocols; which database it is, and how it
-locks, is the store's own business.
+What the store must be able to do is written down here as protocols; which database it is, and how
+it locks, is the store's own business.
 """
 
 from collections.abc import Collection, Sequence

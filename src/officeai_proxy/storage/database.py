@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from officeai_proxy.errors import ConfigurationError, DatabaseUnavailable, ProxyError
@@ -21,6 +22,7 @@ from officeai_proxy.storage.engines import (
     for_reading,
     for_writing,
     open_engine,
+    truncate_wal,
 )
 from officeai_proxy.storage.failures import is_transient
 
@@ -122,15 +124,14 @@ class Database:
     async def checkpoint(self) -> bool:
         """SQLite: move the whole WAL into the file and empty it; whether nothing is left in it.
 
-        Only for a database with `checkpoints`. Readers of older states keep a part of it back.
+        Only for a database with `checkpoints`. Somebody who reads an older state or writes in this
+        moment keeps a part back; nobody is made to wait for them, so ask again later.
         """
         if self.dialect is not Dialect.SQLITE:
             return True
         async with self._connection(self._opened().engine) as connection:
             driver = (await connection.get_raw_connection()).driver_connection
-            async with driver.execute("PRAGMA wal_checkpoint(TRUNCATE)") as cursor:  # type: ignore[union-attr]
-                busy, _, _ = await cursor.fetchone()
-        return bool(busy == 0)
+            return await truncate_wal(driver)
 
     async def close(self) -> None:
         """Close all connections. A closed database opens again when it is used again."""
@@ -166,13 +167,15 @@ class Database:
             try:
                 async with asyncio.timeout(_CHECKOUT_SECONDS):
                     connection = await stack.enter_async_context(engine.connect())
+            except DatabaseUnavailable:
+                raise
             except Exception as exc:
                 raise self._not_opened(exc) from exc
             yield connection
 
     def _not_opened(self, error: Exception) -> ProxyError:
         """Tell a wrong configuration from a database that is away."""
-        has_state = getattr(error, "sqlstate", None) is not None
-        if (isinstance(error, ValueError) or has_state) and not is_transient(error):
-            return ConfigurationError(f"the database {self.location} cannot be opened: {error}")
+        if isinstance(error, (ValueError, DBAPIError)) and not is_transient(error):
+            reason = getattr(error, "orig", None) or error
+            return ConfigurationError(f"the database {self.location} cannot be opened: {reason}")
         return DatabaseUnavailable()

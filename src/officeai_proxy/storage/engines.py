@@ -24,6 +24,8 @@ BUSY_SECONDS = 5.0
 # A server that vanishes without a word would otherwise hold a statement for two hours.
 COMMAND_SECONDS = 300.0
 
+_BUSY_TIMEOUT = f"busy_timeout={int(BUSY_SECONDS * 1000)}"
+
 _BEGIN = "officeai_begin"
 
 
@@ -83,6 +85,17 @@ def for_writing(engine: AsyncEngine, dialect: Dialect) -> AsyncEngine:
     return engine
 
 
+async def truncate_wal(driver: Any) -> bool:
+    """Checkpoint an aiosqlite connection without waiting; whether the WAL is empty now.
+
+    While a truncating checkpoint waits for a reader, it keeps all writers out.
+    """
+    await driver.execute_fetchall("PRAGMA busy_timeout=0")
+    ((busy, _, _),) = await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+    await driver.execute_fetchall(f"PRAGMA {_BUSY_TIMEOUT}")
+    return bool(busy == 0)
+
+
 def _sqlite_engine(path: Path, options: EngineOptions, pooling: dict[str, Any]) -> AsyncEngine:
     _create_private(path)
     engine = create_async_engine(
@@ -107,7 +120,7 @@ def _sqlite_engine(path: Path, options: EngineOptions, pooling: dict[str, Any]) 
 def _pragmas(options: EngineOptions) -> tuple[str, ...]:
     synchronous = "FULL" if options.durability is Durability.DISK else "NORMAL"
     return (
-        f"busy_timeout={int(BUSY_SECONDS * 1000)}",
+        _BUSY_TIMEOUT,
         "journal_mode=WAL",
         f"synchronous={synchronous}",
         "secure_delete=ON",

@@ -182,19 +182,13 @@ class StreamAssembler:
 
     def add(self, chunk: JsonObject) -> None:
         """Take one chunk."""
-        model = chunk.get("model")
-        if model and isinstance(model, str):
-            self.model = model
-        self._add_failure(chunk)
-        self._add_usage(chunk)
+        self._add_top(chunk)
         choices = chunk.get("choices")
         for item in choices if isinstance(choices, list) else ():
             if isinstance(item, dict):
                 self._choice_of(item).add(item)
-                self._add_usage(item)
-        for key in _REFERENCES:
-            if chunk.get(key):
-                self._references[key] = chunk[key]
+                if "usage" in item:
+                    self._add_usage(item["usage"])
 
     def message(self, choice: ChoiceAssembler) -> JsonObject:
         """The message of *choice*, with what the chunks said of the whole reply."""
@@ -208,16 +202,21 @@ class StreamAssembler:
             choice = self._choices[place] = ChoiceAssembler(place)
         return choice
 
-    def _add_failure(self, holder: JsonObject) -> None:
-        if holder.get("error") and self.failure is None:
-            self.failure = holder
+    def _add_top(self, chunk: JsonObject) -> None:
+        model = chunk.get("model")
+        if model and isinstance(model, str):
+            self.model = model
+        if chunk.get("error"):
+            self.failure = self.failure or chunk
+        self._add_usage(chunk.get("usage"))
+        groq = chunk.get("x_groq")
+        if groq and isinstance(groq, dict):
+            self._add_top({"error": groq.get("error"), "usage": groq.get("usage")})
+        for key in _REFERENCES:
+            if key in chunk:
+                self._references[key] = chunk[key]
 
-    def _add_usage(self, holder: JsonObject) -> None:
-        """Servers count up from chunk to chunk, or say it once: the last count is the whole."""
-        usage = holder.get("usage")
+    def _add_usage(self, usage: Json) -> None:
+        # Servers count up from chunk to chunk, or say it once: the last count is the whole.
         if usage and isinstance(usage, dict):
             self.usage = usage
-        groq = holder.get("x_groq")
-        if groq and isinstance(groq, dict):
-            self._add_failure(groq)
-            self._add_usage(groq)

@@ -127,11 +127,14 @@ def _function_of(function: Json) -> Json:
 
 
 def _arguments_of(arguments: Json) -> list[Json]:
-    """Arguments as the value that their JSON text means, or as text when it is none."""
+    """Arguments as the value that their JSON text means, or as text when it is none.
+
+    A call without arguments comes as "", as null or as an empty object, and is one and the same.
+    """
     if not isinstance(arguments, str):
-        return ["text", ""] if arguments is None else ["value", arguments]
+        return ["value", {} if arguments is None else arguments]
     try:
-        return ["value", loads(arguments)]
+        return ["value", loads(arguments) if arguments.strip(_WHITE_SPACE) else {}]
     except ValueError:
         return ["text", arguments]
 

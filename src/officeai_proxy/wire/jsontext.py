@@ -11,7 +11,7 @@ without running out of stack. No chat request comes near the limit.
 
 import json
 import math
-from typing import NoReturn, cast
+from typing import NoReturn
 
 import orjson
 
@@ -38,7 +38,7 @@ def loads(data: bytes | str, *, exact: bool | None = None) -> Json:
     if exact is None:
         exact = has_long_number(data)
     try:
-        value = _loads_exactly(data) if exact else cast("Json", orjson.loads(data))
+        value: Json = _loads_exactly(data) if exact else orjson.loads(data)
     except orjson.JSONDecodeError:
         value = _loads_exactly(data)
     # A text this short cannot open and close that many lists.
@@ -77,12 +77,12 @@ def _loads_exactly(data: bytes | str) -> Json:
     # json.loads would guess UTF-16 and accept a byte order mark in bytes, so it is given text.
     text = data if isinstance(data, str) else data.decode("utf-8")
     try:
-        value = json.loads(
+        value: Json = json.loads(
             text, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_integer
         )
     except RecursionError as exc:
         raise ValueError(f"JSON nested deeper than {MAX_DEPTH} levels") from exc
-    return cast("Json", value)
+    return value
 
 
 def _refuse_constant(name: str) -> NoReturn:

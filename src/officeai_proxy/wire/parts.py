@@ -6,7 +6,8 @@ API reference, "Create chat completion"). Some clients put plain strings into th
 
 from officeai_proxy.model import Json, JsonObject
 
-_TEXT_TYPES = frozenset({"text", "input_text", "output_text"})
+# A tuple, for what stands as a type may be anything, also what cannot be hashed.
+_TEXT_TYPES = ("text", "input_text", "output_text")
 
 
 def text_of_part(part: Json) -> str | None:

@@ -9,7 +9,9 @@ forks of llama.cpp end a broken stream, becomes an event of its own.
 from typing import NamedTuple
 
 _BOM = b"\xef\xbb\xbf"
-_PLAIN = "data: "
+_BEGIN = "data: "
+_END = "\n\n"
+_BETWEEN = _END + _BEGIN
 
 
 class Event(NamedTuple):
@@ -22,11 +24,11 @@ class Event(NamedTuple):
 class EventReader:
     """Reads an event stream piece by piece, in time linear to its length."""
 
-    def __init__(self, *, bom: bool = True) -> None:
-        """Begin a new stream; *bom* says whether a byte order mark may stand at its start."""
+    def __init__(self) -> None:
+        """Begin a new stream."""
         self._line = bytearray()
         self._after_cr = False
-        self._may_be_bom = bom
+        self._at_start = True
         self._name = ""
         self._data: list[str] = []
 
@@ -61,8 +63,8 @@ class EventReader:
         return events
 
     def _take(self, line: bytes, events: list[Event]) -> None:
-        if self._may_be_bom:
-            self._may_be_bom = False
+        if self._at_start:
+            self._at_start = False
             line = line.removeprefix(_BOM)
         if not line:
             self._end_event(events)
@@ -87,20 +89,18 @@ class EventReader:
 def read_events(data: bytes) -> list[Event]:
     """All events of a whole body.
 
-    The ordinary form, `data: …` and a blank line over and over, takes a shortcut; it gives exactly
-    what an `EventReader` gives.
+    A body of nothing but `data: …` lines, each with its blank line, takes a shortcut; it gives
+    exactly what an `EventReader` gives.
     """
-    if b"\r" in data:
-        return _read_with(EventReader(), data)
-    events: list[Event] = []
-    for block in data.removeprefix(_BOM).decode("utf-8", "replace").split("\n\n"):
-        # Each block begins at the start of a line with nothing pending, so it stands alone.
-        if block.startswith(_PLAIN) and "\n" not in block and len(block) > len(_PLAIN):
-            events.append(Event("", block[len(_PLAIN) :]))
-        elif block:
-            events += _read_with(EventReader(bom=False), block.encode())
-    return events
+    text = data.decode("utf-8", "replace")
+    if not _is_plain(text):
+        reader = EventReader()
+        return reader.feed(data) + reader.flush()
+    return [Event("", event) for event in text[len(_BEGIN) : -len(_END)].split(_BETWEEN) if event]
 
 
-def _read_with(reader: EventReader, data: bytes) -> list[Event]:
-    return reader.feed(data) + reader.flush()
+def _is_plain(text: str) -> bool:
+    # When all line ends are accounted for, there is no other line, and none of them is broken.
+    line_ends = len(_END) * (text.count(_BETWEEN) + 1)
+    is_framed = text.startswith(_BEGIN) and text.endswith(_END) and "\r" not in text
+    return is_framed and text.count("\n") == line_ends

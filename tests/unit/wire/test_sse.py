@@ -36,7 +36,9 @@ LINES = st.sampled_from(
 STREAMS = st.lists(
     st.tuples(LINES, st.sampled_from(["\n", "\r\n", "\r"])).map("".join), max_size=12
 ).map(lambda lines: "".join(lines).encode())
-PLAIN_STREAMS = st.lists(LINES, max_size=14).map(lambda lines: "\n".join(lines).encode())
+PLAIN_STREAMS = st.lists(
+    st.sampled_from(["data: ", "data: {}", "\n", "\n\n", "\n\ndata: ", "你", "\r"]), max_size=14
+).map(lambda pieces: ("data: " + "".join(pieces) + "\n\n").encode())
 
 
 def read_in_pieces(data: bytes, cuts: list[int]) -> list[Event]:
@@ -145,16 +147,10 @@ def test_the_shortcut_equals_the_long_way(data: bytes) -> None:
 
 
 def test_a_long_line_in_many_pieces_takes_linear_time() -> None:
-    """Ten times the pieces cost about ten times the time, not a hundred times."""
-
-    def seconds(pieces: int) -> float:
-        reader = EventReader()
-        started = time.perf_counter()
-        for _ in range(pieces):
-            reader.feed(b"x" * 1000)
-        reader.feed(b"\n")
-        return time.perf_counter() - started
-
-    seconds(1000)
-    short = min(seconds(2000) for _ in range(3))
-    assert seconds(20_000) < 50 * short
+    """20 MB in one line are read in well under a second; copying them again and again takes 20."""
+    reader = EventReader()
+    started = time.perf_counter()
+    for _ in range(20_000):
+        reader.feed(b"x" * 1000)
+    reader.feed(b"\n\n")
+    assert time.perf_counter() - started < 5

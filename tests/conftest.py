@@ -1,0 +1,57 @@
+"""Fixtures that everybody needs; databases come from `databases`, programs from `proxies`."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.proxies import FOREIGN, RunningProxy
+from tests.upstream import ScriptedUpstream
+
+pytest_plugins = ["tests.databases"]
+
+
+@pytest.fixture(autouse=True)
+def _no_foreign_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Shield every test from the settings and the files of the machine it runs on."""
+    import os  # noqa: PLC0415 - only here, to look at what is set
+
+    for name in list(os.environ):
+        if FOREIGN.match(name):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def upstream() -> Iterator[ScriptedUpstream]:
+    """A running upstream that echoes; tests may give it another script."""
+    with ScriptedUpstream() as running:
+        yield running
+
+
+StartProxy = Callable[..., RunningProxy]
+
+
+@pytest.fixture
+def start_proxy(
+    tmp_path: Path, upstream: ScriptedUpstream, database_url: str
+) -> Iterator[StartProxy]:
+    """Start the program in front of `upstream`, on SQLite and on PostgreSQL; any settings."""
+    started: list[RunningProxy] = []
+
+    def start(*, environment: dict[str, str] | None = None, **settings: str) -> RunningProxy:
+        given = {"UPSTREAM_BASE_URL": upstream.base_url, "DATABASE_URL": database_url, **settings}
+        proxy = RunningProxy(tmp_path / f"proxy{len(started)}", given, environment or {})
+        started.append(proxy)
+        return proxy.start()
+
+    yield start
+    for proxy in started:
+        if proxy.process.poll() is None:
+            proxy.kill()
+
+
+@pytest.fixture
+def proxy(start_proxy: StartProxy) -> RunningProxy:
+    """The running program with ordinary settings."""
+    return start_proxy()

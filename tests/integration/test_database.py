@@ -1,0 +1,342 @@
+"""The two doors of a database: what they promise while it answers."""
+
+import asyncio
+import os
+import sqlite3
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Insert, func, insert, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from tests.databases import free_port
+from tests.integration.stored import NOW, say, start
+
+from officeai_proxy.errors import DatabaseUnavailable
+from officeai_proxy.model import Durability
+from officeai_proxy.storage.database import Database, Dialect, is_transient
+from officeai_proxy.storage.migrations import prepare
+from officeai_proxy.storage.tables import conversation_messages, tombstones
+
+
+async def count(database: Database) -> int:
+    async with database.read() as connection:
+        found = await connection.execute(select(func.count()).select_from(tombstones))
+        return int(found.scalar_one())
+
+
+async def bury(database: Database, number: int) -> None:
+    async with database.write() as connection:
+        await connection.execute(_burial(number))
+
+
+def _burial(number: int) -> Insert:
+    return insert(tombstones).values(exchange_id=UUID(int=number), deleted_at=NOW)
+
+
+def twin(database: Database) -> Database:
+    """The same database, as another process would open it."""
+    if database.path is not None:
+        return Database(f"sqlite:///{database.path}")
+    return Database(f"postgresql://postgres@{database.location}")
+
+
+class TestTransactions:
+    """All or nothing."""
+
+    async def test_failed_write_leaves_nothing(self, database: Database) -> None:
+        """When the block fails, nothing of it is stored, and the error comes out unchanged."""
+        with pytest.raises(ZeroDivisionError):
+            async with database.write() as connection:
+                await connection.execute(_burial(1))
+                raise ZeroDivisionError
+
+        assert await count(database) == 0
+
+    async def test_read_stores_nothing(self, database: Database) -> None:
+        """What is written through the reading door is refused or forgotten."""
+        try:
+            async with database.read() as connection:
+                await connection.execute(_burial(1))
+        except DatabaseUnavailable:
+            assert database.dialect is Dialect.POSTGRESQL
+
+        assert await count(database) == 0
+
+    async def test_cancelled_write_leaves_nothing(self, database: Database) -> None:
+        """A writer that is cancelled half way leaves nothing, and the next one can write."""
+        written = asyncio.Event()
+
+        async def write_and_wait() -> None:
+            async with database.write() as connection:
+                await connection.execute(_burial(1))
+                written.set()
+                await asyncio.Event().wait()
+
+        async with asyncio.TaskGroup() as tasks:
+            writer = tasks.create_task(write_and_wait())
+            await written.wait()
+            writer.cancel()
+        await bury(database, 2)
+
+        assert await count(database) == 1
+
+    async def test_read_sees_one_moment(self, database: Database) -> None:
+        """What others store during a read does not appear in it."""
+        async with database.read() as connection:
+            counted = select(func.count()).select_from(tombstones)
+            before = (await connection.execute(counted)).scalar_one()
+            await bury(database, 1)
+            assert (await connection.execute(counted)).scalar_one() == before
+
+        assert await count(database) == before + 1
+
+    async def test_many_writers_all_get_their_turn(self, database: Database) -> None:
+        """Forty writers at once, half of them of another process, all succeed."""
+        other = twin(database)
+        await asyncio.gather(*(bury(which, n) for n, which in enumerate([database, other] * 20)))
+        await other.close()
+
+        assert await count(database) == 40
+
+
+class TestErrors:
+    """What time can heal is DatabaseUnavailable; the rest comes out as it is."""
+
+    async def test_integrity_error_passes(self, database: Database) -> None:
+        """A row that is there already is not a reason to try again for ever."""
+        await bury(database, 1)
+        with pytest.raises(IntegrityError) as error:
+            await bury(database, 1)
+
+        assert not is_transient(error.value)
+
+    async def test_data_error_passes(self, database: Database) -> None:
+        """A value that does not fit is the statement's fault."""
+        conversation = await start(database)
+        with pytest.raises((DBAPIError, OverflowError)) as error:
+            async with database.write() as connection:
+                row = {"conversation_id": conversation.id, "identity": 2**70, "on_path": True}
+                row |= {"role": "user", "content": "", "timestamp": NOW}
+                await connection.execute(insert(conversation_messages), row)
+
+        assert not is_transient(error.value)
+
+    async def test_lone_surrogate_passes(self, database: Database) -> None:
+        """Text that no database can hold is the statement's fault."""
+        conversation = await start(database)
+        with pytest.raises((DBAPIError, UnicodeEncodeError)) as error:
+            await say(database, conversation, "a\ud800")
+
+        assert not is_transient(error.value)
+
+    async def test_nul_passes_on_postgresql(self, database: Database) -> None:
+        """PostgreSQL refuses NUL in text; that is the statement's fault."""
+        if database.dialect is Dialect.SQLITE:
+            pytest.skip("SQLite stores NUL")
+        conversation = await start(database)
+        with pytest.raises(DBAPIError) as error:
+            await say(database, conversation, "a\0b")
+
+        assert not is_transient(error.value)
+
+    async def test_wrong_sql_passes(self, database: Database) -> None:
+        """A statement that is no SQL never becomes right by waiting."""
+        with pytest.raises(DBAPIError) as error:
+            async with database.read() as connection:
+                await connection.execute(text("SELEC 1"))
+
+        assert not is_transient(error.value)
+
+    async def test_missing_table_is_worth_waiting_for(self, database_url: str) -> None:
+        """Before the migration has run, a statement is only too early."""
+        database = Database(database_url)
+        with pytest.raises(DatabaseUnavailable) as error:
+            await count(database)
+        assert error.value.__cause__ is not None
+
+        await prepare(database)
+        assert await count(database) == 0
+        await database.close()
+
+    async def test_ping_answers(self, database: Database) -> None:
+        """A database that is there answers, also before there are tables."""
+        await database.ping()
+
+
+class TestLife:
+    """Opening and closing."""
+
+    async def test_constructor_touches_nothing(self, tmp_path: Path) -> None:
+        """Making a Database opens nothing, so it cannot fail because the database is away."""
+        Database(f"sqlite:///{tmp_path}/new/officeai.db")
+        Database(f"postgresql://127.0.0.1:{free_port()}/nothing")
+
+        assert list(tmp_path.iterdir()) == []
+
+    async def test_closed_one_opens_again(self, database: Database) -> None:
+        """After close() the next use works, on new connections."""
+        await bury(database, 1)
+        await database.close()
+        await database.close()
+
+        assert await count(database) == 1
+
+    async def test_belongs_to_one_loop(self, database: Database) -> None:
+        """Connections of one event loop are not used in another."""
+        await database.ping()
+
+        def ping_elsewhere() -> None:
+            asyncio.run(database.ping())
+
+        with pytest.raises(RuntimeError, match="event loop"):
+            await asyncio.to_thread(ping_elsewhere)
+
+
+class TestSqliteFile:
+    """How SQLite is set up."""
+
+    async def test_private(self, tmp_path: Path) -> None:
+        """A new file and a new folder are their owner's only."""
+        database = Database(f"sqlite:///{tmp_path}/new/officeai.db")
+        await prepare(database)
+        await database.close()
+
+        folder = tmp_path / "new"
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+
+    async def test_existing_rights_stay(self, tmp_path: Path) -> None:
+        """Rights that somebody gave on purpose are left alone."""
+        file = tmp_path / "officeai.db"
+        file.touch()
+        file.chmod(0o660)
+        database = Database(f"sqlite:///{file}")
+        await database.ping()
+        await database.close()
+
+        assert file.stat().st_mode & 0o777 == 0o660
+
+    @pytest.mark.parametrize(
+        ("durability", "checkpoints", "expected"),
+        [
+            (Durability.PROCESS, False, ("wal", 1, 1, 0, 1, 5000)),
+            (Durability.DISK, True, ("wal", 2, 1, 1000, 1, 5000)),
+        ],
+    )
+    async def test_settings_of_each_connection(
+        self,
+        tmp_path: Path,
+        durability: Durability,
+        checkpoints: bool,
+        expected: tuple[object, ...],
+    ) -> None:
+        """WAL, syncing as asked, foreign keys, one checkpointer, secure delete, patience."""
+        names = (
+            "journal_mode",
+            "synchronous",
+            "foreign_keys",
+            "wal_autocheckpoint",
+            "secure_delete",
+            "busy_timeout",
+        )
+        database = Database(
+            f"sqlite:///{tmp_path}/officeai.db", durability=durability, checkpoints=checkpoints
+        )
+        for _ in range(2):
+            async with database.write() as connection:
+                found = [
+                    (await connection.execute(text(f"PRAGMA {name}"))).scalar() for name in names
+                ]
+            assert tuple(found) == expected
+        await database.close()
+
+    async def test_only_one_kind_checkpoints(self, tmp_path: Path) -> None:
+        """The WAL grows until the database that may checkpoint moves it into the file."""
+        url, wal = f"sqlite:///{tmp_path}/officeai.db", tmp_path / "officeai.db-wal"
+        writer, keeper = Database(url), Database(url, checkpoints=True)
+        await prepare(writer)
+        conversation = await start(writer)
+        for _ in range(3):
+            await say(writer, conversation, "x" * 2_000_000)
+        grown = wal.stat().st_size
+
+        assert grown > 6_000_000
+        assert await keeper.checkpoint()
+        assert wal.stat().st_size == 0
+        assert b"xxxx" in (tmp_path / "officeai.db").read_bytes()
+        await writer.close()
+        await keeper.close()
+
+    async def test_checkpoint_tells_what_holds_it_back(self, tmp_path: Path) -> None:
+        """While somebody reads an older state, a checkpoint says that it is not complete."""
+        url = f"sqlite:///{tmp_path}/officeai.db"
+        keeper, reader = Database(url, checkpoints=True), Database(url)
+        await prepare(keeper)
+        async with reader.read() as connection:
+            await connection.execute(select(tombstones))
+            await bury(keeper, 1)
+            assert not await keeper.checkpoint()
+        await reader.close()
+
+        assert await keeper.checkpoint()
+        await keeper.close()
+
+    async def test_locked_file_is_worth_waiting_for(self, tmp_path: Path) -> None:
+        """A program that keeps the file locked for long makes it unavailable, then all is well."""
+        database = Database(f"sqlite:///{tmp_path}/officeai.db")
+        await prepare(database)
+        lock = sqlite3.connect(tmp_path / "officeai.db", isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DatabaseUnavailable) as error:
+            await bury(database, 1)
+        assert "locked" in str(error.value.__cause__)
+        assert await count(database) == 0, "readers are not held up"
+
+        lock.execute("ROLLBACK")
+        lock.close()
+        await bury(database, 1)
+        assert await count(database) == 1
+        await database.close()
+
+    async def test_what_is_no_database(self, tmp_path: Path) -> None:
+        """A file of something else, a folder, and a place that does not exist are unavailable."""
+        (tmp_path / "text.db").write_text("this is not a database at all" * 100)
+        (tmp_path / "file").touch()
+        for path in ("text.db", "", "file/below.db"):
+            database = Database(f"sqlite:///{tmp_path}/{path}")
+            with pytest.raises(DatabaseUnavailable):
+                await database.ping()
+            await database.close()
+
+    async def test_folder_without_rights(self, tmp_path: Path) -> None:
+        """A folder that cannot be written makes the database unavailable, not the program fall."""
+        if os.geteuid() == 0:
+            pytest.skip("root may write everywhere")
+        tmp_path.chmod(0o500)
+        with pytest.raises(DatabaseUnavailable):
+            await Database(f"sqlite:///{tmp_path}/officeai.db").ping()
+
+
+class TestPostgresqlAddress:
+    """What a PostgreSQL URL can be wrong about."""
+
+    async def test_nobody_listens(self) -> None:
+        """A server that is not there is unavailable, at once."""
+        with pytest.raises(DatabaseUnavailable):
+            await Database(f"postgresql://127.0.0.1:{free_port()}/x").ping()
+
+    async def test_silent_server(self) -> None:
+        """A server that takes the connection and says nothing is given up after five seconds."""
+        clients: list[asyncio.StreamWriter] = []
+        server = await asyncio.start_server(
+            lambda _, writer: clients.append(writer), "127.0.0.1", 0
+        )
+        port = server.sockets[0].getsockname()[1]
+        async with server, asyncio.timeout(12):
+            with pytest.raises(DatabaseUnavailable):
+                await Database(f"postgresql://127.0.0.1:{port}/x").ping()
+            for writer in clients:
+                writer.close()
+
+        assert clients

@@ -1,0 +1,72 @@
+"""`db check` finds each kind of damage, on both databases."""
+
+import pytest
+from sqlalchemy import text
+from tests.integration.stored import say, start
+
+from officeai_proxy.storage.database import Database, Dialect
+from officeai_proxy.storage.inspection import TOLD
+from officeai_proxy.storage.migrations import check
+
+
+async def damage(database: Database, statement: str) -> None:
+    """Change rows behind the back of the repositories, foreign keys resting."""
+    async with database.alter() as connection:
+        if database.dialect is Dialect.POSTGRESQL:
+            await connection.execute(text("SET LOCAL session_replication_role = replica"))
+        await connection.execute(text(statement))
+
+
+async def test_sound_database(database: Database) -> None:
+    """An ordinary database has no problem."""
+    await say(database, await start(database, "s1"), "a", "b", "c")
+    await start(database, "empty")
+
+    assert await check(database) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        ("DELETE FROM conversations", "belongs to the conversation 1, which does not exist"),
+        (
+            "UPDATE conversation_messages SET parent_id = 3 WHERE id = 2",
+            "message 2 has the parent 3, which is no earlier message",
+        ),
+        (
+            "UPDATE conversation_messages SET parent_id = 99 WHERE id = 2",
+            "message 2 has the parent 99, which is no earlier message",
+        ),
+        (
+            "UPDATE conversation_messages SET parent_id = 1 WHERE id = 4",
+            "message 4 has the parent 1, which is no earlier message",
+        ),
+        ("UPDATE conversations SET message_count = 7 WHERE id = 1", "says 7 messages"),
+        ("UPDATE conversations SET path_count = 7 WHERE id = 1", "7 on its path"),
+        ("UPDATE conversations SET leaf_id = 1 WHERE id = 1", "newest message is 1"),
+        ("UPDATE conversations SET leaf_id = NULL WHERE id = 1", "newest message is None"),
+        (
+            "UPDATE conversation_messages SET on_path = false WHERE id = 2",
+            "the path is broken at message 3: its parent 2",
+        ),
+        (
+            "UPDATE conversation_messages SET parent_id = NULL WHERE id = 3",
+            "the path is broken at message 3: its parent None",
+        ),
+    ],
+)
+async def test_damage_is_told(database: Database, statement: str, sentence: str) -> None:
+    """Each broken rule is a sentence that names the row."""
+    await say(database, await start(database, "s1"), "a", "b", "c")
+    await say(database, await start(database, "s2"), "d")
+    await damage(database, statement)
+
+    assert any(sentence in problem for problem in await check(database))
+
+
+async def test_much_damage_stays_readable(database: Database) -> None:
+    """A thousand faults of one kind are told as a few."""
+    await say(database, await start(database), *(str(number) for number in range(60)))
+    await damage(database, "UPDATE conversation_messages SET parent_id = NULL")
+
+    assert len(await check(database)) == TOLD

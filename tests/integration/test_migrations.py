@@ -1,0 +1,208 @@
+"""Migrations on both databases: refusals first, then up, down, and two processes at once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import Connection, inspect, text
+from tests.integration.stored import contents, say, start
+
+from officeai_proxy.errors import ConfigurationError
+from officeai_proxy.storage import alembic_runner
+from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.migrations import SCHEMA_REVISION, check, prepare, revision_of
+from officeai_proxy.storage.tables import metadata
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PREPARE = """
+import asyncio, sys
+from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.migrations import prepare
+
+async def main():
+    database = Database(sys.argv[1])
+    done = await prepare(database)
+    await database.close()
+    print(done, "alembic" in sys.modules)
+
+asyncio.run(main())
+"""
+
+
+def run_python(program: str, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def answer(process: "subprocess.Popen[str]") -> str:
+    out, complaints = process.communicate(timeout=60)
+    assert process.returncode == 0, complaints
+    return out.strip()
+
+
+async def set_revision(database: Database, revision: str) -> None:
+    async with database.write() as connection:
+        await connection.execute(
+            text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision}
+        )
+
+
+async def tables(database: Database) -> set[str]:
+    async with database.read() as connection:
+        return set(await connection.run_sync(lambda plain: inspect(plain).get_table_names()))
+
+
+async def test_newer_database_is_refused(database: Database) -> None:
+    """A schema that a newer version made is refused in words, and left alone."""
+    await set_revision(database, "9999")
+    with pytest.raises(ConfigurationError, match=r"9999.*newer officeai-proxy"):
+        await prepare(database)
+
+    assert await revision_of(database) == "9999"
+    assert "db upgrade" in (await check(database))[0]
+
+
+async def test_empty_database_is_said_to_be_so(database_url: str) -> None:
+    """`db check` of a database without a schema says what to do, and makes none."""
+    database = Database(database_url)
+    (problem,) = await check(database)
+    assert "no revision" in problem
+    assert "db upgrade" in problem
+
+    assert await tables(database) == set()
+    await database.close()
+
+
+def test_revision_is_the_newest_migration() -> None:
+    """The revision that the code asks for is the one that the migrations lead to."""
+    assert alembic_runner.head() == SCHEMA_REVISION
+
+
+async def test_prepare_makes_everything_once(database_url: str) -> None:
+    """The first call makes the tables and says so; the second finds them."""
+    database = Database(database_url)
+    assert await prepare(database)
+    assert not await prepare(database)
+
+    assert await tables(database) == {*metadata.tables, "alembic_version"}
+    assert await check(database) == []
+    await database.close()
+
+
+async def test_failed_migration_leaves_nothing(database_url: str) -> None:
+    """Tables that are in the way stop the migration, and nothing of it stays behind."""
+    database = Database(database_url)
+    async with database.write() as connection:
+        await connection.execute(text("CREATE TABLE tombstones (id INTEGER)"))
+    with pytest.raises(Exception, match="tombstones"):
+        await prepare(database)
+
+    assert await tables(database) == {"tombstones"}
+    await database.close()
+
+
+async def test_down_and_up_again(database: Database) -> None:
+    """Every migration can be taken back, and taken again, without a trace."""
+
+    def downgrade(connection: Connection) -> None:
+        config = alembic_runner.configuration()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+
+    async with database.alter() as connection:
+        await connection.run_sync(downgrade)
+    assert await tables(database) == {"alembic_version"}
+
+    assert await prepare(database)
+    assert await check(database) == []
+
+
+async def test_rebuilding_a_table_keeps_what_refers_to_it(database: Database) -> None:
+    """A migration that drops conversations to make them anew does not take the messages along."""
+    conversation = await start(database)
+    await say(database, conversation, "precious")
+    if database.path is None:
+        pytest.skip("PostgreSQL changes tables in place")
+    async with database.alter() as connection:
+        await connection.execute(text("CREATE TABLE copy AS SELECT * FROM conversations"))
+        await connection.execute(text("DROP TABLE conversations"))
+        await connection.run_sync(lambda plain: metadata.tables["conversations"].create(plain))
+        await connection.execute(text("INSERT INTO conversations SELECT * FROM copy"))
+
+    assert await contents(database, conversation) == ["precious"]
+
+
+def test_processes_at_once(database_url: str) -> None:
+    """Processes that start together on an empty database all succeed, and one does the work."""
+    processes = [run_python(PREPARE, database_url) for _ in range(3)]
+    answers = [answer(process).split()[0] for process in processes]
+
+    assert sorted(answers) == ["False", "False", "True"]
+
+
+def test_finished_schema_needs_no_alembic(database_url: str) -> None:
+    """A start-up on a finished schema does not pay for importing Alembic."""
+    assert answer(run_python(PREPARE, database_url)) == "True True"
+    assert answer(run_python(PREPARE, database_url)) == "False False"
+
+
+def test_alembic_on_the_command_line(database_url: str) -> None:
+    """`alembic upgrade head` works from a checkout, and `alembic check` finds nothing to do."""
+    for words in (["upgrade", "head"], ["check"], ["downgrade", "base"], ["upgrade", "head"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "alembic", *words],
+            cwd=ROOT,
+            env={"OFFICEAI_DATABASE_URL": database_url, "HOME": "/nowhere"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+    assert answer(run_python(PREPARE, database_url)) == "False False"
+
+
+async def test_drift_is_found(database: Database) -> None:
+    """A column that somebody added by hand is told by `db check`."""
+    async with database.write() as connection:
+        await connection.execute(text("ALTER TABLE tombstones ADD COLUMN surprise INTEGER"))
+
+    (problem,) = await check(database)
+    assert "surprise" in problem
+
+
+class TestWhereTheMigrationsAre:
+    """A checkout and an installed package keep them in different places."""
+
+    def test_nowhere(self, tmp_path: Path) -> None:
+        """An installation without them says so instead of making half a database."""
+        with pytest.raises(ConfigurationError, match="install officeai-proxy again"):
+            alembic_runner.scripts_folder(tmp_path / "lib" / "officeai_proxy")
+
+    def test_in_a_wheel(self, tmp_path: Path) -> None:
+        """An installed package has them inside."""
+        package = tmp_path / "site-packages" / "officeai_proxy"
+        (package / "_alembic").mkdir(parents=True)
+        (package / "_alembic" / "env.py").touch()
+
+        assert alembic_runner.scripts_folder(package) == package / "_alembic"
+
+    def test_in_a_checkout(self, tmp_path: Path) -> None:
+        """A checkout has them beside `src`, and these win."""
+        package = tmp_path / "src" / "officeai_proxy"
+        (package / "_alembic").mkdir(parents=True)
+        (package / "_alembic" / "env.py").touch()
+        (tmp_path / "alembic.ini").touch()
+
+        assert alembic_runner.scripts_folder(package) == tmp_path / "alembic"
+        assert alembic_runner.scripts_folder() == ROOT / "alembic"

@@ -1,0 +1,144 @@
+"""No list and no page reads a whole table, whatever the database's size."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+from tests.integration.stored import ALICE_ONLY, HERE, MINUTE, NOW, log_call, say, start
+
+from officeai_proxy.model import Caller
+from officeai_proxy.storage.calls import CallFilter, CallRepository
+from officeai_proxy.storage.conversations import (
+    ConversationFilter,
+    ConversationRepository,
+    ConversationSort,
+    Deleted,
+)
+from officeai_proxy.storage.database import Database, Dialect
+from officeai_proxy.storage.messages import MessageRepository, Order
+from officeai_proxy.storage.paging import PageRequest
+
+_SQLITE_SCAN = re.compile(r"\bSCAN (conversations|conversation_messages|exchanges)\b")
+_POSTGRESQL_SCAN = re.compile(r"Seq Scan on (conversations|conversation_messages|exchanges)\b")
+
+Statement = tuple[str, Any]
+
+
+@asynccontextmanager
+async def plans(database: Database) -> AsyncIterator[tuple[AsyncConnection, list[str]]]:
+    """A reading connection, and the plans of what ran on it, ready when the block ends."""
+    seen: list[Statement] = []
+    lines: list[str] = []
+
+    def note(
+        _connection: Connection, _cursor: Any, statement: str, parameters: Any, *_: Any
+    ) -> None:
+        seen.append((statement, parameters))
+
+    async with database.read() as connection:
+        is_sqlite = database.dialect is Dialect.SQLITE
+        if not is_sqlite:
+            await connection.execute(text("SET LOCAL enable_seqscan = off"))
+        event.listen(connection.sync_connection, "before_cursor_execute", note)
+        yield connection, lines
+        explain = "EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN "
+        for statement, parameters in tuple(seen):
+            plan = await connection.exec_driver_sql(explain + statement, parameters)
+            lines += [str(row[-1]) for row in plan]
+
+
+def scans(lines: list[str]) -> list[str]:
+    assert lines, "nothing was explained"
+    return [line for line in lines if _SQLITE_SCAN.search(line) or _POSTGRESQL_SCAN.search(line)]
+
+
+async def test_a_scan_would_be_seen(database: Database) -> None:
+    """This way of looking does see a query without an index."""
+    async with plans(database) as (connection, lines):
+        await connection.execute(text("SELECT * FROM conversations WHERE title = 'x'"))
+
+    assert scans(lines)
+
+
+@pytest.mark.parametrize("caller", [HERE, ALICE_ONLY], ids=["workspace", "user"])
+@pytest.mark.parametrize("sort", list(ConversationSort))
+async def test_list_of_conversations(
+    database: Database, sort: ConversationSort, caller: Caller
+) -> None:
+    """Every order of the list stays within the workspace, with and without a cursor."""
+    for number in range(3):
+        await start(database, f"s{number}")
+    wanted = ConversationFilter(sort=sort, model="gpt-x" if sort.is_descending else None)
+    async with plans(database) as (connection, lines):
+        repository = ConversationRepository(connection, caller)
+        first = await repository.page(ConversationFilter(sort=sort), PageRequest(1))
+        await repository.page(wanted, PageRequest(1, cursor=first.next_cursor))
+        await repository.page(
+            ConversationFilter(sort=sort, user_identifier="alice"), PageRequest(1)
+        )
+
+    assert scans(lines) == []
+
+
+async def test_newest_activity_is_not_sorted(database: Database) -> None:
+    """The default list, of a workspace and of a user, comes out of its index in order."""
+    if database.dialect is Dialect.POSTGRESQL:
+        pytest.skip("PostgreSQL sorts three rows faster than it walks an index")
+    for number in range(3):
+        await start(database, f"s{number}")
+    async with plans(database) as (connection, lines):
+        repository = ConversationRepository(connection, HERE)
+        first = await repository.page(ConversationFilter(), PageRequest(1))
+        await repository.page(ConversationFilter(), PageRequest(1, cursor=first.next_cursor))
+        await repository.page(ConversationFilter(user_identifier="alice"), PageRequest(1))
+
+    assert not [line for line in lines if "TEMP B-TREE" in line]
+
+
+@pytest.mark.parametrize("deleted", list(Deleted))
+async def test_find(database: Database, deleted: Deleted) -> None:
+    """One session is looked up by its name, also in the bin."""
+    conversation = await start(database)
+    if deleted is not Deleted.NO:
+        async with database.write() as connection:
+            await ConversationRepository(connection, HERE).bin(conversation, now=NOW)
+    async with plans(database) as (connection, lines):
+        await ConversationRepository(connection, HERE).find("s1", deleted=deleted)
+
+    assert scans(lines) == []
+    if database.dialect is Dialect.SQLITE:
+        assert all("session" in line for line in lines if "SEARCH conversations" in line), lines
+
+
+@pytest.mark.parametrize("order", list(Order))
+async def test_pages_of_messages(database: Database, order: Order) -> None:
+    """A page of a path or a tree walks the index of its conversation, and is not sorted."""
+    conversation = await start(database)
+    await say(database, conversation, "a", "b", "c")
+    async with plans(database) as (connection, lines):
+        repository = MessageRepository(connection, HERE)
+        first = await repository.page(conversation, PageRequest(1), order=order)
+        wanted = PageRequest(1, cursor=first.next_cursor)
+        await repository.page(conversation, wanted, order=order)
+        await repository.page(conversation, PageRequest(1), order=order, whole_tree=True)
+
+    assert scans(lines) == []
+    assert not [line for line in lines if "TEMP B-TREE" in line]
+
+
+async def test_pages_of_calls(database: Database) -> None:
+    """A page of the call log walks its index, newest first."""
+    async with database.write() as connection:
+        for number in range(3):
+            await log_call(connection, number, started_at=NOW + number * MINUTE)
+    async with plans(database) as (connection, lines):
+        repository = CallRepository(connection, HERE)
+        first = await repository.page(CallFilter(), PageRequest(1))
+        await repository.page(CallFilter(user="alice"), PageRequest(1, cursor=first.next_cursor))
+
+    assert scans(lines) == []
+    assert not [line for line in lines if "TEMP B-TREE" in line]
