@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import Insert, func, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from tests.databases import free_port
-from tests.integration.stored import NOW, say, start
+from tests.integration.stored import HERE, NOW, say, start
 
 from officeai_proxy.errors import DatabaseUnavailable
 from officeai_proxy.model import Durability
+from officeai_proxy.storage.conversations import ConversationRepository
 from officeai_proxy.storage.database import Database, Dialect, is_transient
 from officeai_proxy.storage.migrations import prepare
 from officeai_proxy.storage.tables import conversation_messages, tombstones
@@ -41,15 +42,23 @@ def twin(database: Database) -> Database:
     return Database(f"postgresql://postgres@{database.location}")
 
 
+def _files_with(folder: Path, words: bytes) -> list[str]:
+    return [file.name for file in folder.iterdir() if words in file.read_bytes()]
+
+
 class TestTransactions:
     """All or nothing."""
 
     async def test_failed_write_leaves_nothing(self, database: Database) -> None:
         """When the block fails, nothing of it is stored, and the error comes out unchanged."""
-        with pytest.raises(ZeroDivisionError):
+
+        async def fail() -> None:
             async with database.write() as connection:
                 await connection.execute(_burial(1))
                 raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await fail()
 
         assert await count(database) == 0
 
@@ -114,10 +123,10 @@ class TestErrors:
     async def test_data_error_passes(self, database: Database) -> None:
         """A value that does not fit is the statement's fault."""
         conversation = await start(database)
-        with pytest.raises((DBAPIError, OverflowError)) as error:
-            async with database.write() as connection:
-                row = {"conversation_id": conversation.id, "identity": 2**70, "on_path": True}
-                row |= {"role": "user", "content": "", "timestamp": NOW}
+        row = {"conversation_id": conversation.id, "identity": 2**70, "on_path": True}
+        row |= {"role": "user", "content": "", "timestamp": NOW}
+        async with database.write() as connection:
+            with pytest.raises((DBAPIError, OverflowError)) as error:
                 await connection.execute(insert(conversation_messages), row)
 
         assert not is_transient(error.value)
@@ -167,7 +176,7 @@ class TestErrors:
 class TestLife:
     """Opening and closing."""
 
-    async def test_constructor_touches_nothing(self, tmp_path: Path) -> None:
+    def test_constructor_touches_nothing(self, tmp_path: Path) -> None:
         """Making a Database opens nothing, so it cannot fail because the database is away."""
         Database(f"sqlite:///{tmp_path}/new/officeai.db")
         Database(f"postgresql://127.0.0.1:{free_port()}/nothing")
@@ -268,6 +277,21 @@ class TestSqliteFile:
         await writer.close()
         await keeper.close()
 
+    async def test_erased_is_in_no_file(self, tmp_path: Path) -> None:
+        """After erasing and a checkpoint, no file has a trace of what was said."""
+        keeper = Database(f"sqlite:///{tmp_path}/officeai.db", checkpoints=True)
+        await prepare(keeper)
+        conversation = await start(keeper, title="a-secret-title")
+        await say(keeper, conversation, "a-secret " * 5000, "a-secret")
+        assert await keeper.checkpoint()
+        assert _files_with(tmp_path, b"a-secret")
+        async with keeper.write() as connection:
+            await ConversationRepository(connection, HERE).erase(conversation, now=NOW)
+        assert await keeper.checkpoint()
+
+        assert _files_with(tmp_path, b"a-secret") == []
+        await keeper.close()
+
     async def test_checkpoint_tells_what_holds_it_back(self, tmp_path: Path) -> None:
         """While somebody reads an older state, a checkpoint says that it is not complete."""
         url = f"sqlite:///{tmp_path}/officeai.db"
@@ -309,13 +333,13 @@ class TestSqliteFile:
                 await database.ping()
             await database.close()
 
-    async def test_folder_without_rights(self, tmp_path: Path) -> None:
+    def test_folder_without_rights(self, tmp_path: Path) -> None:
         """A folder that cannot be written makes the database unavailable, not the program fall."""
         if os.geteuid() == 0:
             pytest.skip("root may write everywhere")
         tmp_path.chmod(0o500)
         with pytest.raises(DatabaseUnavailable):
-            await Database(f"sqlite:///{tmp_path}/officeai.db").ping()
+            asyncio.run(Database(f"sqlite:///{tmp_path}/officeai.db").ping())
 
 
 class TestPostgresqlAddress:

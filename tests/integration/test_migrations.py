@@ -11,7 +11,7 @@ from tests.integration.stored import contents, say, start
 
 from officeai_proxy.errors import ConfigurationError
 from officeai_proxy.storage import alembic_runner
-from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.migrations import SCHEMA_REVISION, check, prepare, revision_of
 from officeai_proxy.storage.tables import metadata
 
@@ -173,12 +173,18 @@ def test_alembic_on_the_command_line(database_url: str) -> None:
 
 
 async def test_drift_is_found(database: Database) -> None:
-    """A column that somebody added by hand is told by `db check`."""
+    """A column that somebody added or changed by hand is told by `db check`, in few words."""
+    changes = {"ADD COLUMN surprise INTEGER": "add_column? tombstones surprise"}
+    if database.dialect is Dialect.POSTGRESQL:
+        changes["ALTER COLUMN deleted_at DROP NOT NULL"] = "modify_nullable tombstones deleted_at"
     async with database.write() as connection:
-        await connection.execute(text("ALTER TABLE tombstones ADD COLUMN surprise INTEGER"))
+        for change in changes:
+            await connection.execute(text(f"ALTER TABLE tombstones {change}"))
 
-    (problem,) = await check(database)
-    assert "surprise" in problem
+    problems = await check(database)
+    print(problems)
+    assert len(problems) == len(changes)
+    assert all(any(told in problem for problem in problems) for told in changes.values())
 
 
 class TestWhereTheMigrationsAre:

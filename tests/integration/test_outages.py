@@ -1,4 +1,4 @@
-"""A PostgreSQL server that goes away, comes back, and changes its mind, under a running Database."""
+"""A PostgreSQL server that goes away, comes back and changes its mind under a Database."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -13,6 +13,8 @@ from officeai_proxy.errors import ConfigurationError, DatabaseUnavailable
 from officeai_proxy.storage.database import Database, is_transient
 from officeai_proxy.storage.migrations import prepare
 from officeai_proxy.storage.tables import tombstones
+
+_BURIAL = insert(tombstones).values(exchange_id=UUID(int=1), deleted_at=NOW)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,7 @@ async def buried(database: Database) -> int:
 async def test_server_stops_between_uses(
     running: Database, own_server: PostgresServer, mode: str
 ) -> None:
-    """Reads and writes are unavailable while the server is away, and work at once when it is back."""
+    """Reads and writes are unavailable while the server is away, and work when it is back."""
     await bury(running)
     own_server.stop(mode)
     for use in (bury, buried):
@@ -70,9 +72,7 @@ async def test_server_stops_in_a_transaction(
 
     async def write_across_the_stop() -> None:
         async with running.write() as connection:
-            await connection.execute(
-                insert(tombstones).values(exchange_id=UUID(int=1), deleted_at=NOW)
-            )
+            await connection.execute(_BURIAL)
             own_server.stop(mode)
             await connection.execute(select(1))
 
@@ -88,9 +88,7 @@ async def test_commit_on_a_lost_connection(running: Database, own_server: Postgr
 
     async def commit_after_the_stop() -> None:
         async with running.write() as connection:
-            await connection.execute(
-                insert(tombstones).values(exchange_id=UUID(int=1), deleted_at=NOW)
-            )
+            await connection.execute(_BURIAL)
             own_server.stop("immediate")
 
     with pytest.raises(DatabaseUnavailable):

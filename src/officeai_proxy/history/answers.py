@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from typing_extensions import override
 
 from officeai_proxy.wire import jsontext
 
@@ -57,6 +58,7 @@ class JsonAnswer(JSONResponse):
     The usual encoders refuse half a surrogate pair, which a JSON body may hold as an escape.
     """
 
+    @override
     def render(self, content: Any) -> bytes:
         """JSON text of *content*, which pydantic has made of plain values."""
         return jsontext.dumps(content).encode()

@@ -9,6 +9,7 @@ from typing import Any, cast
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
+from typing_extensions import override
 
 from officeai_proxy.auth.dependencies import authenticate
 from officeai_proxy.errors import BodyTooLarge, InvalidJson, InvalidRequest, UnsupportedMedia
@@ -48,10 +49,12 @@ class JsonRequest(Request):
                 "The body is not valid JSON; check quotes, commas and the encoding, UTF-8."
             ) from exc
 
+    @override
     async def body(self) -> bytes:
         """The bytes that `load` read."""
         return self._bytes
 
+    @override
     async def json(self) -> Json:
         """The value that `load` parsed."""
         return self._value
@@ -89,6 +92,7 @@ def _check_media(request: Request) -> None:
 class JsonRoute(APIRoute):
     """A route that checks the key first and then reads its body, if it takes one, as JSON."""
 
+    @override
     def get_route_handler(self) -> Handler:
         """FastAPI's handler behind our checks."""
         handle = super().get_route_handler()

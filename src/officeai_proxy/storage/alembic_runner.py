@@ -88,5 +88,5 @@ def _words(change: Any) -> str:
     """Alembic gives tuples of an action and its objects, or a list of them for one column."""
     if isinstance(change, list):
         return "; ".join(_words(one) for one in change)
-    action, *objects = change
-    return " ".join([str(action), *(str(getattr(one, "name", one)) for one in objects)])
+    names = [getattr(part, "name", part) for part in change if not isinstance(part, dict)]
+    return " ".join(str(name) for name in names if name is not None)

@@ -213,7 +213,7 @@ class StreamAssembler:
         if groq and isinstance(groq, dict):
             self._add_top({"error": groq.get("error"), "usage": groq.get("usage")})
         for key in _REFERENCES:
-            if key in chunk:
+            if chunk.get(key):
                 self._references[key] = chunk[key]
 
     def _add_usage(self, usage: Json) -> None:

@@ -1,7 +1,9 @@
 """A scripted upstream on a real loopback port, and every test here on both kinds of event loop."""
 
 import asyncio
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -71,6 +73,11 @@ class Link:
         self.writer.close()
 
     def reset(self) -> None:
+        """Close so that the client sees a reset, not an orderly end."""
+        linger = struct.pack("ii", 1, 0)
+        self.writer.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, linger
+        )
         self.writer.transport.abort()
 
 

@@ -67,7 +67,7 @@ async def test_bad_chunks_are_refused_after_the_good_ones(serve, direct, request
 
 
 @pytest.mark.parametrize("is_reset", [False, True])
-@pytest.mark.parametrize("head", [b"Content-Length: 9", b"Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("head", [b"Content-Length: 99", b"Transfer-Encoding: chunked"])
 async def test_a_reply_that_stops_early_raises_after_its_pieces(
     serve, direct, request_of, head: bytes, is_reset: bool
 ) -> None:
@@ -224,14 +224,12 @@ async def test_a_reset_is_not_the_end_of_a_reply(serve, direct, request_of) -> N
         await link.request()
         await link.send(b"HTTP/1.1 200 OK\r\n\r\npart")
         await handed_out.wait()
-        # An unread byte turns the close into a reset.
-        link.writer.transport.pause_reading()
         link.reset()
 
     handed_out = asyncio.Event()
     served = await serve(script)
     exchange = direct(served.url).exchange()
-    await exchange.send(request_of(b"x" * 8 * MEGABYTE, content_length=None))
+    await exchange.send(request_of())
     assert await exchange.read() == [b"part"]
     handed_out.set()
     with pytest.raises(UpstreamBroke):

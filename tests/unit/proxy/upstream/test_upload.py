@@ -22,6 +22,11 @@ async def one_reply(link) -> None:
     await link.ok(request.body)
 
 
+async def replies(link) -> None:
+    while True:
+        await one_reply(link)
+
+
 @pytest.mark.parametrize("pieces", [(b"abc", b"de"), (b"abc", b"defgh")])
 async def test_a_body_of_another_length_than_promised_is_refused(
     serve, direct, request_of, pieces
@@ -51,7 +56,7 @@ async def test_an_error_of_the_callers_body_is_the_callers(serve, direct, reques
 
 async def test_a_body_without_length_goes_out_in_chunks(serve, direct, request_of) -> None:
     """Each piece is a chunk; an empty one does not end the body."""
-    served = await serve(one_reply)
+    served = await serve(replies)
     upstream = direct(served.url)
     for _ in range(2):
         exchange = upstream.exchange()

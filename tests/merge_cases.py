@@ -1,0 +1,287 @@
+"""Conversations as clients send them, and what must be stored of each: merging, case by case.
+
+An exchange is the messages that were sent and the answers that came (several for `n` > 1, None when
+the call failed). `path` is what a reader sees, oldest first; `stored` counts the whole tree.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.factories import assistant, system, user
+
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One story: its name says the rule."""
+
+    name: str
+    exchanges: list[tuple[list[Message], list[Message] | None]]
+    path: list[str]
+    stored: int
+
+
+CALL = {
+    "id": "c1",
+    "type": "function",
+    "function": {"name": "time", "arguments": '{"city": "Bonn"}'},
+}
+CALL_RESENT = {**CALL, "function": {"name": "time", "arguments": '{"city":"Bonn"}'}}
+ASKS_TOOL: Message = {"role": "assistant", "content": None, "tool_calls": [CALL]}
+ASKS_TOOL_RESENT: Message = {"role": "assistant", "tool_calls": [CALL_RESENT], "refusal": None}
+TOOL_SAYS: Message = {"role": "tool", "tool_call_id": "c1", "content": "noon"}
+
+CASES = [
+    Case(
+        "a client without memory appends",
+        [([user("one")], [assistant("1")]), ([user("two")], [assistant("2")])],
+        ["one", "1", "two", "2"],
+        4,
+    ),
+    Case(
+        "the same words again from a client without memory are a new message",
+        [([user("more")], [assistant("1")]), ([user("more")], [assistant("2")])],
+        ["more", "1", "more", "2"],
+        4,
+    ),
+    Case(
+        "the whole history is sent every turn",
+        [
+            ([system("s"), user("a")], [assistant("A")]),
+            ([system("s"), user("a"), assistant("A"), user("b")], [assistant("B")]),
+            (
+                [system("s"), user("a"), assistant("A"), user("b"), assistant("B"), user("c")],
+                [assistant("C")],
+            ),
+        ],
+        ["s", "a", "A", "b", "B", "c", "C"],
+        7,
+    ),
+    Case(
+        "the same request again is a second answer beside the first",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B again")]),
+        ],
+        ["a", "A", "b", "B again"],
+        5,
+    ),
+    Case(
+        "an edited question is a branch, and the old one stays",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+            ([user("a"), assistant("A"), user("b, shorter")], [assistant("b")]),
+        ],
+        ["a", "A", "b, shorter", "b"],
+        6,
+    ),
+    Case(
+        "a regenerated answer that failed leaves the path as it was",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+            ([user("a"), assistant("A"), user("b")], None),
+        ],
+        ["a", "A", "b", "B"],
+        4,
+    ),
+    Case(
+        "back to the first branch after a second",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+            ([user("a"), assistant("A"), user("x")], [assistant("X")]),
+            ([user("a"), assistant("A"), user("b"), assistant("B"), user("c")], [assistant("C")]),
+        ],
+        ["a", "A", "b", "B", "c", "C"],
+        8,
+    ),
+    Case(
+        "a window that drops the oldest messages",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+            ([assistant("A"), user("b"), assistant("B"), user("c")], [assistant("C")]),
+            ([assistant("B"), user("c"), assistant("C"), user("d")], [assistant("D")]),
+        ],
+        ["a", "A", "b", "B", "c", "C", "d", "D"],
+        8,
+    ),
+    Case(
+        "a window of one answer and one question",
+        [
+            ([user("a")], [assistant("A")]),
+            ([assistant("A"), user("b")], [assistant("B")]),
+            ([assistant("B"), user("c")], [assistant("C")]),
+        ],
+        ["a", "A", "b", "B", "c", "C"],
+        6,
+    ),
+    Case(
+        "instructions that change every turn are stored where they changed",
+        [
+            ([system("Monday"), user("a")], [assistant("A")]),
+            ([system("Tuesday"), user("a"), assistant("A"), user("b")], [assistant("B")]),
+        ],
+        ["Monday", "a", "A", "Tuesday", "b", "B"],
+        6,
+    ),
+    Case(
+        "two instructions that stay are stored once",
+        [
+            ([system("s"), {"role": "developer", "content": "d"}, user("a")], [assistant("A")]),
+            (
+                [
+                    system("s"),
+                    {"role": "developer", "content": "d"},
+                    user("a"),
+                    assistant("A"),
+                    user("b"),
+                ],
+                [assistant("B")],
+            ),
+        ],
+        ["s", "d", "a", "A", "b", "B"],
+        6,
+    ),
+    Case(
+        "instructions of a client without memory are stored once",
+        [
+            ([system("s"), user("a")], [assistant("A")]),
+            ([system("s"), user("b")], [assistant("B")]),
+            ([system("t"), user("c")], [assistant("C")]),
+        ],
+        ["s", "a", "A", "b", "B", "t", "c", "C"],
+        8,
+    ),
+    Case(
+        "tool calls and their results, resent in another spelling",
+        [
+            ([user("time?")], [ASKS_TOOL]),
+            ([user("time?"), ASKS_TOOL_RESENT, TOOL_SAYS], [assistant("noon")]),
+            (
+                [user("time?"), ASKS_TOOL_RESENT, TOOL_SAYS, assistant("noon"), user("thanks")],
+                [assistant("welcome")],
+            ),
+        ],
+        ["time?", "", "noon", "noon", "thanks", "welcome"],
+        6,
+    ),
+    Case(
+        "what clients add, drop and trim does not matter",
+        [
+            ([user("a")], [assistant("two lines\n")]),
+            (
+                [
+                    {"role": "user", "content": [{"type": "text", "text": "a"}]},
+                    {"role": "assistant", "content": "two lines", "annotations": [], "audio": None},
+                    user("b"),
+                ],
+                [assistant("B")],
+            ),
+        ],
+        ["a", "two lines\n", "b", "B"],
+        4,
+    ),
+    Case(
+        "a retry after a failure",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], None),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+        ],
+        ["a", "A", "b", "B"],
+        4,
+    ),
+    Case(
+        "retries of a client without memory",
+        [([user("a")], None), ([user("a")], None), ([user("a")], [assistant("A")])],
+        ["a", "A"],
+        2,
+    ),
+    Case(
+        "another question after a failure",
+        [([user("a")], None), ([user("b")], [assistant("B")])],
+        ["a", "b", "B"],
+        3,
+    ),
+    Case(
+        "recording begins in the middle of a conversation",
+        [([system("s"), user("a"), assistant("A"), user("b")], [assistant("B")])],
+        ["s", "a", "A", "b", "B"],
+        5,
+    ),
+    Case(
+        "equal neighbours in a whole history do not collapse",
+        [
+            ([user("go")], [assistant("1")]),
+            ([user("go"), assistant("1"), user("go")], [assistant("1")]),
+            (
+                [user("go"), assistant("1"), user("go"), assistant("1"), user("go")],
+                [assistant("1")],
+            ),
+        ],
+        ["go", "1", "go", "1", "go", "1"],
+        6,
+    ),
+    Case(
+        "of two choices the client goes on with the second",
+        [
+            ([user("a")], [assistant("A1"), assistant("A2")]),
+            ([user("a"), assistant("A2"), user("b")], [assistant("B")]),
+        ],
+        ["a", "A2", "b", "B"],
+        5,
+    ),
+    Case(
+        "of two choices the first is read as long as nothing follows",
+        [([user("a")], [assistant("A1"), assistant("A2")])],
+        ["a", "A1"],
+        3,
+    ),
+    Case(
+        "a summary takes the place of the past",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+            ([user("In short: a, b."), user("c")], [assistant("C")]),
+        ],
+        ["a", "A", "b", "B", "In short: a, b.", "c", "C"],
+        7,
+    ),
+    Case(
+        "a summary, the last answer and a new question",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+            ([user("In short: a."), assistant("B"), user("c")], [assistant("C")]),
+        ],
+        ["a", "A", "b", "B", "In short: a.", "c", "C"],
+        7,
+    ),
+    Case(
+        "words said long ago and said again after a summary are new",
+        [
+            ([user("continue")], [assistant("1")]),
+            ([user("continue"), assistant("1"), user("and?")], [assistant("2")]),
+            ([user("In short: 1, 2."), user("continue")], [assistant("3")]),
+        ],
+        ["continue", "1", "and?", "2", "In short: 1, 2.", "continue", "3"],
+        7,
+    ),
+    Case(
+        "only instructions",
+        [([system("s")], [assistant("ready")]), ([system("s"), user("a")], [assistant("A")])],
+        ["s", "ready", "a", "A"],
+        4,
+    ),
+    Case(
+        "no messages at all",
+        [([], [assistant("?")])],
+        ["?"],
+        1,
+    ),
+]

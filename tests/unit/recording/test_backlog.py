@@ -1,0 +1,53 @@
+"""How much waits in the journal, as `/health` tells it."""
+
+from pathlib import Path
+
+from tests.factories import an_exchange
+
+from officeai_proxy.recording import segments
+from officeai_proxy.recording.backlog import BacklogGauge
+from officeai_proxy.recording.journal import Journal
+from officeai_proxy.recording.reader import JournalReader
+
+
+def test_an_empty_journal_has_no_backlog(tmp_path: Path) -> None:
+    """Nothing waits, and nothing is late."""
+    backlog = BacklogGauge(tmp_path).measure()
+
+    assert (backlog.pending, backlog.lag_seconds, backlog.journal_bytes) == (0, 0.0, 0)
+
+
+def test_what_is_not_stored_is_counted_and_what_is_stored_is_not(tmp_path: Path) -> None:
+    """The count follows appends, commits and freed segments, and never goes below zero."""
+    journal, gauge = Journal(tmp_path, segment_bytes=2500), BacklogGauge(tmp_path)
+    reader = JournalReader(tmp_path)
+    counts = []
+    for _ in range(6):
+        journal.append(an_exchange())
+        counts.append(gauge.measure().pending)
+    reader.commit(reader.next_batch(max_entries=4, max_bytes=10**6))
+    counts.append(gauge.measure().pending)
+    journal.append(an_exchange())
+    counts.append(gauge.measure().pending)
+    reader.commit(reader.next_batch(max_entries=4, max_bytes=10**6))
+    journal.close()
+    while not (rest := reader.next_batch(max_entries=4, max_bytes=10**6)).is_empty:
+        reader.commit(rest)
+    counts.append(gauge.measure().pending)
+
+    assert counts == [1, 2, 3, 4, 5, 6, 2, 3, 0]
+
+
+def test_a_new_gauge_counts_only_what_waits(tmp_path: Path) -> None:
+    """A worker that starts later sees the same backlog as the others."""
+    journal = Journal(tmp_path)
+    for _ in range(3):
+        journal.append(an_exchange())
+    reader = JournalReader(tmp_path)
+    reader.commit(reader.next_batch(max_entries=2, max_bytes=10**6))
+
+    backlog = BacklogGauge(tmp_path).measure()
+
+    assert backlog.pending == 1
+    assert backlog.lag_seconds > 0
+    assert backlog.journal_bytes == sum(segments.sizes(tmp_path).values()) > 0

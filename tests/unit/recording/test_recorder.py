@@ -1,0 +1,194 @@
+"""The recorder outlives everything: a store that is away, a turn that nobody can store, rivals."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import orjson
+from tests.factories import an_exchange, assistant, user
+from tests.fakes import InMemoryExchangeStore, StoreAway
+
+from officeai_proxy.recording import frames, segments, setaside
+from officeai_proxy.recording.journal import Journal
+from officeai_proxy.recording.recorder import Leadership, Pace, Recorder
+
+QUICK = Pace(poll=0.005, lock_poll=0.005, first_backoff=0.005, last_backoff=0.01, tidy_every=0.0)
+
+
+async def nothing() -> None:
+    """Tidy up nothing."""
+
+
+def a_recorder(
+    directory: Path,
+    store: InMemoryExchangeStore,
+    *,
+    tidy: Callable[[], Awaitable[None]] = nothing,
+    pace: Pace = QUICK,
+) -> Recorder:
+    return Recorder(
+        directory,
+        store,
+        is_transient=lambda error: isinstance(error, StoreAway),
+        tidy=tidy,
+        pace=pace,
+    )
+
+
+@asynccontextmanager
+async def running(recorder: Recorder) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(recorder.run())
+        yield
+        recorder.stop()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what is waited for is not ours to tell us
+            await asyncio.sleep(0.005)
+
+
+async def test_stopping_stores_what_is_in_the_journal(tmp_path: Path) -> None:
+    """What was appended before the stop is in the store when `run` returns, and freed."""
+    store, journal = InMemoryExchangeStore(), Journal(tmp_path)
+    for number in range(20):
+        journal.append(an_exchange([user(f"q{number}")], session=f"s{number}"))
+    journal.close()
+    recorder = a_recorder(tmp_path, store)
+
+    recorder.stop()
+    await recorder.run()
+
+    assert len(store.conversations) == 20
+    assert segments.sizes(tmp_path) == {}
+
+
+async def test_a_store_that_is_away_is_waited_for(tmp_path: Path) -> None:
+    """Nothing is lost and nothing is stored twice, however often the store fails."""
+    store, journal = InMemoryExchangeStore(), Journal(tmp_path)
+    store.away_for = 5
+    journal.append(an_exchange())
+
+    async with running(a_recorder(tmp_path, store)):
+        await until(lambda: len(store.calls) == 1)
+
+    assert store.transactions >= 6
+    assert len(store.only().messages) == 2
+
+
+async def test_stopping_while_the_store_is_away_keeps_the_journal(tmp_path: Path) -> None:
+    """The program can end during an outage; the next one stores what waits."""
+    store, journal = InMemoryExchangeStore(), Journal(tmp_path)
+    store.away_for = 10**9
+    journal.append(an_exchange())
+    recorder = a_recorder(tmp_path, store)
+
+    async with running(recorder):
+        await until(lambda: store.transactions > 1)
+    journal.close()
+    kept = segments.sizes(tmp_path)
+    store.away_for = 0
+    after = a_recorder(tmp_path, store)
+    after.stop()
+    await after.run()
+
+    assert len(kept) == 1
+    assert len(store.calls) == 1
+
+
+async def test_one_bad_turn_is_set_aside_and_its_neighbours_are_stored(tmp_path: Path) -> None:
+    """Of a batch of forty only the two that can never be stored are missing, whole, with why."""
+    store, journal = InMemoryExchangeStore(), Journal(tmp_path)
+    store.refused_words = {"poison"}
+    exchanges = [
+        an_exchange([user("poison" if n in (7, 30) else f"q{n}")], session=f"s{n}")
+        for n in range(40)
+    ]
+    for exchange in exchanges:
+        journal.append(exchange)
+
+    async with running(a_recorder(tmp_path, store)):
+        await until(lambda: len(store.calls) == 38 and setaside.count(tmp_path) == 2)
+
+    kept = tmp_path / setaside.FOLDER / f"{exchanges[7].id}.frame"
+    assert frames.decode(kept.read_bytes()) == exchanges[7]
+    assert "poison" in orjson.loads(kept.with_suffix(".json").read_bytes())["reason"]
+
+
+async def test_a_frame_of_another_version_is_set_aside(tmp_path: Path) -> None:
+    """It is kept for the program that can read it, and holds up nobody."""
+    store, journal = InMemoryExchangeStore(), Journal(tmp_path)
+    journal.append(an_exchange())
+    (path,) = tmp_path.glob("*.seg")
+    data = path.read_bytes().replace(b'"outcome"', b'"outc0me"')
+    payload = data[frames.HEADER_SIZE :]
+    crc = frames.crc32(payload, frames.crc32(data[4:24])).to_bytes(4)
+    (tmp_path / "other-00000001.seg").write_bytes(data[:24] + crc + payload)
+
+    async with running(a_recorder(tmp_path, store)):
+        await until(lambda: len(store.calls) == 1 and setaside.count(tmp_path) == 1)
+
+
+async def test_only_one_of_several_recorders_works(tmp_path: Path) -> None:
+    """The others wait, and one of them goes on when the first has ended."""
+    first, second = InMemoryExchangeStore(), InMemoryExchangeStore()
+    journal = Journal(tmp_path)
+
+    async with running(a_recorder(tmp_path, second)):
+        leading = a_recorder(tmp_path, first)
+        async with running(leading):
+            journal.append(an_exchange(session="a"))
+            await until(lambda: len(first.calls) + len(second.calls) == 1)
+            worked, rested = (first, second) if first.calls else (second, first)
+            journal.append(an_exchange(session="b"))
+            await until(lambda: len(worked.calls) == 2)
+            seen_by_the_other = len(rested.calls)
+        journal.append(an_exchange(session="c"))
+        await until(lambda: len(first.calls) + len(second.calls) == 3)
+
+    assert seen_by_the_other == 0
+
+
+async def test_a_recorder_that_waits_ends_when_all_is_stored(tmp_path: Path) -> None:
+    """Stopping does not wait for the lock when another one has done the work."""
+    other = Leadership(tmp_path)
+    assert other.taken()
+    recorder = a_recorder(tmp_path, InMemoryExchangeStore())
+
+    recorder.stop()
+    async with asyncio.timeout(5):
+        await recorder.run()
+    other.close()
+
+
+async def test_a_long_outage_is_made_up_for_in_order(tmp_path: Path) -> None:
+    """A conversation of a hundred turns, stored in batches of seven, is one line."""
+    store, journal = InMemoryExchangeStore(), Journal(tmp_path, segment_bytes=5000)
+    for number in range(100):
+        journal.append(an_exchange([user(f"q{number}")], [assistant(f"a{number}")]))
+    journal.close()
+    recorder = a_recorder(tmp_path, store, pace=Pace(max_entries=7))
+
+    recorder.stop()
+    await recorder.run()
+
+    said = [message.content for message in store.only().path()]
+    assert said == [f"{who}{n}" for n in range(100) for who in "qa"]
+
+
+async def test_tidying_fails_now_and_then_without_harm(tmp_path: Path) -> None:
+    """A store that cannot be tidied up at the moment is tidied up later."""
+    store, journal = InMemoryExchangeStore(), Journal(tmp_path)
+    tidied = 0
+
+    async def tidy() -> None:
+        nonlocal tidied
+        tidied += 1
+        if tidied < 3:
+            raise StoreAway
+
+    journal.append(an_exchange())
+    async with running(a_recorder(tmp_path, store, tidy=tidy)):
+        await until(lambda: tidied >= 3 and len(store.calls) == 1)

@@ -1,0 +1,142 @@
+"""What a raw exchange adds: messages, outcome, numbers; whatever the bytes are."""
+
+import gzip
+import json
+
+import pytest
+from tests.factories import an_exchange, assistant, reply_body, request_body, user
+
+from officeai_proxy.model import Outcome, Usage
+from officeai_proxy.recording.turns import read_turn
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [b"", b"not json", b"[1]", b'{"messages": 3}', b"\xff\xfe", b"data: {\n\n", b"[" * 5000],
+    ids=repr,
+)
+def test_no_bytes_make_reading_fail(junk: bytes) -> None:
+    """Junk on either side gives a turn without messages from that side, never an exception."""
+    kind = {"content_type": "text/event-stream"}
+
+    turn = read_turn(an_exchange(junk, junk))
+    streamed = read_turn(an_exchange(junk, junk, **kind))
+
+    assert turn.request == turn.replies == ()
+    assert streamed.replies == ()
+    assert turn.call.outcome is Outcome.UPSTREAM_ERROR
+
+
+def test_a_refused_request_keeps_the_question_and_the_reason() -> None:
+    """What the upstream refused is recorded with its error and without an answer."""
+    body = b'{"error": {"message": "too long", "type": "t", "code": "context_length_exceeded"}}'
+
+    turn = read_turn(an_exchange(reply=body, status=400))
+
+    assert [m.content for m in turn.request] == ["hi"]
+    assert turn.replies == ()
+    assert turn.call.outcome is Outcome.UPSTREAM_ERROR
+    assert turn.call.error == "context_length_exceeded: too long"
+
+
+def test_names_and_numbers_of_a_complete_call() -> None:
+    """The model asked for is on the question, the model served on the answer, and usage counts."""
+    usage = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
+
+    turn = read_turn(an_exchange(reply=reply_body([assistant("yes")], usage=usage)))
+
+    (question,), (answer,) = turn.request, turn.replies
+    assert (question.model_name, answer.model_name) == ("asked", "served")
+    assert answer.token_count == 5
+    assert answer.finish_reason == "stop"
+    assert turn.call.usage == Usage(3, 5, 8)
+    assert (turn.call.latency_ms, turn.call.ttft_ms) == (500.0, 100.0)
+
+
+def test_tokens_of_several_choices_belong_to_none_of_them() -> None:
+    """Usage counts all choices together, so that no single message can have it."""
+    usage = {"prompt_tokens": 3, "completion_tokens": 10, "total_tokens": 13}
+
+    turn = read_turn(an_exchange(reply=reply_body([assistant("a"), assistant("b")], usage=usage)))
+
+    assert [answer.token_count for answer in turn.replies] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("events", "outcome", "text"),
+    [
+        (['{"choices":[{"delta":{"content":"ab"}}]}', "[DONE]"], Outcome.COMPLETE, "ab"),
+        (
+            ['{"choices":[{"delta":{"content":"ab"},"finish_reason":"stop"}]}'],
+            Outcome.COMPLETE,
+            "ab",
+        ),
+        (['{"choices":[{"delta":{"content":"ab"}}]}'], Outcome.UPSTREAM_ERROR, "ab"),
+        (
+            ['{"choices":[{"delta":{"content":"ab"}}]}', '{"error":{"message":"x"}}', "[DONE]"],
+            Outcome.UPSTREAM_ERROR,
+            "ab",
+        ),
+    ],
+    ids=["done", "finish reason", "stops in the middle", "error inside"],
+)
+def test_how_a_stream_ended_is_told_by_its_bytes(
+    events: list[str], outcome: Outcome, text: str
+) -> None:
+    """The connection may end well and the reply still not be whole."""
+    body = "".join(f"data: {event}\n\n" for event in events).encode()
+
+    turn = read_turn(an_exchange(reply=body, content_type="text/event-stream", stream=True))
+
+    assert turn.call.outcome is outcome
+    assert [(m.content, m.outcome) for m in turn.replies] == [(text, outcome)]
+
+
+def test_what_came_before_the_client_left_is_kept() -> None:
+    """Half a stream is half an answer, marked as such; half an event is left out."""
+    body = b'data: {"choices":[{"delta":{"content":"ab"}}]}\n\ndata: {"choi'
+
+    turn = read_turn(
+        an_exchange(
+            reply=body, content_type="text/event-stream", outcome=Outcome.CLIENT_CLOSED, stream=True
+        )
+    )
+
+    (answer,) = turn.replies
+    assert (answer.content, answer.outcome) == ("ab", Outcome.CLIENT_CLOSED)
+
+
+def test_an_answer_that_never_began_is_no_message() -> None:
+    """A role alone is not something that was said."""
+    body = b'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n'
+
+    turn = read_turn(
+        an_exchange(reply=body, content_type="text/event-stream", outcome=Outcome.CLIENT_CLOSED)
+    )
+
+    assert turn.replies == ()
+
+
+def test_compressed_bodies_are_read() -> None:
+    """Compression on either side is undone for the record only."""
+    turn = read_turn(
+        an_exchange(
+            gzip.compress(request_body([user("packed")])),
+            gzip.compress(reply_body([assistant("unpacked")])),
+            content_encoding="gzip",
+            request_encoding="gzip",
+        )
+    )
+
+    assert [m.content for m in (*turn.request, *turn.replies)] == ["packed", "unpacked"]
+
+
+def test_a_call_without_recording_has_numbers_only() -> None:
+    """Usage found at the end of the reply is in the log; the reply is not."""
+    usage = json.dumps({"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3})
+
+    turn = read_turn(an_exchange(b"", b"", session=None, usage=usage))
+
+    assert turn.request == turn.replies == ()
+    assert turn.call.usage == Usage(1, 2, 3)
+    assert turn.call.outcome is Outcome.COMPLETE

@@ -1,0 +1,123 @@
+"""Turns into conversations: every merge case, and which conversation a turn belongs to."""
+
+import pytest
+from tests.factories import an_exchange, assistant, user
+from tests.fakes import InMemoryExchangeStore
+from tests.merge_cases import CASES, Case
+
+from officeai_proxy.model import Exchange
+from officeai_proxy.recording.turns import read_turn
+from officeai_proxy.recording.writer import write
+
+
+async def store_one_by_one(store: InMemoryExchangeStore, exchanges: list[Exchange]) -> None:
+    for exchange in exchanges:
+        await write(store, [read_turn(exchange)])
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("in_one_batch", [False, True], ids=["one by one", "in one batch"])
+async def test_each_message_is_stored_once_and_in_its_place(case: Case, in_one_batch: bool) -> None:
+    """Whether its turns come in one batch or in many, a story gives the same conversation."""
+    store = InMemoryExchangeStore()
+    exchanges = [an_exchange(request, reply) for request, reply in case.exchanges]
+
+    if in_one_batch:
+        await write(store, [read_turn(exchange) for exchange in exchanges])
+    else:
+        await store_one_by_one(store, exchanges)
+
+    kept = store.only()
+    assert [message.content for message in kept.path()] == case.path
+    assert len(kept.messages) == case.stored
+
+
+async def test_an_exchange_that_is_stored_already_is_not_stored_again() -> None:
+    """A journal that is read a second time changes nothing."""
+    store = InMemoryExchangeStore()
+    exchange = an_exchange()
+
+    await store_one_by_one(store, [exchange, exchange])
+    await write(store, [read_turn(exchange), read_turn(exchange)])
+
+    assert len(store.only().messages) == 2
+    assert len(store.calls) == 1
+
+
+async def test_a_call_without_a_user_belongs_to_the_only_conversation_of_its_session() -> None:
+    """Two calls back to back, the second without X-User-ID, land in one conversation."""
+    store = InMemoryExchangeStore()
+    turns = [an_exchange(user="ann"), an_exchange([user("2")], [assistant("two")], user=None)]
+
+    await write(store, [read_turn(turn) for turn in turns])
+
+    assert [m.content for m in store.only().path()] == ["hi", "hello", "2", "two"]
+    assert {call.user for call in store.calls.values()} == {"ann"}
+
+
+async def test_a_call_without_a_user_is_its_address_when_two_users_share_the_session() -> None:
+    """Where it is not clear which conversation is meant, the client's IP is the user."""
+    store = InMemoryExchangeStore()
+
+    await store_one_by_one(
+        store, [an_exchange(user="ann"), an_exchange(user="bob"), an_exchange(user=None)]
+    )
+
+    assert [kept.thread.user for kept in store.conversations] == ["ann", "bob", "10.0.0.1"]
+
+
+async def test_workspaces_never_share_a_session() -> None:
+    """The same session and user in another workspace is another conversation."""
+    store = InMemoryExchangeStore()
+
+    await store_one_by_one(store, [an_exchange(), an_exchange(workspace="other")])
+    await store_one_by_one(store, [an_exchange(workspace="other", user=None)])
+
+    assert [len(kept.messages) for kept in store.conversations] == [2, 4]
+
+
+async def test_a_call_that_is_not_recorded_leaves_a_line_in_the_log_and_no_conversation() -> None:
+    """The call log has every call; conversations have what was asked to be recorded."""
+    store = InMemoryExchangeStore()
+
+    await store_one_by_one(store, [an_exchange(session=None, request=b"", reply=b"")])
+
+    assert store.conversations == []
+    assert len(store.calls) == 1
+
+
+async def test_the_title_is_the_first_question_and_stays() -> None:
+    """Later questions do not change what a conversation is called."""
+    store = InMemoryExchangeStore()
+
+    await store_one_by_one(
+        store, [an_exchange([user("  What is\nPython?  ")]), an_exchange([user("other")])]
+    )
+
+    assert store.only().thread.title == "What is Python?"
+
+
+async def test_the_ordinary_turn_reads_no_tree() -> None:
+    """A resent history and a client without memory go on at the end of the path without a look."""
+    store = InMemoryExchangeStore()
+    history = []
+    for n in range(20):
+        history.append(user(f"q{n}"))
+        await store_one_by_one(store, [an_exchange(list(history), [assistant(f"a{n}")])])
+        history.append(assistant(f"a{n}"))
+    await store_one_by_one(store, [an_exchange([user("alone")])])
+
+    assert len(store.only().messages) == 42
+    assert store.trees_read == 0
+
+
+async def test_a_window_over_a_long_conversation_reads_no_tree() -> None:
+    """A client that sends its last messages only is found at the end of the path."""
+    store = InMemoryExchangeStore()
+    history = [user("q0")]
+    for n in range(100):
+        await store_one_by_one(store, [an_exchange(history[-6:], [assistant(f"a{n}")])])
+        history += [assistant(f"a{n}"), user(f"q{n + 1}")]
+
+    assert len(store.only().messages) == 200
+    assert store.trees_read <= 3

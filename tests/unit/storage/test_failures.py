@@ -1,0 +1,151 @@
+"""Which errors are worth another try: statement's faults first."""
+
+import sqlite3
+
+import pytest
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from officeai_proxy.errors import DatabaseUnavailable
+from officeai_proxy.storage.failures import is_transient, loses_connection
+
+
+class ServerError(Exception):
+    """An error as asyncpg raises it: with the server's SQLSTATE."""
+
+    def __init__(self, sqlstate: str) -> None:
+        super().__init__(sqlstate)
+        self.sqlstate = sqlstate
+
+
+def wrapped(error: Exception, *, lost: bool = False) -> DBAPIError:
+    """The same as SQLAlchemy hands it on."""
+    return DBAPIError("SELECT 1", {}, error, connection_invalidated=lost)
+
+
+def file_error(code: int, message: str = "something") -> sqlite3.OperationalError:
+    """An error as the sqlite3 module raises it."""
+    error = sqlite3.OperationalError(message)
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize(
+    "state", ["22001", "22021", "22P02", "23505", "23503", "42601", "54000", "0A000", "P0001"]
+)
+def test_server_blames_the_statement(state: str) -> None:
+    """Data, integrity, syntax and program limits never heal."""
+    assert not is_transient(ServerError(state))
+    assert not is_transient(wrapped(ServerError(state)))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError(),
+        TypeError(),
+        KeyError(),
+        OverflowError(),
+        UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
+        StatementError("bad value", "SELECT 1", {}, ValueError()),
+        IntegrityError("INSERT", {}, sqlite3.IntegrityError("UNIQUE constraint failed")),
+        file_error(sqlite3.SQLITE_ERROR, 'near "SELEC": syntax error'),
+        file_error(sqlite3.SQLITE_TOOBIG),
+        file_error(sqlite3.SQLITE_CONSTRAINT_UNIQUE),
+        sqlite3.ProgrammingError("Error binding parameter 1: type 'set' is not supported"),
+    ],
+    ids=repr,
+)
+def test_other_faults_of_the_statement(error: Exception) -> None:
+    """Values that a driver cannot take, and broken rules, never heal."""
+    assert not is_transient(error)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "08006",
+        "25006",
+        "28P01",
+        "3D000",
+        "40001",
+        "40P01",
+        "42P01",
+        "42703",
+        "53100",
+        "53300",
+        "55P03",
+        "57014",
+        "57P01",
+        "XX001",
+    ],
+)
+def test_server_blames_itself(state: str) -> None:
+    """Connections, locks, resources, shutdown, a missing schema: time heals them."""
+    assert is_transient(ServerError(state))
+    assert is_transient(wrapped(ServerError(state)))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_BUSY_SNAPSHOT,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_IOERR_FSYNC,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_NOTADB,
+    ],
+)
+def test_file_is_in_trouble(code: int) -> None:
+    """A locked, full, failing or missing file: time, or a person, heals it."""
+    assert is_transient(file_error(code))
+    assert is_transient(wrapped(file_error(code)))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "no such table: exchanges",
+        "no such column: cost",
+        "table exchanges has no column named cost",
+    ],
+)
+def test_schema_is_older(message: str) -> None:
+    """A table or column that the migration is about to make: worth waiting for."""
+    assert is_transient(file_error(sqlite3.SQLITE_ERROR, message))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionRefusedError(),
+        TimeoutError(),
+        OSError(28, "No space left on device"),
+        PoolTimeout(),
+        DatabaseUnavailable(),
+        wrapped(Exception("anything"), lost=True),
+    ],
+    ids=repr,
+)
+def test_the_way_is_blocked(error: Exception) -> None:
+    """Whatever stands between us and the database may go away."""
+    assert is_transient(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ServerError("25006"), True),
+        (ConnectionResetError(), True),
+        (TimeoutError(), True),
+        (ServerError("40001"), False),
+        (ValueError(), False),
+    ],
+)
+def test_whole_pool_is_lost(error: Exception, expected: object) -> None:
+    """A demoted server and a broken network mean all connections; a deadlock means none."""
+    assert loses_connection(error) is expected
