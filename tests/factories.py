@@ -61,6 +61,7 @@ def an_exchange(
         "duration_ns": 500_000_000,
         "outcome": Outcome.COMPLETE if reply is not None else Outcome.UPSTREAM_ERROR,
         "client_ip": "10.0.0.1",
+        "is_recorded": True,
         "session": "s1",
         "user": "ann",
         "status": 200 if reply is not None else 502,

@@ -105,8 +105,8 @@ class Exchange:
 
     Times are nanoseconds: `started_ns` since 1970 (wall clock), the others since the start of the
     call (monotonic clock), so that none can be negative. `status` is what the client was told, and
-    None when it was told nothing. `session` is None for a call whose content is not recorded; then
-    `request` and `reply` are empty. `user` is None when the caller named none.
+    None when it was told nothing. `session` and `user` are None when the caller named none. Of a
+    call whose content is not recorded (`is_recorded`), `request` and `reply` are empty.
     """
 
     id: UUID
@@ -119,6 +119,7 @@ class Exchange:
     duration_ns: int
     outcome: Outcome
     client_ip: str
+    is_recorded: bool = False
     session: str | None = None
     user: str | None = None
     status: int | None = None
@@ -134,11 +135,6 @@ class Exchange:
     usage: str | None = None
     request: bytes = b""
     reply: bytes = b""
-
-    @property
-    def is_recorded(self) -> bool:
-        """Whether the content of this call belongs into a conversation."""
-        return self.session is not None
 
     @property
     def started_at(self) -> datetime:

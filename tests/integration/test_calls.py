@@ -68,15 +68,14 @@ async def test_newest_first_in_pages(database: Database) -> None:
     async with database.write() as connection:
         for number in range(1, 6):
             await log_call(connection, number, started_at=NOW + (number // 2) * MINUTE)
-    found, cursor = [], None
-    for _ in range(3):
-        part = await page(database, limit=2, cursor=cursor)
-        found += [call.exchange_id.int for call in part.items]
-        cursor = part.next_cursor
+    first = await page(database, limit=2)
+    second = await page(database, limit=2, cursor=first.next_cursor)
+    third = await page(database, limit=2, cursor=second.next_cursor)
+    found = [call.exchange_id.int for part in (first, second, third) for call in part.items]
 
     assert found == [5, 4, 3, 2, 1]
-    assert cursor is None
-    assert not part.has_more
+    assert second.has_more
+    assert (third.has_more, third.next_cursor) == (False, None)
 
 
 async def test_filters(database: Database) -> None:

@@ -123,7 +123,11 @@ class TestErrors:
     async def test_data_error_passes(self, database: Database) -> None:
         """A value that does not fit is the statement's fault."""
         conversation = await start(database)
-        row = {"conversation_id": conversation.id, "identity": 2**70, "on_path": True}
+        row: dict[str, object] = {
+            "conversation_id": conversation.id,
+            "identity": 2**70,
+            "on_path": True,
+        }
         row |= {"role": "user", "content": "", "timestamp": NOW}
         async with database.write() as connection:
             with pytest.raises((DBAPIError, OverflowError)) as error:

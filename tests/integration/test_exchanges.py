@@ -65,7 +65,7 @@ async def test_every_merge_case_in_one_batch(database: Database, case: Case) -> 
 
 async def test_a_second_reading_of_the_journal_changes_nothing(database: Database) -> None:
     """Replays are free: rows, counts and times stay as they are."""
-    batch = [an_exchange(), an_exchange([user("2")]), an_exchange(session=None, request=b"")]
+    batch = [an_exchange(), an_exchange([user("2")]), an_exchange(is_recorded=False, request=b"")]
     await store(database, *batch)
     before = await stored(database)
 

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import func, insert, select, text
-from tests.databases import PostgresServer, new_postgres_server
+from tests.databases import PostgresServer, StopMode, new_postgres_server
 from tests.integration.stored import NOW
 
 from officeai_proxy.errors import ConfigurationError, DatabaseUnavailable
@@ -50,7 +50,7 @@ async def buried(database: Database) -> int:
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 async def test_server_stops_between_uses(
-    running: Database, own_server: PostgresServer, mode: str
+    running: Database, own_server: PostgresServer, mode: StopMode
 ) -> None:
     """Reads and writes are unavailable while the server is away, and work when it is back."""
     await bury(running)
@@ -66,7 +66,7 @@ async def test_server_stops_between_uses(
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 async def test_server_stops_in_a_transaction(
-    running: Database, own_server: PostgresServer, mode: str
+    running: Database, own_server: PostgresServer, mode: StopMode
 ) -> None:
     """A write that is cut off is unavailable, stores nothing, and does not poison the pool."""
 

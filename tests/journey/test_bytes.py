@@ -109,26 +109,6 @@ def test_an_error_of_the_upstream_passes_unchanged(
     assert shared.path_of(session) == [("user", "hello")]
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_passed_on_and_not_followed(
-    shared: RunningProxy, behind: ScriptedUpstream, status: int
-) -> None:
-    """A redirect is the client's business: the key goes nowhere but to the upstream."""
-
-    async def script(_: ReceivedRequest, answer: Answer) -> None:
-        await answer.whole(b"", ("location", f"{behind.base_url}/elsewhere"), status=status)
-
-    behind.script = script
-    with shared.client() as client:
-        reply = client.get("/v1/models")
-
-    assert (reply.status_code, reply.headers["location"]) == (
-        status,
-        f"{behind.base_url}/elsewhere",
-    )
-    assert len(behind.requests) == 1
-
-
 def test_a_compressed_reply_passes_raw_and_is_recorded_decoded(
     shared: RunningProxy, behind: ScriptedUpstream, session: str
 ) -> None:

@@ -229,18 +229,38 @@ def test_an_upload_reaches_the_upstream_while_it_goes_on(
     assert b"5\r\nfirst\r\n4\r\nlast\r\n0\r\n\r\n" in slow_reader.came
 
 
-def test_a_session_on_another_call_is_only_a_name_in_the_log(
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_passed_on_and_not_followed(
+    shared: RunningProxy, behind: ScriptedUpstream, status: int
+) -> None:
+    """A redirect is the client's business: the key goes nowhere but to the upstream."""
+
+    async def script(_: ReceivedRequest, answer: Answer) -> None:
+        await answer.whole(b"", ("location", f"{behind.base_url}/elsewhere"), status=status)
+
+    behind.script = script
+    with shared.client() as client:
+        reply = client.get("/v1/models")
+
+    assert (reply.status_code, reply.headers["location"]) == (
+        status,
+        f"{behind.base_url}/elsewhere",
+    )
+    assert len(behind.requests) == 1
+
+
+def test_a_session_on_another_call_makes_no_conversation(
     shared: RunningProxy, behind: ScriptedUpstream, session: str
 ) -> None:
-    """Embeddings of a session make a line in the log, with usage, and no conversation."""
+    """Embeddings with a session make a line in the log, with usage, and no conversation."""
 
     async def script(_: ReceivedRequest, answer: Answer) -> None:
         await answer.whole(b'{"data": [], "usage": {"prompt_tokens": 4, "total_tokens": 4}}')
 
     behind.script = script
-    with shared.client(session) as client:
+    with shared.client(session, session) as client:
         client.post("/v1/embeddings", json={"model": "e", "input": "secret words"})
 
-    line = record_of(shared, session)
+    line = record_of(shared, user=session)
     assert (line["service_type"], line["model"], line["total_tokens"]) == ("embeddings", "e", 4)
     assert shared.get(f"/conversations/{session}").status_code == 404

@@ -32,9 +32,9 @@ def chat(text: str, **more: object) -> bytes:
     return json.dumps({"model": "m", "messages": messages, **more}).encode()
 
 
-def record_of(proxy: RunningProxy, session: str) -> dict[str, object]:
-    """The line of the only call of *session*, once it is in the log."""
-    found = until(lambda: proxy.get("/history", session=session).json()["history"])
+def record_of(proxy: RunningProxy, **filters: str) -> dict[str, object]:
+    """The line of the only call that *filters* let through, once it is in the log."""
+    found = until(lambda: proxy.get("/history", **filters).json()["history"])
     assert len(found) == 1
     line: dict[str, object] = found[0]
     return line

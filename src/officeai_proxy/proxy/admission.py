@@ -22,6 +22,7 @@ from officeai_proxy.proxy.exchange_ids import ExchangeIds
 from officeai_proxy.proxy.headers import RequestHeaders, read_request_headers
 from officeai_proxy.proxy.upstream import Header, UpstreamRequest
 from officeai_proxy.settings import OnFull, Record, Settings
+from officeai_proxy.wire.cleantext import clean_text
 from officeai_proxy.wire.requests import ChatRequest, read_request, replace_model
 
 PREFIX = b"/v1"
@@ -40,8 +41,17 @@ class Asked:
 
     caller: Caller
     user: str | None
-    label: str | None
     session: str | None
+    is_recorded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A call's body on its way to the upstream, and what it says, as far as it was read."""
+
+    outgoing: bytes | AsyncIterator[bytes] | None
+    chat: ChatRequest
+    model_sent: str | None
 
 
 class Admission:
@@ -76,25 +86,20 @@ class Admission:
         headers = read_request_headers(scope["headers"], keeps_account=not self._credentials)
         is_chat = scope["path"] == CHAT_COMPLETIONS and scope["method"] == "POST"
         asked = self._asked(headers, is_chat=is_chat)
-        target = self._target(scope)
+        raw_path = _raw_path(scope)
+        target = self._target(raw_path, scope.get("query_string", b""))
         check_length(headers.content_length, self._limit)
-        body = await self._held_body(headers, receive, is_chat=is_chat)
-        if body is None and headers.has_body:
-            outgoing: bytes | AsyncIterator[bytes] | None = pieces_of(
-                receive, limit=self._limit, then=on_sent
-            )
+        held = await self._held_body(headers, receive, is_chat=is_chat)
+        if held is None and headers.has_body:
+            body = Body(pieces_of(receive, limit=self._limit, then=on_sent), NOT_A_CHAT, None)
         else:
-            outgoing = body
+            body = self._read(held, headers, is_chat=is_chat)
             on_sent()
-        chat = self._read(body, headers, is_chat=is_chat)
-        sent = self._aliases.get(chat.model, chat.model) if chat.model else None
-        if body and chat.model and sent and sent != chat.model:
-            outgoing = replace_model(body, asked=chat.model, sent=sent)
         return Call(
             id=self._ids.next(),
             caller=asked.caller,
             method=scope["method"],
-            path=scope["path"],
+            path=raw_path.decode("ascii", "replace"),
             client_ip=scope["client"][0] if scope.get("client") else "unknown",
             started_ns=started_ns,
             started_mono=started_mono,
@@ -102,17 +107,17 @@ class Admission:
                 scope["method"].encode(),
                 target,
                 self._forwarded(headers, is_chat=is_chat),
-                outgoing,
+                body.outgoing,
                 headers.content_length,
             ),
+            is_recorded=asked.is_recorded,
             session=asked.session,
-            session_label=asked.session or asked.label,
             user=asked.user,
-            body=body if body and asked.session is not None else b"",
+            body=held if held and asked.is_recorded else b"",
             body_encoding=headers.content_encoding,
-            model_asked=chat.model,
-            model_sent=sent,
-            is_stream=chat.stream,
+            model_asked=body.chat.model,
+            model_sent=body.model_sent,
+            is_stream=body.chat.stream,
             retry_count=headers.retry_count,
         )
 
@@ -120,27 +125,26 @@ class Admission:
         caller = self._keyring.caller_of(headers.bearer())
         check_scope(caller, KeyScope.CHAT)
         user = check_user(caller, headers.user_id(), param="X-User-ID")
-        label = headers.session_id()
-        session = label
+        session = headers.session_id()
         if headers.record not in (b"", b"on", b"off"):
             raise InvalidRequest("X-Record can be `on` or `off`.", param="X-Record")
-        if not is_chat or headers.record == b"off":
-            session = None
-        elif label is None and self._records_all:
+        is_wanted = is_chat and headers.record != b"off"
+        if is_wanted and session is None and self._records_all:
             session = str(uuid4())
-        if session is not None and self._refuses_unrecorded and not self._is_keeping():
+        is_recorded = is_wanted and session is not None
+        if is_recorded and self._refuses_unrecorded and not self._is_keeping():
             raise RecordingUnavailable
-        return Asked(caller, user, label, session)
+        return Asked(caller, user, session, is_recorded)
 
-    def _target(self, scope: Scope) -> bytes:
+    def _target(self, raw: bytes, query: bytes) -> bytes:
         """Where the call goes: the base URL's path, then the caller's path as it was written."""
-        raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
-        if b".." in raw or b"%" in raw or b"/./" in raw:
+        if raw != PREFIX and not raw.startswith(PREFIX + b"/"):
+            raise NotFound("A path whose `/v1/` is written with escapes is not forwarded.")
+        if b"/." in raw or b"%" in raw or b"\\" in raw:
             steps = unquote_to_bytes(raw).replace(b"\\", b"/").split(b"/")
             if b".." in steps or b"." in steps:
                 raise NotFound("A path with `.` or `..` in it is not forwarded.")
         target = (self._base_path + raw[len(PREFIX) :]) or b"/"
-        query: bytes = scope.get("query_string", b"")
         return target + b"?" + query if query else target
 
     async def _held_body(
@@ -152,16 +156,30 @@ class Admission:
             return await read_body(receive, limit=self._limit)
         return None
 
-    def _read(self, body: bytes | None, headers: RequestHeaders, *, is_chat: bool) -> ChatRequest:
-        """The model and the manner of a call. Only a chat has to be readable; others just pass."""
+    def _read(self, body: bytes | None, headers: RequestHeaders, *, is_chat: bool) -> Body:
+        """What a body says and how it goes on; only a chat has to be readable, others just pass."""
         if body is None or not (is_chat or "json" in headers.content_type):
-            return NOT_A_CHAT
+            return Body(body, NOT_A_CHAT, None)
         try:
-            return read_request(body, encoding=headers.content_encoding, limit=self._limit)
+            chat = read_request(body, encoding=headers.content_encoding, limit=self._limit)
         except ValueError as exc:
             if not is_chat:
-                return NOT_A_CHAT
+                return Body(body, NOT_A_CHAT, None)
             raise InvalidJson(f"The request body cannot be used: {exc}") from exc
+        if chat.model is not None and clean_text(chat.model) != chat.model:
+            raise InvalidRequest(
+                "The model's name holds a character that no name has.", param="model"
+            )
+        sent = self._aliases.get(chat.model or "", chat.model)
+        if chat.model is None or sent is None or sent == chat.model:
+            return Body(body, chat, sent)
+        if headers.content_encoding not in ("", "identity"):
+            raise InvalidRequest(
+                f"The model name {chat.model!r} stands for another one, which cannot be put into a "
+                "compressed body. Send the body uncompressed.",
+                param="model",
+            )
+        return Body(replace_model(body, asked=chat.model, sent=sent), chat, sent)
 
     def _forwarded(self, headers: RequestHeaders, *, is_chat: bool) -> list[Header]:
         forwarded = headers.forwarded
@@ -170,3 +188,8 @@ class Admission:
             forwarded = [h for h in forwarded if h[0] != b"accept-encoding"]
             forwarded.append((b"accept-encoding", b"identity"))
         return forwarded + self._credentials
+
+
+def _raw_path(scope: Scope) -> bytes:
+    raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+    return raw

@@ -9,7 +9,7 @@ from officeai_proxy.proxy.upstream import UpstreamRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call on its way. `session` is None when its content is not recorded.
+    """One call on its way; `is_recorded`: its content goes into the conversation of `session`.
 
     `started_ns` is nanoseconds since 1970, `started_mono` of the monotonic clock. `body` is what
     the caller sent; the request to the upstream may name another model.
@@ -23,8 +23,8 @@ class Call:
     started_ns: int
     started_mono: int
     request: UpstreamRequest
+    is_recorded: bool = False
     session: str | None = None
-    session_label: str | None = None
     user: str | None = None
     body: bytes = b""
     body_encoding: str = ""
@@ -32,8 +32,3 @@ class Call:
     model_sent: str | None = None
     is_stream: bool = False
     retry_count: int = 0
-
-    @property
-    def is_recorded(self) -> bool:
-        """Whether the content of this call goes into a conversation."""
-        return self.session is not None

@@ -100,6 +100,7 @@ class Capture:
             duration_ns=time.monotonic_ns() - call.started_mono,
             outcome=outcome,
             client_ip=call.client_ip,
+            is_recorded=call.is_recorded,
             session=call.session,
             user=call.user,
             status=self._status,

@@ -107,7 +107,7 @@ class Forwarding:
             {
                 "type": "http.response.start",
                 "status": exchange.status,
-                "headers": reply_headers(exchange.headers, self._own_headers()),
+                "headers": reply_headers(exchange.status, exchange.headers, self._own_headers()),
             }
         )
         is_over = exchange.ended
@@ -147,7 +147,7 @@ class Forwarding:
 
     def _own_headers(self) -> list[Header]:
         ours: list[Header] = [(b"x-exchange-id", str(self._call.id).encode())]
-        if self._call.session is not None:
+        if self._call.is_recorded and self._call.session is not None:
             ours.append((b"x-session-id", self._call.session.encode()))
         return ours
 

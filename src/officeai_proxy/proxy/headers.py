@@ -71,6 +71,11 @@ _KEPT_FROM_CALLER = HOP_BY_HOP | frozenset(
     )
 )
 
+# No content, Not Modified. The server would wait for a body of the length they may name.
+_WITHOUT_BODY = (204, 304)
+
+_EVENTS = b"text/event-stream"
+
 
 @dataclass(slots=True)
 class RequestHeaders:
@@ -141,7 +146,9 @@ def _note_kept(headers: RequestHeaders, name: bytes, value: bytes) -> None:
     elif name == b"x-user-id":
         headers.user.append(value)
     elif name == b"x-record":
-        headers.record = value.strip().lower()
+        # Said twice it is a list (RFC 9110, section 5.3), which is neither `on` nor `off`.
+        word = value.strip().lower()
+        headers.record = headers.record + b", " + word if headers.record else word
     elif name == b"content-length" and value.isdigit():
         headers.content_length = int(value)
     elif name == b"transfer-encoding":
@@ -150,14 +157,14 @@ def _note_kept(headers: RequestHeaders, name: bytes, value: bytes) -> None:
 
 def _note_forwarded(headers: RequestHeaders, name: bytes, value: bytes) -> None:
     if name == b"content-type":
-        headers.content_type = value.decode("latin-1")
+        headers.content_type = value.decode("latin-1").lower()
     elif name == b"content-encoding":
         headers.content_encoding = value.decode("latin-1").strip().lower()
     elif name == b"x-stainless-retry-count" and value.isdigit() and len(value) < 4:
         headers.retry_count = int(value)
 
 
-def reply_headers(upstream: Sequence[Header], ours: Sequence[Header]) -> list[Header]:
+def reply_headers(status: int, upstream: Sequence[Header], ours: Sequence[Header]) -> list[Header]:
     """The headers of a reply to the caller: what of the upstream's may pass, and *ours*."""
     named_by_connection: set[bytes] = set()
     passed: list[Header] = []
@@ -168,9 +175,11 @@ def reply_headers(upstream: Sequence[Header], ours: Sequence[Header]) -> list[He
             named_by_connection.update(part.strip().lower() for part in value.split(b","))
         elif name not in _KEPT_FROM_CALLER:
             passed.append(header)
-            is_stream |= name == b"content-type" and value.startswith(b"text/event-stream")
+            is_stream |= name == b"content-type" and value.lower().startswith(_EVENTS)
     if named_by_connection:
         passed = [h for h in passed if h[0] not in named_by_connection]
+    if status in _WITHOUT_BODY:
+        passed = [h for h in passed if h[0] != b"content-length"]
     if is_stream:
         _keep_unbuffered(passed)
     passed.extend(ours)

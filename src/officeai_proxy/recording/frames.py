@@ -138,6 +138,7 @@ def _about(exchange: Exchange) -> dict[str, object]:
         "duration_ns": exchange.duration_ns,
         "outcome": exchange.outcome,
         "client_ip": exchange.client_ip,
+        "is_recorded": exchange.is_recorded,
         "session": exchange.session,
         "user": exchange.user,
         "status": exchange.status,

@@ -26,6 +26,7 @@ class Turn:
     """
 
     call: CallRecord
+    is_recorded: bool = False
     request: tuple[NewMessage, ...] = ()
     replies: tuple[NewMessage, ...] = ()
 
@@ -47,6 +48,7 @@ def read_turn(exchange: Exchange) -> Turn:
     is_refused = exchange.status is None or exchange.status >= FIRST_ERROR_STATUS
     return Turn(
         call=call,
+        is_recorded=True,
         request=tuple(
             new_messages(
                 _request_messages(exchange),

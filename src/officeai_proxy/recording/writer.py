@@ -165,7 +165,7 @@ class _Batch:
 
 
 def _name(turn: Turn) -> SessionName | None:
-    if turn.call.session is None:
+    if not turn.is_recorded or turn.call.session is None:
         return None
     return SessionName(turn.call.workspace, turn.call.session)
 

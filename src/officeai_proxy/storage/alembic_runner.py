@@ -67,9 +67,8 @@ def upgrade(connection: Connection) -> None:
 def drift(connection: Connection) -> list[str]:
     """What differs between the schema and `tables.py`, in words."""
     context = MigrationContext.configure(connection, opts={"compare_type": True})
-    return [
-        f"the schema differs: {_words(change)}" for change in compare_metadata(context, metadata)
-    ]
+    changes = compare_metadata(context, metadata)
+    return [f"the schema differs; to be right it needs: {_words(change)}" for change in changes]
 
 
 def _check_known(config: Config, revisions: Iterable[str]) -> None:

@@ -126,6 +126,9 @@ class Database:
 
         Only for a database with `checkpoints`. Somebody who reads an older state or writes in this
         moment keeps a part back; nobody is made to wait for them, so ask again later.
+
+        Raises:
+            DatabaseUnavailable: the file cannot be opened or written right now.
         """
         if self.dialect is not Dialect.SQLITE:
             return True

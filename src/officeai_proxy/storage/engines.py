@@ -7,6 +7,7 @@ recorder's database checkpoints.
 """
 
 import os
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -89,10 +90,17 @@ async def truncate_wal(driver: Any) -> bool:
     """Checkpoint an aiosqlite connection without waiting; whether the WAL is empty now.
 
     While a truncating checkpoint waits for a reader, it keeps all writers out.
+
+    Raises:
+        DatabaseUnavailable: the file cannot be written right now.
     """
     await driver.execute_fetchall("PRAGMA busy_timeout=0")
-    ((busy, _, _),) = await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
-    await driver.execute_fetchall(f"PRAGMA {_BUSY_TIMEOUT}")
+    try:
+        ((busy, _, _),) = await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.OperationalError as exc:
+        raise DatabaseUnavailable from exc
+    finally:
+        await driver.execute_fetchall(f"PRAGMA {_BUSY_TIMEOUT}")
     return bool(busy == 0)
 
 

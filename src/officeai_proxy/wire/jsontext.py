@@ -11,6 +11,7 @@ without running out of stack. No chat request comes near the limit.
 
 import json
 import math
+import sys
 from typing import NoReturn
 
 import orjson
@@ -33,7 +34,7 @@ def loads(data: bytes | str, *, exact: bool | None = None) -> Json:
 
     Raises:
         ValueError: not JSON (NaN and Infinity included), not UTF-8, with a byte order mark, a
-            number too large for a float or with thousands of digits, or nested too deeply.
+            number with thousands of digits, or nested too deeply.
     """
     if exact is None:
         exact = has_long_number(data)
@@ -90,10 +91,9 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _finite(text: str) -> float:
+    """The number; for one beyond the range of a float, such as 1e400, the largest float."""
     value = float(text)
-    if math.isinf(value):
-        raise ValueError("a number is too large")
-    return value
+    return math.copysign(sys.float_info.max, value) if math.isinf(value) else value
 
 
 def _integer(text: str) -> int:

@@ -135,7 +135,7 @@ def test_a_call_without_recording_has_numbers_only() -> None:
     """Usage found at the end of the reply is in the log; the reply is not."""
     usage = json.dumps({"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3})
 
-    turn = read_turn(an_exchange(b"", b"", session=None, usage=usage))
+    turn = read_turn(an_exchange(b"", b"", is_recorded=False, usage=usage))
 
     assert turn.request == turn.replies == ()
     assert turn.call.usage == Usage(1, 2, 3)

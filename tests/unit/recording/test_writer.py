@@ -80,7 +80,7 @@ async def test_a_call_that_is_not_recorded_leaves_a_line_in_the_log_and_no_conve
     """The call log has every call; conversations have what was asked to be recorded."""
     store = InMemoryExchangeStore()
 
-    await store_one_by_one(store, [an_exchange(session=None, request=b"", reply=b"")])
+    await store_one_by_one(store, [an_exchange(is_recorded=False, request=b"", reply=b"")])
 
     assert store.conversations == []
     assert len(store.calls) == 1

@@ -29,9 +29,6 @@ class WentStale(UpstreamBroke):
 class ConnectionOwner(Protocol):
     """Whoever keeps connections."""
 
-    def connection_is_made(self, connection: "Connection") -> None:
-        """*connection* holds a socket now."""
-
     def connection_is_free(self, connection: "Connection") -> None:
         """*connection* has done its exchange and can do another."""
 
@@ -79,6 +76,10 @@ class Connection(asyncio.Protocol):
 
     def begin(self, inbox: Inbox, *, is_head_request: bool) -> None:
         """Give this connection to the exchange whose reply goes to *inbox*."""
+        if self._transport.is_closing():
+            # It was lost before anybody could be told, between its making and now.
+            inbox.fail(UpstreamBroke(f"The upstream {self._address} closed the new connection."))
+            return
         self._inbox = inbox
         self._parser.begin(inbox, is_head_request=is_head_request)
         self._is_request_sent = False
@@ -91,6 +92,8 @@ class Connection(asyncio.Protocol):
 
     def write_request(self, head: bytes, body: bytes) -> None:
         """Send a whole request; from now on the upstream is waited for."""
+        if self._transport.is_closing():
+            return
         if len(body) <= SMALL_BODY:
             self._transport.write(head + body)
         else:
@@ -161,7 +164,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is connected; over TLS, the handshake is done."""
         self._transport = cast("asyncio.Transport", transport)
-        self._owner.connection_is_made(self)
 
     @override
     def data_received(self, data: bytes) -> None:

@@ -133,13 +133,14 @@ class DirectExchange:
 
     async def _ask(self, connection: Connection, request: UpstreamRequest, head: bytes) -> None:
         """Send *request* on *connection* and wait for the reply's head."""
+        if self._is_aborted:
+            connection.close()
+            raise UpstreamAborted
         inbox = self._inbox
         self._connection = connection
         connection.begin(inbox, is_head_request=request.method == b"HEAD")
         body = request.body
-        if self._is_aborted:
-            connection.close()
-        elif body is None or isinstance(body, bytes):
+        if body is None or isinstance(body, bytes):
             connection.write_request(head, body or b"")
         else:
             await self._ask_while_uploading(upload(connection, head, request), connection)

@@ -84,6 +84,7 @@ class ConnectionPool:
             )
         except OSError as exc:
             raise UpstreamUnreachable(_why_unreachable(address, exc)) from exc
+        self._look_after(connection)
         return connection
 
     async def close(self) -> None:
@@ -94,13 +95,6 @@ class ConnectionPool:
         while self._connections:
             self._emptied.clear()
             await self._emptied.wait()
-
-    def connection_is_made(self, connection: Connection) -> None:
-        """Look after *connection* from now on."""
-        self._connections.add(connection)
-        self._made += 1
-        if self._ticker is None:
-            self._tick_later()
 
     def connection_is_free(self, connection: Connection) -> None:
         """Keep *connection* for the next exchange, if there is room."""
@@ -116,6 +110,15 @@ class ConnectionPool:
         if not self._connections:
             self._emptied.set()
             self._stop_ticking()
+
+    def _look_after(self, connection: Connection) -> None:
+        # Not before the loop has handed it over: one whose making is cancelled is closed by the
+        # loop, and uvloop then never says that it is lost.
+        self._made += 1
+        if connection.is_usable:
+            self._connections.add(connection)
+            if self._ticker is None:
+                self._tick_later()
 
     def _new_connection(self) -> Connection:
         return Connection(self, address=self._address, timeouts=self._timeouts)

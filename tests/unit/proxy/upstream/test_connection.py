@@ -6,6 +6,7 @@ import pytest
 
 from officeai_proxy.errors import UpstreamBroke, UpstreamTimedOut
 from officeai_proxy.proxy.upstream import Timeouts
+from officeai_proxy.proxy.upstream.inbox import Inbox
 
 MEGABYTE = 1024 * 1024
 
@@ -328,3 +329,22 @@ async def test_any_byte_resets_the_idle_limit(serve, direct, request_of) -> None
     exchange = direct(served.url, Timeouts(connect=5, first_byte=5, idle=0.3)).exchange()
     await exchange.send(request_of())
     assert await body_of(exchange) == b"." * 12
+
+
+async def test_a_connection_lost_before_its_first_use_is_reported(serve, direct) -> None:
+    """An upstream that accepts and hangs up at once leaves no call waiting."""
+
+    async def script(link) -> None:
+        link.close()
+
+    served = await serve(script)
+    upstream = direct(served.url)
+    connection = await upstream.pool.connect()
+    async with asyncio.timeout(5):
+        while upstream.numbers.connections:
+            await asyncio.sleep(0.005)
+    inbox = Inbox()
+    connection.begin(inbox, is_head_request=False)
+    connection.write_request(b"POST / HTTP/1.1\r\n\r\n", b"")
+    with pytest.raises(UpstreamBroke, match="closed the new connection"):
+        inbox.has_head()

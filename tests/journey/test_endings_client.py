@@ -1,0 +1,186 @@
+"""Clients that hang up: the upstream is let go at once, and what had come is kept."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from tests.conftest import StartProxy
+from tests.journey.gates import Gate
+from tests.journey.wires import Wire, chat, record_of, reply_of, until
+from tests.proxies import RunningProxy
+from tests.upstream import DONE, Answer, ReceivedRequest, Script, ScriptedUpstream, stream_of
+
+WORDS = ["one ", "two ", "three ", "four "]
+EVENTS = stream_of("".join(WORDS).strip().replace("four", "4"), pieces=4)
+LAST_CONTENT = len(EVENTS) - 1
+
+Leave = Callable[[Wire], None]
+WAYS = {"fin": Wire.half_close, "close": lambda wire: wire.socket.close(), "rst": Wire.reset}
+
+sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+class Departure:
+    """When the upstream noticed that the proxy has closed its connection."""
+
+    def __init__(self) -> None:
+        self._noticed = threading.Event()
+        self._at = 0.0
+
+    async def awaited(self, answer: Answer) -> None:
+        assert await answer.until_client_closes()
+        self._at = time.monotonic()
+        self._noticed.set()
+
+    def seconds_after(self, moment: float) -> float:
+        assert self._noticed.wait(10), "the upstream was never let go"
+        return self._at - moment
+
+
+def events_then_silence(events: list[bytes], departure: Departure) -> Script:
+    """A script that sends *events* and then waits for the proxy to go."""
+
+    async def script(_: ReceivedRequest, answer: Answer) -> None:
+        await answer.begin_events()
+        for event in events:
+            await answer.chunk(event)
+        await departure.awaited(answer)
+
+    return script
+
+
+def text_in(events: list[bytes]) -> str:
+    """What the client has read of the answer."""
+    return "".join(
+        event.partition(b'"content": "')[2].partition(b'"')[0].decode() for event in events
+    )
+
+
+@pytest.mark.parametrize("count", range(LAST_CONTENT + 1))
+@pytest.mark.parametrize("leave", WAYS.values(), ids=WAYS)
+def test_what_had_come_when_the_client_left_is_kept(
+    shared: RunningProxy, behind: ScriptedUpstream, session: str, leave: Leave, count: int
+) -> None:
+    """After whichever event the client leaves, that far goes the record, and the upstream is let
+    go within a second.
+    """
+    departure = Departure()
+    behind.script = events_then_silence(EVENTS[:count], departure)
+    with Wire(shared) as wire:
+        wire.say("hello", session, stream=True)
+        wire.head()
+        for event in EVENTS[:count]:
+            assert wire.piece() == event
+        left = time.monotonic()
+        leave(wire)
+        assert departure.seconds_after(left) < 1.0
+
+    line = record_of(shared, session=session)
+    assert (line["outcome"], line["result"]) == ("client_closed", {"status_code": 200})
+    kept = shared.path_of(session)
+    text = text_in(EVENTS[:count])
+    assert kept == [("user", "hello"), ("assistant", text)] if text else kept[:1]
+    if text:
+        assert reply_of(shared, session) == (text, "client_closed")
+
+
+@pytest.mark.parametrize("leave", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_waits_for_the_first_byte_may_leave(
+    shared: RunningProxy, behind: ScriptedUpstream, session: str, leave: Leave, stream: bool
+) -> None:
+    """Before the reply has begun, too, the upstream is let go, and the question is kept."""
+    departure = Departure()
+
+    async def script(_: ReceivedRequest, answer: Answer) -> None:
+        await departure.awaited(answer)
+
+    behind.script = script
+    with Wire(shared) as wire:
+        wire.say("hello", session, stream=stream)
+        until(lambda: behind.requests)
+        left = time.monotonic()
+        leave(wire)
+        assert departure.seconds_after(left) < 1.0
+
+    assert record_of(shared, session=session)["outcome"] == "client_closed"
+    assert shared.path_of(session) == [("user", "hello")]
+
+
+def test_a_client_may_leave_at_done(
+    shared: RunningProxy, behind: ScriptedUpstream, session: str
+) -> None:
+    """SDKs close at `[DONE]`; that is a whole reply, whatever the upstream still has to say."""
+    departure = Departure()
+    behind.script = events_then_silence(EVENTS, departure)
+    with Wire(shared) as wire:
+        wire.say("hello", session, stream=True)
+        wire.head()
+        while wire.piece() != DONE:
+            pass
+    departure.seconds_after(0)
+
+    assert record_of(shared, session=session)["outcome"] == "complete"
+    assert reply_of(shared, session) == (text_in(EVENTS), None)
+
+
+def test_a_client_that_leaves_in_its_own_request_makes_no_call(
+    shared: RunningProxy, behind: ScriptedUpstream, session: str
+) -> None:
+    """Half a chat request reaches nobody and is nobody's turn."""
+    body = chat("hello")
+    with Wire(shared) as wire:
+        named = ("X-Session-ID", session), ("Content-Length", str(len(body)))
+        wire.begin("POST", "/v1/chat/completions", *named)
+        wire.send(body[:-5])
+
+    with shared.client(session) as client:
+        client.post("/v1/chat/completions", content=chat("whole"))
+    assert shared.path_of(session) == [("user", "whole"), ("assistant", "echo: whole")]
+    assert len(behind.requests) == 1
+
+
+def test_an_upload_that_breaks_off_breaks_off_upstream(
+    shared: RunningProxy, behind: ScriptedUpstream
+) -> None:
+    """Half an upload is never made whole: the upstream's connection is closed in it."""
+    before = behind.connections
+    with Wire(shared) as wire:
+        chunked = ("Transfer-Encoding", "chunked"), ("X-User-ID", "half-an-upload")
+        wire.begin("POST", "/v1/files", *chunked)
+        wire.chunk(b"x" * 100_000)
+        until(lambda: behind.connections > before or wire is None)
+
+    assert record_of(shared, user="half-an-upload")["outcome"] == "client_closed"
+    assert behind.requests == []
+
+
+@sqlite_only
+@pytest.mark.parametrize("leave", WAYS.values(), ids=WAYS)
+def test_finish_reads_on_when_the_client_has_left(
+    start_proxy: StartProxy, upstream: ScriptedUpstream, gate: Gate, leave: Leave
+) -> None:
+    """OFFICEAI_ON_DISCONNECT=finish keeps the whole reply, although nobody reads it."""
+
+    async def script(_: ReceivedRequest, answer: Answer) -> None:
+        await answer.begin_events()
+        await answer.chunk(EVENTS[0])
+        await gate.passed()
+        for event in EVENTS[1:]:
+            await answer.chunk(event)
+            await asyncio.sleep(0.02)
+        await answer.end_chunks()
+
+    upstream.script = script
+    proxy = start_proxy(ON_DISCONNECT="finish")
+    with Wire(proxy) as wire:
+        wire.say("hello", "s1", stream=True)
+        wire.head()
+        wire.piece()
+        leave(wire)
+        gate.open()
+
+    assert record_of(proxy, session="s1")["outcome"] == "complete"
+    assert reply_of(proxy, "s1") == (text_in(EVENTS), None)

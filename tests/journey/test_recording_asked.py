@@ -1,0 +1,73 @@
+"""Which calls are recorded, and into whose conversation: X-Record, OFFICEAI_RECORD, X-User-ID."""
+
+from uuid import UUID
+
+import pytest
+from tests.conftest import StartProxy
+from tests.journey.wires import chat, record_of
+from tests.proxies import RunningProxy
+
+CHATS = "/v1/chat/completions"
+
+
+def test_without_a_session_nothing_of_the_content_is_kept(shared: RunningProxy) -> None:
+    """A call without X-Session-ID makes a line in the log and no conversation."""
+    before = shared.get("/conversations").json()["total"]
+    with shared.client(user="nobody-1") as client:
+        reply = client.post(CHATS, content=chat("hi"))
+
+    assert "x-session-id" not in reply.headers
+    assert record_of(shared, user="nobody-1")["session"] is None
+    assert shared.get("/conversations").json()["total"] == before
+
+
+def test_x_record_off_leaves_one_call_out(shared: RunningProxy, session: str) -> None:
+    """`X-Record: off` is for one call; the next one of the session is recorded again."""
+    for word, text in (("off", "secret"), ("on", "open"), ("OFF", "secret too")):
+        with shared.client(session) as client:
+            client.post(CHATS, content=chat(text), headers={"X-Record": word})
+
+    assert shared.path_of(session) == [("user", "open"), ("assistant", "echo: open")]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_record_all_gives_each_call_a_session(start_proxy: StartProxy) -> None:
+    """With OFFICEAI_RECORD=all a call without a session gets one of its own, and is told it."""
+    proxy = start_proxy(RECORD="all")
+    with proxy.client() as client:
+        sessions = [
+            client.post(CHATS, content=chat(f"hi {n}")).headers["x-session-id"] for n in range(2)
+        ]
+        off = client.post(CHATS, content=chat("off"), headers={"X-Record": "off"})
+
+    assert "x-session-id" not in off.headers
+    for number, given in enumerate(sessions):
+        assert proxy.path_of(str(UUID(given)))[0] == ("user", f"hi {number}")
+    assert proxy.get("/conversations").json()["total"] == 2
+
+
+def test_a_call_without_user_joins_the_only_conversation(
+    shared: RunningProxy, session: str
+) -> None:
+    """Two calls back to back, the second without X-User-ID, land in one conversation."""
+    with shared.client(session) as client:
+        client.post(CHATS, content=chat("one"), headers={"X-User-ID": session})
+        client.post(CHATS, content=chat("two"))
+
+    (conversation,) = shared.get("/conversations", user_identifier=session).json()["data"]
+    assert (conversation["session_id"], conversation["message_count"]) == (session, 4)
+
+
+def test_a_call_without_user_is_the_clients_address_when_that_is_unclear(
+    shared: RunningProxy, session: str
+) -> None:
+    """With two users of one session, or none, the client's address is the user."""
+    for user in ("ann", "bob"):
+        with shared.client(session, user) as client:
+            client.post(CHATS, content=chat(f"I am {user}"))
+    with shared.client(session) as client:
+        client.post(CHATS, content=chat("who am I"))
+
+    answer = shared.get(f"/conversations/{session}", user_identifier="127.0.0.1").json()
+    assert answer["messages"][0]["content"] == "who am I"
+    assert shared.get(f"/conversations/{session}").status_code == 409
