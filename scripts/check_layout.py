@@ -54,7 +54,7 @@ def _faults_of_file(file: Path, name: Path) -> Iterator[str]:
             size = (node.end_lineno or node.lineno) - node.lineno + 1
             if size > MAX_FUNCTION_LINES:
                 where = f"{name}:{node.lineno}: {node.name}"
-                yield f"{where} has {size} lines, at most {MAX_FUNCTION_LINES}; give its steps names"
+                yield f"{where} has {size} lines, at most {MAX_FUNCTION_LINES}; name its steps"
 
 
 def _faults_of_map(root: Path) -> Iterator[str]:

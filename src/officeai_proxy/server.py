@@ -6,6 +6,7 @@ period, the rest is cut off and recorded as such, the journal is emptied, exit c
 
 import logging
 import logging.config
+import math
 import signal
 import socket
 import sys
@@ -36,6 +37,8 @@ def bind(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
+        # From here on calls wait until a worker takes them, rather than being refused.
+        listener.listen(BACKLOG)
     except OSError as exc:
         listener.close()
         raise ConfigurationError(
@@ -111,7 +114,7 @@ def _config(settings: Settings) -> uvicorn.Config:
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies or None,
-        timeout_graceful_shutdown=round(settings.grace_seconds),
+        timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
         log_config=log_config(settings.log_level),
         log_level=settings.log_level if settings.log_level == "debug" else "warning",
     )

@@ -122,6 +122,16 @@ class Wire:
         assert data.endswith(b"\r\n")
         return data[:-2]
 
+    def content(self, size: int) -> bytes:
+        """The next chunks of a chunked reply until *size* bytes have come; chunks may be joined."""
+        data = b""
+        while len(data) < size:
+            piece = self.piece()
+            if not piece:
+                raise EOFError("the reply has ended")
+            data += piece
+        return data
+
     def reply(self) -> tuple[Head, bytes]:
         """A whole reply. Raises EOFError when it breaks off."""
         head = self.head()

@@ -12,6 +12,7 @@ from officeai_proxy.error_handlers import error_body, error_headers
 from officeai_proxy.errors import (
     ProxyError,
     RequestRefused,
+    ShuttingDown,
     UpstreamError,
     UpstreamRefusedKey,
     UpstreamTimedOut,
@@ -72,15 +73,16 @@ class Forwarding:
         """Forward the call and record how it ended, whatever ends it."""
         try:
             await self._forward(send)
-        except UpstreamAborted:
-            self._capture.settle(Outcome.SHUTDOWN if self._is_cut else Outcome.CLIENT_CLOSED)
-        except CallerLeft:
+        except (UpstreamAborted, CallerLeft):
             self._capture.settle(Outcome.CLIENT_CLOSED)
+            await self._tell_if_cut(send)
         except (UpstreamError, RequestRefused) as error:
             await self._fail(error, send)
         except asyncio.CancelledError:
-            self._capture.settle(Outcome.SHUTDOWN)
-            raise
+            # The server cancels what still runs when the grace period is over, and would log it as
+            # a fault if it came back to it.
+            self.cut()
+            await self._tell_if_cut(send)
         finally:
             self._watch.disarm()
             self._exchange.abort()
@@ -88,6 +90,8 @@ class Forwarding:
     def cut(self) -> None:
         """End the call now, because the program ends."""
         self._is_cut = True
+        if not self._has_begun:
+            self._capture.head(ShuttingDown.status, [])
         self._capture.settle(Outcome.SHUTDOWN)
         self._exchange.abort()
 
@@ -144,6 +148,11 @@ class Forwarding:
         self._capture.settle(outcome, error=f"{error.code}: {error.message}")
         if not self._has_begun:
             await refuse(error, send, headers=self._own_headers())
+
+    async def _tell_if_cut(self, send: Send) -> None:
+        """Say that the program ends, if it was that and the reply has not begun."""
+        if self._is_cut and not self._has_begun:
+            await refuse(ShuttingDown(), send, headers=self._own_headers())
 
     def _own_headers(self) -> list[Header]:
         ours: list[Header] = [(b"x-exchange-id", str(self._call.id).encode())]

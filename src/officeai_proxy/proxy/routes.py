@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from starlette.types import Receive, Scope, Send
 
 from officeai_proxy.auth.keyring import Keyring
-from officeai_proxy.errors import ProxyError
+from officeai_proxy.errors import ProxyError, ShuttingDown
 from officeai_proxy.proxy.admission import Admission
 from officeai_proxy.proxy.bodies import CallerLeft
 from officeai_proxy.proxy.call import Call
@@ -59,6 +59,10 @@ class Proxy:
             await refuse(error, send, headers=[])
             return
         except CallerLeft:
+            return
+        except asyncio.CancelledError:
+            # The server's grace period is over, and half of the request is still missing.
+            await refuse(ShuttingDown(), send, headers=[])
             return
         forwarding = self._forwarding(call, watch)
         self._running.add(forwarding)

@@ -125,7 +125,7 @@ def test_schema_is_older(message: str) -> None:
         ConnectionRefusedError(),
         TimeoutError(),
         OSError(28, "No space left on device"),
-        PoolTimeout(),
+        PoolTimeout("no connection is free"),
         DatabaseUnavailable(),
         wrapped(Exception("anything"), lost=True),
     ],

@@ -82,6 +82,7 @@ class Pump:
                 await self._call()
             except Exception as exc:  # noqa: BLE001 - the exchange would wait for ever for its inbox
                 self._inbox.fail(self._in_our_words(exc))
+                await self._hang_up()
             finally:
                 watch.cancel()
 
@@ -127,6 +128,10 @@ class Pump:
 
     async def _hang_up_when_told(self) -> None:
         await self._hanging_up.wait()
+        await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        # After a failure too: httpcore forgets to close the socket when a SOCKS proxy refuses.
         if self._stream is not None:
             await self._stream.aclose()
 

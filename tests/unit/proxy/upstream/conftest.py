@@ -75,9 +75,7 @@ class Link:
     def reset(self) -> None:
         """Close so that the client sees a reset, not an orderly end."""
         linger = struct.pack("ii", 1, 0)
-        self.writer.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, linger
-        )
+        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.writer.transport.abort()
 
 
@@ -164,6 +162,18 @@ def a_request(
     """A request like those of an OpenAI client."""
     headers = [(b"content-type", b"application/json"), (b"authorization", b"Bearer sk-secret")]
     return UpstreamRequest(method, target, headers, body, content_length)
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], bool]], Awaitable[None]]:
+    """A function that waits until a condition holds, ten seconds at most."""
+
+    async def wait(condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():  # noqa: ASYNC110 - sockets set no event of ours
+                await asyncio.sleep(0.005)
+
+    return wait
 
 
 @pytest.fixture

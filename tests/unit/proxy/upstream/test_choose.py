@@ -105,4 +105,6 @@ async def test_each_scheme_has_its_own_proxy(monkeypatch) -> None:
 
 def test_without_proxies_the_way_is_direct() -> None:
     """An empty environment means no proxy."""
-    assert isinstance(choose_upstream("https://api.example", TIMEOUTS, trust_env=True), DirectUpstream)
+    assert isinstance(
+        choose_upstream("https://api.example", TIMEOUTS, trust_env=True), DirectUpstream
+    )

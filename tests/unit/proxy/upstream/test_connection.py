@@ -331,7 +331,7 @@ async def test_any_byte_resets_the_idle_limit(serve, direct, request_of) -> None
     assert await body_of(exchange) == b"." * 12
 
 
-async def test_a_connection_lost_before_its_first_use_is_reported(serve, direct) -> None:
+async def test_a_connection_lost_before_its_first_use_is_reported(serve, direct, until) -> None:
     """An upstream that accepts and hangs up at once leaves no call waiting."""
 
     async def script(link) -> None:
@@ -340,9 +340,7 @@ async def test_a_connection_lost_before_its_first_use_is_reported(serve, direct)
     served = await serve(script)
     upstream = direct(served.url)
     connection = await upstream.pool.connect()
-    async with asyncio.timeout(5):
-        while upstream.numbers.connections:
-            await asyncio.sleep(0.005)
+    await until(lambda: upstream.numbers.connections == 0)
     inbox = Inbox()
     connection.begin(inbox, is_head_request=False)
     connection.write_request(b"POST / HTTP/1.1\r\n\r\n", b"")

@@ -1,6 +1,7 @@
 """Calls through a forward proxy: a CONNECT proxy and a SOCKS5 proxy, both written here."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -96,8 +97,6 @@ def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
 @pytest.fixture(params=["http-connect", "http-plain", "socks5-tls", "socks5-plain"])
 async def through(request, serve, authority: trustme.CA) -> AsyncIterator[Callable[..., object]]:
     """A function that gives a ForwardProxyUpstream whose upstream follows a script."""
-    import ssl
-
     is_tls = request.param in ("http-connect", "socks5-tls")
     is_socks = request.param.startswith("socks5")
     made: list[ForwardProxyUpstream] = []
@@ -255,7 +254,25 @@ async def test_abort_before_the_reply_closes_a_new_tunnel(through, request_of) -
     await asyncio.wait_for(gone.wait(), 1)
 
 
-async def test_100_aborts_leave_a_working_client(through, request_of) -> None:
+async def give_up(upstream, request, *, number: int) -> None:
+    """Make a call and leave it somewhere on its way."""
+    exchange = upstream.exchange()
+
+    async def whole() -> None:
+        await exchange.send(request)
+        await body_of(exchange)
+
+    task = asyncio.ensure_future(whole())
+    await asyncio.sleep(number % 10 * 0.003)
+    if number % 2:
+        task.cancel()
+        await asyncio.sleep(0)
+    exchange.abort()
+    result = (await asyncio.gather(task, return_exceptions=True))[0]
+    assert result is None or isinstance(result, UpstreamAborted | asyncio.CancelledError)
+
+
+async def test_100_aborts_leave_a_working_client(through, request_of, until) -> None:
     """Calls given up or cancelled at random leave nothing running, and the next calls work."""
 
     async def script(link) -> None:
@@ -268,28 +285,10 @@ async def test_100_aborts_leave_a_working_client(through, request_of) -> None:
             await link.send(b"0\r\n\r\n")
 
     upstream, _ = await through(script)
-
-    async def given_up(number: int) -> None:
-        exchange = upstream.exchange()
-
-        async def whole() -> None:
-            await exchange.send(request_of())
-            await body_of(exchange)
-
-        task = asyncio.ensure_future(whole())
-        await asyncio.sleep(number % 10 * 0.003)
-        if number % 2:
-            task.cancel()
-            await asyncio.sleep(0)
-        exchange.abort()
-        result = (await asyncio.gather(task, return_exceptions=True))[0]
-        assert result is None or isinstance(result, UpstreamAborted | asyncio.CancelledError)
-
     for start in range(0, 100, 10):
-        await asyncio.gather(*(given_up(number) for number in range(start, start + 10)))
-    async with asyncio.timeout(10):
-        while upstream.running:
-            await asyncio.sleep(0.005)
+        numbers = range(start, start + 10)
+        await asyncio.gather(*(give_up(upstream, request_of(), number=n) for n in numbers))
+    await until(lambda: upstream.running == 0)
     for _ in range(20):
         exchange = upstream.exchange()
         await exchange.send(request_of())

@@ -30,13 +30,6 @@ async def call(upstream, request) -> bytes:
     return b"".join(pieces)
 
 
-async def until(condition) -> None:
-    """Wait until *condition* holds, ten seconds at most."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_a_refused_connection_says_what_to_check(direct, request_of, scheme: str) -> None:
     """Nothing listening: the message names host, port and setting, and never the key."""
@@ -102,7 +95,9 @@ async def test_the_newest_free_connection_is_used_first(serve, direct, request_o
     assert len(set(used[3:])) == 1
 
 
-async def test_free_connections_are_closed_when_they_are_old(serve, direct, request_of) -> None:
+async def test_free_connections_are_closed_when_they_are_old(
+    serve, direct, request_of, until
+) -> None:
     """A connection that nobody uses is closed after its time, without any further call."""
     served = await serve(echo)
     upstream = direct(served.url, kept_seconds=0.1)
@@ -113,7 +108,9 @@ async def test_free_connections_are_closed_when_they_are_old(serve, direct, requ
     assert served.connections == 2
 
 
-async def test_a_connection_that_the_server_closes_is_forgotten(serve, direct, request_of) -> None:
+async def test_a_connection_that_the_server_closes_is_forgotten(
+    serve, direct, request_of, until
+) -> None:
     """A free connection that goes away is not counted, nor tried."""
 
     async def script(link) -> None:
@@ -127,7 +124,9 @@ async def test_a_connection_that_the_server_closes_is_forgotten(serve, direct, r
     assert upstream.numbers.free == 0
 
 
-async def test_more_free_connections_than_allowed_are_closed(serve, direct, request_of) -> None:
+async def test_more_free_connections_than_allowed_are_closed(
+    serve, direct, request_of, until
+) -> None:
     """After a great burst no more than the limit are kept."""
     waiting = 0
 
@@ -149,7 +148,9 @@ async def test_more_free_connections_than_allowed_are_closed(serve, direct, requ
     assert upstream.numbers.free == MAX_KEPT
 
 
-async def test_close_aborts_what_runs_and_leaves_no_socket(serve, direct, request_of) -> None:
+async def test_close_aborts_what_runs_and_leaves_no_socket(
+    serve, direct, request_of, until
+) -> None:
     """close() ends waiting sends and reads, closes free connections, and then holds nothing."""
 
     async def script(link) -> None:
@@ -174,7 +175,27 @@ async def test_close_aborts_what_runs_and_leaves_no_socket(serve, direct, reques
     await until(lambda: served.open == 0)
 
 
-async def test_500_random_aborts_leak_nothing(serve, direct, request_of) -> None:
+async def give_up(upstream, request, *, chance: random.Random, by_cancelling: bool) -> None:
+    """Make a call and leave it somewhere on its way."""
+    exchange = upstream.exchange()
+
+    async def whole() -> None:
+        await exchange.send(request)
+        while await exchange.read():
+            pass
+
+    task = asyncio.ensure_future(whole())
+    await asyncio.sleep(chance.random() * 0.01)
+    if by_cancelling:
+        task.cancel()
+        await asyncio.sleep(0)
+    exchange.abort()
+    exchange.abort()
+    result = (await asyncio.gather(task, return_exceptions=True))[0]
+    assert result is None or isinstance(result, UpstreamAborted | asyncio.CancelledError)
+
+
+async def test_500_random_aborts_leak_nothing(serve, direct, request_of, until) -> None:
     """Calls given up or cancelled anywhere leave no connection, and the next 20 calls work."""
     chance = random.Random(1)
 
@@ -190,28 +211,14 @@ async def test_500_random_aborts_leak_nothing(serve, direct, request_of) -> None
 
     served = await serve(script)
     upstream = direct(served.url)
-
-    async def given_up(number: int) -> None:
-        exchange = upstream.exchange()
-        request = request_of(b"number %09d of many" % number)
-
-        async def whole() -> None:
-            await exchange.send(request)
-            while await exchange.read():
-                pass
-
-        task = asyncio.ensure_future(whole())
-        await asyncio.sleep(chance.random() * 0.01)
-        if number % 2:
-            task.cancel()
-            await asyncio.sleep(0)
-        exchange.abort()
-        exchange.abort()
-        result = (await asyncio.gather(task, return_exceptions=True))[0]
-        assert result is None or isinstance(result, UpstreamAborted | asyncio.CancelledError)
-
     for start in range(0, 500, 20):
-        await asyncio.gather(*(given_up(number) for number in range(start, start + 20)))
+        requests = [(n, request_of(b"number %09d of many" % n)) for n in range(start, start + 20)]
+        await asyncio.gather(
+            *(
+                give_up(upstream, request, chance=chance, by_cancelling=number % 2 == 0)
+                for number, request in requests
+            )
+        )
     await until(lambda: upstream.numbers.connections == upstream.numbers.free)
     for number in range(20):
         assert await call(upstream, request_of(b"after %d" % number)) == b"after %d" % number
@@ -231,7 +238,7 @@ async def test_200_calls_at_once_never_mix(serve, direct, request_of) -> None:
     assert served.connections <= 200
 
 
-async def test_a_silent_listener_times_out_while_connecting(direct, request_of) -> None:
+async def test_a_silent_listener_times_out_while_connecting(direct, request_of, until) -> None:
     """A TLS handshake that never ends is given up after the connect limit."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"https://127.0.0.1:{silent.getsockname()[1]}"

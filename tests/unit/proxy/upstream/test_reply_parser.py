@@ -1,5 +1,9 @@
 """Replies of HTTP/1.1, whole, cut anywhere, and hostile."""
 
+from collections import deque
+from contextlib import suppress
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,10 +76,9 @@ def test_a_reply_that_could_be_read_two_ways_is_refused(reply: bytes, cut: int) 
     """Every such reply raises, however the network cuts it; nothing of it is a whole reply."""
     parser, inbox = ReplyParser(), Inbox()
     parser.begin(inbox)
-    with pytest.raises(BadReply) as caught:
-        for start in range(0, len(reply), cut):
-            parser.feed(reply[start : start + cut])
-    assert str(caught.value)
+    pieces = [reply[start : start + cut] for start in range(0, len(reply), cut)]
+    with pytest.raises(BadReply, match=r"\w+"):
+        deque(map(parser.feed, pieces), maxlen=0)
     assert not inbox.is_complete
 
 
@@ -155,7 +158,7 @@ def test_pieces_are_the_content_of_chunks_without_extensions_and_trailers() -> N
 
 
 def test_headers_keep_order_and_repetition_and_lose_padding() -> None:
-    """Names come in lower case, values without the spaces around them, repeated ones as they are."""
+    """Names come in lower case, values without padding, repeated ones as they are."""
     _, inbox = parsed(OK + b"X-B:  2 \t \r\nX-A: 1\r\nX-B:\r\nContent-Length: 0\r\n\r\n")
     assert inbox.headers == [
         (b"x-b", b"2"),
@@ -207,7 +210,7 @@ def test_the_body_is_the_same_however_the_bytes_are_cut(chunks: list[bytes], dat
     wire += b"0\r\n\r\n"
     cuts = sorted(data.draw(st.sets(st.integers(1, len(wire) - 1), max_size=10)))
     edges = [0, *cuts, len(wire)]
-    parser, inbox = parsed(*(wire[a:b] for a, b in zip(edges, edges[1:], strict=False)))
+    parser, inbox = parsed(*(wire[a:b] for a, b in pairwise(edges)))
     assert b"".join(inbox.take() or []) == b"".join(chunks)
     assert inbox.ended
     assert parser.is_complete
@@ -217,7 +220,9 @@ def test_the_body_is_the_same_however_the_bytes_are_cut(chunks: list[bytes], dat
 def test_no_bytes_crash_it(junk: bytes) -> None:
     """Anything after the head of a chunked reply is content, an end, or a refusal."""
     for head in (b"", OK, CHUNKED):
-        try:
-            parsed(head + junk)[0].feed_eof()
-        except BadReply as exc:
-            assert str(exc)
+        parser, inbox = ReplyParser(), Inbox()
+        parser.begin(inbox)
+        with suppress(BadReply):
+            parser.feed(head + junk)
+            parser.feed_eof()
+            assert inbox.is_complete

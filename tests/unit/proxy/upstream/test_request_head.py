@@ -85,7 +85,7 @@ class _Seen:
         self.headers = 0
         self.requests = 0
 
-    def on_header(self, name: bytes, value: bytes) -> None:
+    def on_header(self, *_: bytes) -> None:
         self.headers += 1
 
     def on_message_complete(self) -> None:

@@ -1,0 +1,105 @@
+"""Upstreams that fall silent: given up after a while, unless they say that they are still there."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from tests.journey.wires import Wire, chat, record_of, reply_of
+from tests.proxies import RunningProxy
+from tests.upstream import Answer, ReceivedRequest, ScriptedUpstream, echo, stream_of
+
+CHATS = "/v1/chat/completions"
+EVENTS = stream_of("one two three four")
+SHORT = 0.4
+
+
+@pytest.fixture(scope="module")
+def _waiting(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[ScriptedUpstream, RunningProxy]]:
+    with ScriptedUpstream() as upstream:
+        settings = {
+            "UPSTREAM_BASE_URL": upstream.base_url,
+            "IDLE_TIMEOUT": str(SHORT),
+            "FIRST_BYTE_TIMEOUT": str(SHORT),
+        }
+        with RunningProxy(tmp_path_factory.mktemp("impatient"), settings) as proxy:
+            yield upstream, proxy
+
+
+@pytest.fixture
+def impatient(_waiting: tuple[ScriptedUpstream, RunningProxy]) -> RunningProxy:
+    """A proxy that waits for its upstream no longer than `SHORT` seconds."""
+    _waiting[0].script = echo
+    return _waiting[1]
+
+
+@pytest.fixture
+def silent(_waiting: tuple[ScriptedUpstream, RunningProxy]) -> ScriptedUpstream:
+    """The upstream of `impatient`."""
+    return _waiting[0]
+
+
+def test_silence_before_the_reply_is_504(
+    impatient: RunningProxy, silent: ScriptedUpstream, session: str
+) -> None:
+    """An upstream that never begins is given up; the question is recorded without an answer."""
+
+    async def script(_: ReceivedRequest, answer: Answer) -> None:
+        await answer.until_client_closes()
+
+    silent.script = script
+    with impatient.client(session) as client:
+        reply = client.post(CHATS, content=chat("hello"))
+
+    assert reply.status_code == 504
+    assert "OFFICEAI_FIRST_BYTE_TIMEOUT" in reply.json()["error"]["message"]
+    assert impatient.path_of(session) == [("user", "hello")]
+    assert record_of(impatient, session=session)["outcome"] == "upstream_timeout"
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_silence_within_the_reply_is_a_break(
+    impatient: RunningProxy, silent: ScriptedUpstream, session: str, count: int
+) -> None:
+    """An upstream that falls silent is given up, and what it had said is kept as that."""
+
+    async def script(_: ReceivedRequest, answer: Answer) -> None:
+        await answer.begin_events()
+        for event in EVENTS[:count]:
+            await answer.chunk(event)
+        await answer.until_client_closes()
+
+    silent.script = script
+    came = b"".join(EVENTS[:count])
+    with Wire(impatient) as wire:
+        wire.say("hello", session, stream=True)
+        wire.head()
+        assert wire.content(len(came)) == came
+        with pytest.raises(EOFError):
+            wire.piece()
+
+    assert record_of(impatient, session=session)["outcome"] == "upstream_timeout"
+
+
+def test_comments_keep_a_stream_alive(
+    impatient: RunningProxy, silent: ScriptedUpstream, session: str
+) -> None:
+    """An upstream that thinks for long, and says so, is not taken for dead."""
+    comments = [b": thinking\n\n"] * 8
+
+    async def script(_: ReceivedRequest, answer: Answer) -> None:
+        await answer.begin_events()
+        for comment in comments:
+            await answer.chunk(comment)
+            await asyncio.sleep(SHORT / 3)
+        for event in EVENTS:
+            await answer.chunk(event)
+        await answer.end_chunks()
+
+    silent.script = script
+    with impatient.client(session) as client:
+        reply = client.post(CHATS, content=chat("hello", stream=True))
+
+    assert reply.content == b"".join(comments + EVENTS)
+    assert reply_of(impatient, session) == ("one two three four", None)

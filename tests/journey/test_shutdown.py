@@ -1,0 +1,183 @@
+"""SIGTERM: no new connections, running calls may finish within the grace period, exit code 0."""
+
+import signal
+import socket
+import time
+from collections.abc import Callable
+
+import pytest
+from tests.conftest import StartProxy
+from tests.journey.gates import Gate
+from tests.journey.wires import Wire, until
+from tests.proxies import RunningProxy
+from tests.upstream import Answer, ReceivedRequest, Script, ScriptedUpstream, stream_of
+
+EVENTS = stream_of("one two three four")
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def events_around(gate: Gate) -> Script:
+    """A script that waits at *gate* after its third event."""
+
+    async def script(_: ReceivedRequest, answer: Answer) -> None:
+        await answer.begin_events()
+        for event in EVENTS[:3]:
+            await answer.chunk(event)
+        await gate.passed()
+        for event in EVENTS[3:]:
+            await answer.chunk(event)
+        await answer.end_chunks()
+
+    return script
+
+
+async def never(_: ReceivedRequest, answer: Answer) -> None:
+    await answer.until_client_closes()
+
+
+def ended(proxy: RunningProxy) -> int:
+    """The exit code; waits for the end."""
+    code = proxy.process.wait(20)
+    proxy.stop()
+    return code
+
+
+def restarted(start_proxy: StartProxy, old: RunningProxy) -> RunningProxy:
+    """The program again, on the data of *old*."""
+    return start_proxy(DATA_DIR=str(old.folder / "data"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_program_ends_at_once(start_proxy: StartProxy, number: int) -> None:
+    """Without running calls either signal ends the program within two seconds, with exit code 0."""
+    proxy = start_proxy()
+    with Wire(proxy) as idle:
+        idle.ask("GET", "/v1/models")
+        idle.reply()
+        told = time.monotonic()
+        proxy.process.send_signal(number)
+        assert ended(proxy) == 0
+        assert time.monotonic() - told < 2
+    assert "Traceback" not in proxy.stderr()
+
+
+def test_a_running_stream_may_finish(
+    start_proxy: StartProxy, upstream: ScriptedUpstream, gate: Gate
+) -> None:
+    """A stream goes on to its end after SIGTERM, and is recorded whole; new calls find no door."""
+    upstream.script = events_around(gate)
+    proxy = start_proxy(GRACE_SECONDS="20")
+    with Wire(proxy) as wire:
+        wire.say("hello", "s1", stream=True)
+        wire.head()
+        wire.content(len(b"".join(EVENTS[:3])))
+        proxy.process.send_signal(signal.SIGTERM)
+        until(lambda: _refuses_connections(proxy))
+        gate.open()
+        rest = b"".join(iter(wire.piece, b""))
+    assert rest == b"".join(EVENTS[3:])
+    assert ended(proxy) == 0
+
+    again = restarted(start_proxy, proxy)
+    assert again.path_of("s1") == [("user", "hello"), ("assistant", "one two three four")]
+
+
+def _refuses_connections(proxy: RunningProxy) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", proxy.port)).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("grace", ["0", "0.4", "1"])
+def test_after_the_grace_period_a_stream_is_cut_and_recorded_as_that(
+    start_proxy: StartProxy, upstream: ScriptedUpstream, gate: Gate, grace: str
+) -> None:
+    """What had come is kept under `shutdown`; the client sees a break; the exit code is still 0."""
+    upstream.script = events_around(gate)
+    proxy = start_proxy(GRACE_SECONDS=grace)
+    with Wire(proxy) as wire:
+        wire.say("hello", "s1", stream=True)
+        wire.head()
+        wire.content(len(b"".join(EVENTS[:3])))
+        told = time.monotonic()
+        proxy.process.send_signal(signal.SIGTERM)
+        with pytest.raises(EOFError):
+            wire.piece()
+        assert time.monotonic() - told >= float(grace)
+        assert ended(proxy) == 0
+        assert time.monotonic() - told < float(grace) + 4
+    assert "Traceback" not in proxy.stderr()
+
+    again = restarted(start_proxy, proxy)
+    (line,) = again.get("/history", session="s1").json()["history"]
+    assert line["outcome"] == "shutdown"
+    assert again.path_of("s1")[1][0] == "assistant"
+    assert "one two three four".startswith(again.path_of("s1")[1][1])
+
+
+def test_a_call_that_still_waits_is_told(
+    start_proxy: StartProxy, upstream: ScriptedUpstream
+) -> None:
+    """A client whose reply has not begun when the grace is over gets 503 in OpenAI's shape."""
+    upstream.script = never
+    proxy = start_proxy(GRACE_SECONDS="0")
+    with Wire(proxy) as wire:
+        wire.say("hello", "s1")
+        until(lambda: upstream.requests)
+        proxy.process.send_signal(signal.SIGTERM)
+        head, body = wire.reply()
+    assert (head.status, b'"code": "shutting_down"' in body) == (503, True)
+    assert head.all(b"x-session-id") == [b"s1"]
+    assert ended(proxy) == 0
+    assert "Traceback" not in proxy.stderr()
+
+    again = restarted(start_proxy, proxy)
+    (line,) = again.get("/history", session="s1").json()["history"]
+    assert (line["outcome"], line["result"]) == ("shutdown", {"status_code": 503})
+    assert again.path_of("s1") == [("user", "hello")]
+
+
+Begin = Callable[[Wire], None]
+
+
+def _half_a_body(wire: Wire) -> None:
+    wire.begin("POST", "/v1/chat/completions", ("Content-Length", "1000"))
+    wire.send(b'{"messages"')
+
+
+def _half_a_head(wire: Wire) -> None:
+    wire.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n")
+
+
+@pytest.mark.parametrize("begin", [_half_a_body, _half_a_head])
+def test_a_request_that_never_gets_whole_does_not_keep_the_program(
+    start_proxy: StartProxy, begin: Begin
+) -> None:
+    """Somebody who has sent half a request is not waited for beyond the grace period."""
+    proxy = start_proxy(GRACE_SECONDS="0.5")
+    with Wire(proxy) as wire:
+        begin(wire)
+        told = time.monotonic()
+        proxy.process.send_signal(signal.SIGTERM)
+        assert ended(proxy) == 0
+        assert time.monotonic() - told < 5
+    assert "Traceback" not in proxy.stderr()
+
+
+def test_a_second_sigint_does_not_wait(start_proxy: StartProxy, upstream: ScriptedUpstream) -> None:
+    """Ctrl-C twice ends the program without the grace period, in order."""
+    upstream.script = never
+    proxy = start_proxy(GRACE_SECONDS="60")
+    with Wire(proxy) as wire:
+        wire.say("hello", "s1")
+        until(lambda: upstream.requests)
+        proxy.process.send_signal(signal.SIGINT)
+        until(lambda: _refuses_connections(proxy))
+        proxy.process.send_signal(signal.SIGINT)
+        assert ended(proxy) == 0
+
+    again = restarted(start_proxy, proxy)
+    assert again.path_of("s1") == [("user", "hello")]
