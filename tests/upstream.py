@@ -212,6 +212,7 @@ class ScriptedUpstream:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
         server = await asyncio.start_server(
             self._accepted, "127.0.0.1", self.port, ssl=self.ssl, backlog=2048, limit=2**20
         )
@@ -222,6 +223,10 @@ class ScriptedUpstream:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            # Over TLS, `close` alone would wait half a minute for the other side's goodbye.
+            writer.transport.abort()
+        await asyncio.sleep(0.01)
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.get_running_loop().create_task(self._connection(reader, writer))
@@ -230,6 +235,7 @@ class ScriptedUpstream:
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._writers.add(writer)
         try:
             while True:
                 request = await _read_request(reader, writer)

@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         None, description="`sqlite:///path` or `postgresql://…`; else a file in the data directory."
     )
-    data_dir: Path = Field(Path("data"), description="Database, journal and archive live here.")
+    data_dir: Path = Field(Path("data"), description="The database and the journal live here.")
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(
         8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one."

@@ -5,9 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from tests.proxies import RunningProxy, clean_environment
-from tests.sdk.installed import node_packages
+from tests.sdk.installed import need, node_packages
 
 GUIDE = Path(__file__).parent.parent / "guide"
 
@@ -64,9 +63,10 @@ def test_the_javascript_program(proxy: RunningProxy, tmp_path: Path) -> None:
     assert f"echo: {question}" in output.split("会话历史:")[1]
 
 
-@pytest.mark.skipif(shutil.which("uuidgen") is None, reason="uuidgen is not installed")
 def test_the_curl_program(proxy: RunningProxy, tmp_path: Path) -> None:
     """The same from a shell; the message that it adds by hand follows the recorded ones."""
+    need("bash", "curl", "uuidgen")
+
     output = run(["bash", str(program("chat.sh", proxy, tmp_path))], tmp_path)
 
     question = "什么是深度学习？"
@@ -75,4 +75,4 @@ def test_the_curl_program(proxy: RunningProxy, tmp_path: Path) -> None:
         ("assistant", f"echo: {question}"),
         ("user", "请给我更多关于深度学习的信息"),
     ]
-    assert output.count(f"echo: {question}") == 2
+    assert output.count(f"echo: {question}") >= 2

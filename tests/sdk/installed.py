@@ -15,6 +15,17 @@ KEPT = Path(sys.prefix) / "other-peoples-programs"
 NODE_PACKAGES = ("openai@7.5.0", "axios@1.13.2", "uuid@11.1.0")
 
 
+def need(*programs: str) -> None:
+    """Skip the test without *programs*; where CI is set, fail it: there they have to be."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    if not missing:
+        return
+    reason = f"not installed: {', '.join(missing)}"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
 def python_packages(name: str, *requirements: str) -> Path:
     """A folder for PYTHONPATH with *requirements* in it."""
     command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
@@ -23,11 +34,7 @@ def python_packages(name: str, *requirements: str) -> Path:
 
 def node_packages() -> Path:
     """A folder with `node_modules` in it."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        reason = "node and npm are not installed"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    need("node", "npm")
     command = ["npm", "install", "--silent", "--no-package-lock", "--no-audit", "--no-fund"]
     return _installed("node", NODE_PACKAGES, [*command, "--prefix", "{}", *NODE_PACKAGES])
 

@@ -85,8 +85,22 @@ def banner(
     if key is not None:
         lines.append(f"  key        {key}")
         lines.append("             (made just now and shown only this once; keep it)")
+        lines += ["  try", *(f"    {line}" for line in _first_call(settings, key=key))]
     elif settings.api_keys:
         lines.append(f"  key        {len(settings.api_keys)} in OFFICEAI_API_KEYS")
     else:
         lines.append("  key        made earlier; `officeai-proxy keys create` makes another")
     return "\n".join(lines)
+
+
+def _first_call(settings: Settings, *, key: str) -> list[str]:
+    """Two commands to copy: a call, and the conversation that it left behind."""
+    root = settings.base_url.removesuffix("/v1")
+    body = '{"model": "officeai", "messages": [{"role": "user", "content": "Hello!"}]}'
+    return [
+        f"KEY={key}",
+        f'curl {settings.base_url}/chat/completions -H "Authorization: Bearer $KEY" \\',
+        "  -H 'Content-Type: application/json' -H 'X-Session-ID: demo-session' \\",
+        f"  -d '{body}'",
+        f'curl {root}/conversations/demo-session -H "Authorization: Bearer $KEY"',
+    ]

@@ -13,7 +13,13 @@ from starlette.types import Receive, Scope
 
 from officeai_proxy.auth.keyring import Keyring
 from officeai_proxy.auth.permissions import check_scope, check_user
-from officeai_proxy.errors import InvalidJson, InvalidRequest, NotFound, RecordingUnavailable
+from officeai_proxy.errors import (
+    InvalidJson,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    RecordingUnavailable,
+)
 from officeai_proxy.model import Caller
 from officeai_proxy.model import Scope as KeyScope
 from officeai_proxy.proxy.bodies import check_length, pieces_of, read_body
@@ -86,6 +92,9 @@ class Admission:
         headers = read_request_headers(scope["headers"], keeps_account=not self._credentials)
         is_chat = scope["path"] == CHAT_COMPLETIONS and scope["method"] == "POST"
         asked = self._asked(headers, is_chat=is_chat)
+        if scope["method"] == "TRACE":
+            # It gives the request back as it came, and with it the upstream's key.
+            raise MethodNotAllowed("TRACE is not forwarded.")
         raw_path = _raw_path(scope)
         target = self._target(raw_path, scope.get("query_string", b""))
         check_length(headers.content_length, self._limit)

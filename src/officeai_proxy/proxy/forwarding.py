@@ -76,7 +76,7 @@ class Forwarding:
         except (UpstreamAborted, CallerLeft):
             self._capture.settle(Outcome.CLIENT_CLOSED)
             await self._tell_if_cut(send)
-        except (UpstreamError, RequestRefused) as error:
+        except (UpstreamError, RequestRefused, ShuttingDown) as error:
             await self._fail(error, send)
         except asyncio.CancelledError:
             # The server cancels what still runs when the grace period is over, and would log it as

@@ -79,6 +79,7 @@ _ERRORS = {
 @router.post(
     "/chat/completions",
     summary="Chat, recorded",
+    response_model=None,
     response_description="The upstream's reply, byte for byte; events with `stream: true`.",
     responses=_ERRORS,  # type: ignore[arg-type]  # FastAPI wants wider types than these literals
 )

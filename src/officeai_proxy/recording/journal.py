@@ -23,6 +23,9 @@ from officeai_proxy.recording import frames, segments
 
 SEGMENT_BYTES = 16 * 1024 * 1024
 
+# macOS has no fdatasync.
+_sync = getattr(os, "fdatasync", os.fsync)
+
 log = logging.getLogger(__name__)
 
 
@@ -68,7 +71,7 @@ class LockedSegment:
 
     def sync(self) -> None:
         """Bring what was written to the disk."""
-        os.fdatasync(self._fd)
+        _sync(self._fd)
 
     def close(self) -> None:
         """Give up the file and its lock."""

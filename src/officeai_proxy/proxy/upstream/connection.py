@@ -18,6 +18,9 @@ from officeai_proxy.proxy.upstream.timeouts import Timeouts
 
 NOT_WAITING = math.inf
 
+STALE_SECONDS = 1.0
+"""How soon after its request the end of a kept connection means that nobody got the request."""
+
 # Below this, one copy of the body is cheaper than a second system call.
 SMALL_BODY = 64 * 1024
 
@@ -195,7 +198,7 @@ class Connection(asyncio.Protocol):
         self._owner.connection_is_lost(self)
         if inbox is None:
             return
-        if self._is_silent and self.exchanges > 1:
+        if self._is_stale():
             inbox.fail(WentStale(f"The upstream {self._address} closed a kept connection."))
         elif exc is not None:
             reason = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
@@ -228,6 +231,15 @@ class Connection(asyncio.Protocol):
             self.is_paused = False
             self._transport.resume_reading()
         self._owner.connection_is_free(self)
+
+    def _is_stale(self) -> bool:
+        """Whether this kept connection was dead before the request reached anybody.
+
+        An upstream that had the request for longer may have begun to work on it, and a second
+        request would be a second answer, and a second bill.
+        """
+        waited = self._loop.time() - self._waiting_since
+        return self._is_silent and self.exchanges > 1 and waited < STALE_SECONDS
 
     def _end_of_stream(self, inbox: Inbox) -> None:
         try:

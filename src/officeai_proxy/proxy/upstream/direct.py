@@ -83,13 +83,13 @@ class DirectExchange:
         An upstream that replies while a streamed body is still on its way gets no more of it.
         """
         head = request_head(request, self._upstream.address.host_header)
-        kept = self._upstream.pool.take()
+        # A streamed body cannot be sent twice: it is not risked on a connection that may be dead.
+        can_repeat = isinstance(request.body, bytes | None)
+        kept = self._upstream.pool.take() if can_repeat else None
         if kept is not None:
             try:
                 await self._ask(kept, request, head)
             except WentStale:
-                if not isinstance(request.body, bytes | None):
-                    raise
                 self._inbox = Inbox()
             else:
                 return
@@ -143,7 +143,8 @@ class DirectExchange:
         if body is None or isinstance(body, bytes):
             connection.write_request(head, body or b"")
         else:
-            await self._ask_while_uploading(upload(connection, head, request), connection)
+            uploading = upload(connection, body, head=head, length=request.content_length)
+            await self._ask_while_uploading(uploading, connection)
         while not inbox.has_head():
             await inbox.arrival()
 

@@ -14,6 +14,8 @@ MAX_HEADERS = 256
 MAX_HEAD_BYTES = 64 * 1024
 MAX_INTERIM_REPLIES = 16
 
+FRAMING_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
+
 CONTINUE = 100
 SWITCHING_PROTOCOLS = 101
 FIRST_FINAL_STATUS = 200
@@ -31,7 +33,6 @@ class ReplyParser:
 
     __slots__ = (
         "_framing",
-        "_head_bytes",
         "_headers",
         "_inbox",
         "_interim_replies",
@@ -53,7 +54,6 @@ class ReplyParser:
         self._is_head_request = is_head_request
         self._headers: list[Header] = []
         self._framing: list[Header] = []
-        self._head_bytes = 0
         self._unframed = 0
         self._interim_replies = 0
         self.is_complete = False
@@ -76,13 +76,11 @@ class ReplyParser:
             raise BadReply("its headers are too large")
 
     def feed_eof(self) -> None:
-        """The upstream closed the connection in an orderly way.
+        """The upstream closed the connection in an orderly way before the reply was complete.
 
         Raises:
             BadReply: the reply was not over.
         """
-        if self.is_complete:
-            return
         if self._inbox.status == 0:
             raise BadReply("it closed the connection before its reply")
         if self._framing:
@@ -96,15 +94,10 @@ class ReplyParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header or, after the body, a trailer."""
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > MAX_HEAD_BYTES:
-            raise BadReply("its headers are too large")
-        if len(self._headers) == MAX_HEADERS:
-            raise BadReply("it sent too many headers")
         name = name.lower()
         header = (name, value.rstrip(b" \t"))
         self._headers.append(header)
-        if name in (b"content-length", b"transfer-encoding"):
+        if name in FRAMING_HEADERS:
             self._framing.append(header)
 
     def on_headers_complete(self) -> None:
@@ -115,6 +108,7 @@ class ReplyParser:
         if status < FIRST_FINAL_STATUS:
             self._skip_interim_reply(status)
             return
+        self._check_size()
         _check_framing(self._framing)
         self._inbox.put_head(status, self._headers)
         # Trailers are dropped: they go into a list that nobody has.
@@ -134,6 +128,15 @@ class ReplyParser:
         """The reply ended, or an interim one."""
         if self._inbox.status and not self.is_complete:
             self._finish(is_reusable=self._parser.should_keep_alive())
+
+    def _check_size(self) -> None:
+        if len(self._headers) > MAX_HEADERS:
+            raise BadReply("it sent too many headers")
+        # What was read so far may hold content too; only then is it worth a closer look.
+        if self._unframed > MAX_HEAD_BYTES:
+            size = sum(len(name) + len(value) + 4 for name, value in self._headers)
+            if size > MAX_HEAD_BYTES:
+                raise BadReply("its headers are too large")
 
     def _skip_interim_reply(self, status: int) -> None:
         self._interim_replies += 1

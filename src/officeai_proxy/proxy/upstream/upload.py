@@ -3,18 +3,16 @@
 from collections.abc import AsyncIterator
 
 from officeai_proxy.proxy.upstream.connection import Connection
-from officeai_proxy.proxy.upstream.exchange import UpstreamRequest
 
 
-async def upload(connection: Connection, head: bytes, request: UpstreamRequest) -> None:
-    """Send *head* and every piece of the request's body, no faster than the upstream takes them.
+async def upload(
+    connection: Connection, body: AsyncIterator[bytes], *, head: bytes, length: int | None
+) -> None:
+    """Send *head* and every piece of *body*, no faster than the upstream takes them.
 
     Raises:
-        ValueError: the body is longer or shorter than `content_length`.
+        ValueError: the body is longer or shorter than the *length* that the head promised.
     """
-    body, length = request.body, request.content_length
-    if body is None or isinstance(body, bytes):
-        raise TypeError("only a streamed body is uploaded in pieces")
     await connection.write_some(head)
     if length is None:
         await _in_chunks(connection, body)

@@ -6,6 +6,8 @@ import pytest
 
 from officeai_proxy.errors import UpstreamBroke, UpstreamTimedOut
 from officeai_proxy.proxy.upstream import Timeouts
+from officeai_proxy.proxy.upstream.address import Address
+from officeai_proxy.proxy.upstream.connection import Connection
 from officeai_proxy.proxy.upstream.inbox import Inbox
 
 MEGABYTE = 1024 * 1024
@@ -346,3 +348,50 @@ async def test_a_connection_lost_before_its_first_use_is_reported(serve, direct,
     connection.write_request(b"POST / HTTP/1.1\r\n\r\n", b"")
     with pytest.raises(UpstreamBroke, match="closed the new connection"):
         inbox.has_head()
+
+
+class _Owner:
+    """Counts what it is told."""
+
+    def __init__(self) -> None:
+        self.free = 0
+
+    def connection_is_free(self, *_: Connection) -> None:
+        self.free += 1
+
+    def connection_is_lost(self, *_: Connection) -> None: ...
+
+
+class _Transport(asyncio.Transport):
+    """Knows whether it is read from, and takes every byte."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_read = True
+
+    def write(self, data: bytes) -> None: ...
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        self.is_read = False
+
+    def resume_reading(self) -> None:
+        self.is_read = True
+
+
+async def test_a_paused_connection_is_read_again_when_its_reply_ends() -> None:
+    """TLS may deliver the end after the pause; a free connection must still notice its end."""
+    owner, transport, inbox = _Owner(), _Transport(), Inbox()
+    connection = Connection(owner, address=Address.of("http://h"), timeouts=Timeouts(1, 1, 1))
+    connection.connection_made(transport)
+    connection.begin(inbox, is_head_request=False)
+    connection.write_request(b"GET / HTTP/1.1\r\n\r\n", b"")
+    connection.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 300002\r\n\r\n" + b"x" * 300_000)
+    assert not transport.is_read
+    assert owner.free == 0
+    connection.data_received(b"yz")
+    assert transport.is_read
+    assert owner.free == 1
+    assert inbox.is_complete

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from officeai_proxy.errors import UpstreamBroke
-from officeai_proxy.proxy.upstream import UpstreamAborted, UpstreamRequest
+from officeai_proxy.proxy.upstream import UpstreamAborted, UpstreamRequest, connection
 
 
 async def body_of(exchange) -> bytes:
@@ -50,6 +50,7 @@ async def test_the_request_arrives_as_it_was_given(serve, direct, request_of) ->
         % served.url.removeprefix("http://").encode()
     )
     assert received[0].body == body
+    assert exchange.headers == [(b"content-length", b"2")]
 
 
 @pytest.mark.parametrize("is_reset", [False, True])
@@ -115,8 +116,8 @@ async def test_nothing_is_tried_again_after_the_first_byte(serve, direct, reques
     assert served.connections == 1
 
 
-async def test_a_streamed_body_is_not_sent_again(serve, direct, request_of) -> None:
-    """A body that is used up cannot be repeated: the stale connection is an error."""
+async def test_a_streamed_body_goes_out_on_a_fresh_connection(serve, direct, request_of) -> None:
+    """A body that is used up cannot be repeated, so it is never risked on a kept connection."""
 
     async def pieces() -> AsyncIterator[bytes]:
         yield b"{}"
@@ -124,7 +125,27 @@ async def test_a_streamed_body_is_not_sent_again(serve, direct, request_of) -> N
     async def script(link) -> None:
         await link.request()
         await link.ok()
+
+    served = await serve(script)
+    upstream = direct(served.url)
+    for body in (b"{}", pieces()):
+        exchange = upstream.exchange()
+        await exchange.send(request_of(body))
+        await body_of(exchange)
+    assert served.connections == 2
+
+
+async def test_a_request_that_the_upstream_had_for_long_is_not_sent_again(
+    serve, direct, request_of, monkeypatch
+) -> None:
+    """Only a connection that dies at once was dead before; later the work may have been done."""
+    monkeypatch.setattr(connection, "STALE_SECONDS", 0.05)
+
+    async def script(link) -> None:
         await link.request()
+        await link.ok()
+        await link.request()
+        await asyncio.sleep(0.2)
 
     served = await serve(script)
     upstream = direct(served.url)
@@ -132,7 +153,7 @@ async def test_a_streamed_body_is_not_sent_again(serve, direct, request_of) -> N
     await exchange.send(request_of())
     await body_of(exchange)
     with pytest.raises(UpstreamBroke):
-        await upstream.exchange().send(request_of(pieces()))
+        await upstream.exchange().send(request_of())
     assert served.connections == 1
 
 

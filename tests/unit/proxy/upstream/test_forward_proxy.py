@@ -416,6 +416,27 @@ async def test_close_ends_everything(through, request_of) -> None:
         await upstream.exchange().send(request_of())
 
 
+async def test_close_does_not_wait_for_a_body_that_never_ends(through, request_of) -> None:
+    """A call that cannot end by itself, its caller's body hanging, is ended by close()."""
+    began = asyncio.Event()
+
+    async def hanging() -> AsyncIterator[bytes]:
+        yield b"first"
+        began.set()
+        await asyncio.Event().wait()
+
+    async def script(link) -> None:
+        await link.gone()
+
+    upstream, _ = await through(script)
+    sending = asyncio.ensure_future(upstream.exchange().send(request_of(hanging())))
+    await began.wait()
+    async with asyncio.timeout(5):
+        await upstream.close()
+    with pytest.raises(UpstreamAborted):
+        await sending
+
+
 async def test_an_exchange_aborted_before_it_began_sends_nothing(through, request_of) -> None:
     """send() after abort() raises, and no one is asked."""
 

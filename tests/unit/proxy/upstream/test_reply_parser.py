@@ -66,7 +66,7 @@ def parsed(*data: bytes, is_head_request: bool = False) -> tuple[ReplyParser, In
         pytest.param(
             OK + b"".join(b"X-%d: 1\r\n" % n for n in range(257)) + b"\r\n", id="many-headers"
         ),
-        pytest.param(CHUNKED + b"0\r\n" + b"X-T: 1\r\n" * 300, id="many-trailers"),
+        pytest.param(CHUNKED + b"0\r\n" + b"X-T: 1\r\n" * 9000, id="many-trailers"),
         pytest.param(CHUNKED + b"0\r\nX-T: " + b"a" * 70000, id="endless-trailer"),
         pytest.param(CHUNKED + b"2;" + b"a" * 70000, id="endless-extension"),
     ],

@@ -62,7 +62,7 @@ async def test_a_body_without_length_goes_out_in_chunks(serve, direct, request_o
         exchange = upstream.exchange()
         await exchange.send(request_of(pieces_of(b"abc", b"", b"defg")))
         assert await exchange.read() == [b"3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n"]
-    assert served.connections == 1
+    assert served.connections == 2
 
 
 async def test_a_body_with_its_length_goes_out_as_it_is(serve, direct, request_of) -> None:
