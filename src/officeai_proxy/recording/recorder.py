@@ -86,6 +86,7 @@ class Recorder:
         self._pace = pace
         self._wake = asyncio.Event()
         self._is_stopping = False
+        self._is_away = False
 
     def poke(self) -> None:
         """Look at the journal now rather than at the next poll."""
@@ -189,13 +190,23 @@ class Recorder:
                     return f"{type(exc).__name__}: {exc}"[:1000]
                 if self._is_stopping:
                     return _AWAY
-                log.warning(
-                    "the database is away, %d calls wait in the journal: %s", len(turns), exc
-                )
+                self._tell_that_it_is_away(exc)
                 await self._pause(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
                 backoff = min(backoff * 2, self._pace.last_backoff)
             else:
+                self._tell_that_it_is_back()
                 return None
+
+    def _tell_that_it_is_away(self, error: Exception) -> None:
+        """Say it once and not at every try."""
+        if not self._is_away:
+            log.warning("the database is away, calls wait in the journal: %s", error)
+        self._is_away = True
+
+    def _tell_that_it_is_back(self) -> None:
+        if self._is_away:
+            log.warning("the database is back, the journal is being stored")
+        self._is_away = False
 
     def _read(self, entry: Entry) -> Turn | None:
         if entry.exchange is None:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from officeai_proxy.errors import DatabaseUnavailable
 from officeai_proxy.model import CallRecord
 from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.rows import AnyRow
 from officeai_proxy.storage.tables import (
     conversation_messages,
     conversations,
@@ -104,15 +105,22 @@ class SqlExchangeTransaction:
                 c.created_at,
                 c.updated_at,
                 *HEAD_COLUMNS,
-                _messages.c.identity.label("leaf_identity"),
-                _messages.c.role.label("leaf_role"),
             )
-            .select_from(conversations.outerjoin(_messages, _messages.c.id == c.leaf_id))
             .where(tuple_(c.workspace, c.session_id).in_(keys), c.deleted_at.is_(None))
             .order_by(c.id)
-            .with_for_update(of=conversations)
+            .with_for_update()
         )
-        return [_thread(row) for row in rows]
+        found = rows.all()
+        leaves = await self._leaves([row.leaf_id for row in found if row.leaf_id is not None])
+        return [_thread(row, leaves.get(row.leaf_id)) for row in found]
+
+    async def _leaves(self, ids: Sequence[int]) -> dict[int, Node]:
+        """The newest messages of conversations, read once the conversations are locked.
+
+        A join with the rows to be locked could see a leaf from before the lock was given.
+        """
+        rows = await self.connection.execute(select(*_NODE).where(_messages.c.id.in_(ids)))
+        return {row.id: Node(None, row.identity, row.role, row.id) for row in rows}
 
     async def path_end(self, thread: Thread, count: int) -> list[Node]:
         """The last *count* messages on the stored path of *thread*, oldest first."""
@@ -214,11 +222,8 @@ class SqlExchangeTransaction:
             await self.connection.execute(statement.values(on_path=on_path), values)
 
 
-def _thread(row) -> Thread:  # type: ignore[no-untyped-def]  # a row of `threads`
+def _thread(row: AnyRow, leaf: Node | None) -> Thread:
     head = head_of(row)
-    leaf = None
-    if head.leaf_id is not None and row.leaf_identity is not None:
-        leaf = Node(None, row.leaf_identity, row.leaf_role, head.leaf_id)
     return Thread(
         id=row.id,
         workspace=row.workspace,
@@ -235,7 +240,7 @@ def _thread(row) -> Thread:  # type: ignore[no-untyped-def]  # a row of `threads
     )
 
 
-def _nodes(thread: Thread, rows: Iterable) -> list[Node]:  # type: ignore[type-arg]  # rows of _NODE
+def _nodes(thread: Thread, rows: Iterable[AnyRow]) -> list[Node]:
     """Rows as nodes; one that was looked at before stays the same object."""
     nodes: list[Node] = []
     for row in rows:

@@ -25,11 +25,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from officeai_proxy.model import Json, NewMessage, Outcome
 from officeai_proxy.storage.rows import AnyRow, json_text
 from officeai_proxy.storage.tables import UtcDateTime, conversation_messages, conversations
+from officeai_proxy.tree import REMEMBERED_INSTRUCTIONS
 from officeai_proxy.wire import jsontext
 from officeai_proxy.wire.identity import ROOT_CHAIN, chain
-
-KEPT_INSTRUCTIONS = 32
-"""How many of the path's last instructions a head remembers."""
 
 _messages = conversation_messages
 
@@ -68,7 +66,7 @@ class Head:
         instructions, leaf_chain = self.instructions, self.leaf_chain
         identity = placed.message.identity
         if placed.message.is_instruction:
-            instructions = (*instructions, identity)[-KEPT_INSTRUCTIONS:]
+            instructions = (*instructions, identity)[-REMEMBERED_INSTRUCTIONS:]
         else:
             leaf_chain = chain(leaf_chain, identity)
         return replace(

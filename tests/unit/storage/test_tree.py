@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 from officeai_proxy.model import NewMessage
-from officeai_proxy.storage.tree import KEPT_INSTRUCTIONS, Head, Placed
+from officeai_proxy.storage.tree import Head, Placed
+from officeai_proxy.tree import REMEMBERED_INSTRUCTIONS
 from officeai_proxy.wire.identity import ROOT_CHAIN, chain
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -41,7 +42,7 @@ def test_chain_runs_over_the_talk() -> None:
 
 def test_last_instructions_are_kept() -> None:
     """A client that sends a new system prompt every turn does not make the head grow."""
-    count = KEPT_INSTRUCTIONS + 5
+    count = REMEMBERED_INSTRUCTIONS + 5
     head = Head().extended([placed(n, role="system") for n in range(1, count + 1)])
 
     assert head.instructions == tuple(range(6, count + 1))

@@ -1,0 +1,230 @@
+"""What is not HTTP/1.1, or half of it: refused in OpenAI's shape, and nobody else hurt."""
+
+import json
+
+import pytest
+from tests.journey.wires import Wire, chat
+from tests.proxies import KEY, RunningProxy
+from tests.upstream import Answer, ReceivedRequest, ScriptedUpstream, completion, said, stream_of
+
+CHATS = "/v1/chat/completions"
+BODY = chat("hi")
+LENGTH = f"Content-Length: {len(BODY)}\r\n"
+HEAD = f"POST {CHATS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n"
+NO_HOST = HEAD.replace("Host: x\r\n", "")
+CHUNKED = "Transfer-Encoding: chunked\r\n"
+
+
+def answers_still(proxy: RunningProxy) -> None:
+    """Check that the next call works."""
+    with proxy.client() as client:
+        assert client.post(CHATS, content=BODY).status_code == 200
+
+
+def is_error_object(body: bytes) -> bool:
+    """Whether *body* is OpenAI's error object with its four keys."""
+    return set(json.loads(body)["error"]) == {"message", "type", "param", "code"}
+
+
+NOT_HTTP = {
+    "length-and-chunks": HEAD + LENGTH + CHUNKED + "\r\n0\r\n\r\n",
+    "xchunked": HEAD + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "chunked-not-last": HEAD + "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    "chunk-size-overflow": HEAD + CHUNKED + "\r\nffffffffffffffffff\r\nx\r\n",
+    "chunk-without-end": HEAD + CHUNKED + "\r\n2\r\n{}XX0\r\n\r\n",
+    "two-lengths": HEAD + LENGTH + "Content-Length: 5\r\n\r\n{}",
+    "negative-length": HEAD + "Content-Length: -5\r\n\r\n{}",
+    "signed-length": HEAD + "Content-Length: +2\r\n\r\n{}",
+    "folded-header": HEAD + f"X-A: 1\r\n 2\r\n{LENGTH}\r\n",
+    "control-in-header": HEAD + f"X-A: a\x01b\r\n{LENGTH}\r\n",
+    "nul-in-header": HEAD + f"X-A: a\0b\r\n{LENGTH}\r\n",
+    "bare-line-feeds": HEAD.replace("\r", "") + "\n",
+    "space-in-target": HEAD.replace(CHATS, "/v1/mo dels") + "\r\n",
+    "unknown-method": HEAD.replace("POST", "BREW") + "\r\n",
+    "tls": "\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
+    "no-host": NO_HOST + LENGTH + "\r\n",
+    "two-hosts": HEAD + f"Host: y\r\n{LENGTH}\r\n",
+}
+
+
+@pytest.mark.parametrize("sent", NOT_HTTP.values(), ids=NOT_HTTP)
+def test_what_is_not_http_is_400_and_the_end_of_its_connection(
+    shared: RunningProxy, behind: ScriptedUpstream, sent: str
+) -> None:
+    """Whatever two servers could read in two ways goes to nobody."""
+    with Wire(shared) as wire:
+        wire.send(sent.encode())
+        head, body = wire.reply()
+        assert wire.is_closed()
+
+    assert (head.status, is_error_object(body)) == (400, True)
+    assert head.all(b"content-type") == [b"application/json"]
+    assert behind.requests == []
+    answers_still(shared)
+
+
+@pytest.mark.parametrize("target", ["/v1/models", "evil.example:443"])
+@pytest.mark.parametrize("method", ["CONNECT", "TRACE"])
+def test_connect_and_trace_are_405(
+    shared: RunningProxy, behind: ScriptedUpstream, method: str, target: str
+) -> None:
+    """CONNECT would make a tunnel, and TRACE would show the upstream's key to the caller."""
+    if method == "TRACE":
+        target = "/v1/models"
+    with Wire(shared) as wire:
+        wire.ask(method, target)
+        head, body = wire.reply()
+
+    assert (head.status, is_error_object(body)) == (405, True)
+    assert behind.requests == []
+
+
+TOO_MUCH = {
+    "many": "".join(f"X-{number}: v\r\n" for number in range(10_000)),
+    "long": f"X-A: {'v' * 100_000}\r\n",
+    "many-small": "".join(f"X-{number}: v\r\n" for number in range(300)),
+}
+
+
+@pytest.mark.parametrize("headers", TOO_MUCH.values(), ids=TOO_MUCH)
+def test_headers_without_measure_are_431(
+    shared: RunningProxy, behind: ScriptedUpstream, headers: str
+) -> None:
+    """A head has its limits, in number and in size, and the message says so."""
+    with Wire(shared) as wire:
+        wire.send((HEAD + headers + LENGTH + "\r\n").encode())
+        head, body = wire.reply()
+
+    assert (head.status, is_error_object(body)) == (431, True)
+    assert behind.requests == []
+    answers_still(shared)
+
+
+def test_a_header_without_end_is_431(shared: RunningProxy, behind: ScriptedUpstream) -> None:
+    """A line that never ends is not kept in memory for ever."""
+    with Wire(shared) as wire:
+        wire.send(HEAD.encode() + b"X-A: ")
+        for _ in range(100):
+            wire.send(b"v" * 1000)
+        assert wire.reply()[0].status == 431
+
+
+@pytest.mark.parametrize("target", [CHATS, f"http://evil.example{CHATS}"])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_the_upstream_is_the_configured_one_whatever_the_target_says(
+    shared: RunningProxy, behind: ScriptedUpstream, version: str, target: str
+) -> None:
+    """A target in absolute form changes nothing, and a client of HTTP/1.0 is served."""
+    head = HEAD.replace(CHATS, target).replace("HTTP/1.1", f"HTTP/{version}")
+    with Wire(shared) as wire:
+        wire.send((head + LENGTH + "\r\n").encode() + BODY)
+        reply, body = wire.reply()
+
+    assert (reply.status, body) == (200, completion("echo: hi"))
+    assert behind.requests[0].target == CHATS
+
+
+OFFERS = {
+    "h2c": "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
+    "websocket": "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+}
+
+
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
+def test_an_offer_of_another_protocol_is_ignored(
+    shared: RunningProxy, behind: ScriptedUpstream, offer: str, split: bool
+) -> None:
+    """A call that offers HTTP/2 or a WebSocket is answered in HTTP/1.1, its body not lost, and
+    the connection goes on.
+    """
+    with Wire(shared) as wire:
+        for text in ("one", "two"):
+            body = chat(text)
+            head = HEAD + offer + f"Content-Length: {len(body)}\r\n\r\n"
+            if split:
+                wire.send(head[:50].encode())
+                assert not behind.requests or text == "two"
+                wire.send(head[50:].encode())
+                wire.send(body[:10])
+                wire.send(body[10:])
+            else:
+                wire.send(head.encode() + body)
+            assert wire.reply()[1] == completion(f"echo: {text}")
+
+    assert {name for name, _ in behind.requests[0].headers}.isdisjoint(
+        {"upgrade", "connection", "http2-settings"}
+    )
+    assert "Traceback" not in shared.stderr()
+
+
+def test_expect_100_continue_is_answered(shared: RunningProxy, behind: ScriptedUpstream) -> None:
+    """A client that asks before it sends its body (curl does) is told to go on."""
+    with Wire(shared) as wire:
+        wire.send((HEAD + LENGTH + "Expect: 100-continue\r\n\r\n").encode())
+        assert wire.head().status == 100
+        wire.send(BODY)
+        assert wire.reply()[0].status == 200
+
+    assert behind.requests[0].header("expect") is None
+
+
+def test_100_pipelined_calls_are_answered_in_order(
+    shared: RunningProxy, behind: ScriptedUpstream
+) -> None:
+    """Requests sent all at once, streams and JSON in turn, get each its own reply, in order."""
+    texts = [f"call {number}" for number in range(100)]
+    with Wire(shared) as wire:
+        for number, text in enumerate(texts):
+            wire.say(text, stream=number % 2 == 0)
+        replies = [wire.reply() for _ in texts]
+
+    for number, (text, (head, body)) in enumerate(zip(texts, replies, strict=True)):
+        whole = completion(f"echo: {text}")
+        assert body == (whole if number % 2 else b"".join(stream_of(f"echo: {text}")))
+        assert head.status == 200
+    assert len({head.all(b"x-exchange-id")[0] for head, _ in replies}) == 100
+    assert [said(request) for request in behind.requests] == texts
+
+
+def test_garbage_behind_a_request_does_not_get_into_its_reply(
+    shared: RunningProxy, behind: ScriptedUpstream
+) -> None:
+    """A client that sends nonsense while its reply comes gets a break, and no byte of ours."""
+
+    async def script(_: ReceivedRequest, answer: Answer) -> None:
+        await answer.begin_events()
+        await answer.chunk(b": one\n\n")
+        await answer.until_client_closes()
+
+    behind.script = script
+    with Wire(shared) as wire:
+        wire.say("hi", stream=True)
+        wire.head()
+        assert wire.piece() == b": one\n\n"
+        wire.send(b"GARBAGE\r\n\r\n")
+        assert wire.is_closed()
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "/v2/models", 404),
+        ("GET", "/v1x", 404),
+        ("OPTIONS", "*", 404),
+        ("POST", "/health", 405),
+        ("PATCH", "/history", 405),
+        ("GET", "/history?limit=0", 422),
+        ("GET", "/history?limit=99999999999999999999", 422),
+    ],
+)
+def test_refusals_of_other_routes_have_the_same_shape(
+    shared: RunningProxy, method: str, target: str, status: int
+) -> None:
+    """What the framework refuses by itself is an error object too."""
+    with Wire(shared) as wire:
+        wire.ask(method, target)
+        head, body = wire.reply()
+
+    assert (head.status, is_error_object(body)) == (status, True)
