@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,13 +77,14 @@ class RunningProxy:
             assert self.process.stdout
             for line in self.process.stdout:
                 lines.append(line)
-                if line.startswith("  key "):
+                # With a new key the banner goes on with a first call, and ends with its reading.
+                has_new_key = "sk-oai-" in line
+                if (line.startswith("  key ") and not has_new_key) or "/demo-session" in line:
                     done.set()
             done.set()
 
         threading.Thread(target=read, daemon=True).start()
         done.wait(timeout)
-        time.sleep(0.01)
         return "".join(lines)
 
     def stderr(self) -> str:

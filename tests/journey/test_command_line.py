@@ -1,0 +1,201 @@
+"""The command line beside a running program: keys, database, doctor, demo."""
+
+import json
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from tests.conftest import StartProxy
+from tests.proxies import COMMAND, RunningProxy, clean_environment
+
+PATIENCE = 5.0
+
+
+def run(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        (*COMMAND, *arguments),
+        cwd=folder,
+        env=clean_environment(**{f"OFFICEAI_{name}": value for name, value in settings.items()}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def status_with(proxy: RunningProxy, key: str) -> int:
+    with proxy.client() as client:
+        authorization = {"Authorization": f"Bearer {key}"}
+        return client.get("/conversations", headers=authorization).status_code
+
+
+def wait_for(proxy: RunningProxy, key: str, status: int) -> float:
+    """Seconds until *key* gives *status*."""
+    began = time.monotonic()
+    while status_with(proxy, key) != status:
+        assert time.monotonic() - began < PATIENCE
+        time.sleep(0.1)
+    return time.monotonic() - began
+
+
+def test_keys_are_made_and_revoked_while_the_program_runs(
+    start_proxy: StartProxy, database_url: str, tmp_path: Path
+) -> None:
+    """A new key opens, and a revoked one closes, within five seconds, in every worker."""
+    proxy = start_proxy(WORKERS="2")
+    settings = {"DATABASE_URL": database_url, "DATA_DIR": str(tmp_path / "cli")}
+
+    made = run("keys", "create", "--name", "laptop", folder=tmp_path, **settings)
+    *_, identity, key = made.stdout.split()
+    wait_for(proxy, key, 200)
+    listed = run("keys", "list", "--json", folder=tmp_path, **settings)
+    (entry,) = json.loads(listed.stdout)
+    revoked = run("keys", "revoke", identity, folder=tmp_path, **settings)
+    wait_for(proxy, key, 401)
+    again = run("keys", "revoke", identity, folder=tmp_path, **settings)
+
+    assert (entry["id"], entry["name"], entry["state"]) == (identity, "laptop", "active")
+    assert key not in listed.stdout
+    assert revoked.returncode == 0
+    assert again.returncode == 1
+    assert "no key" in again.stderr
+
+
+def test_a_key_for_chatting_reads_nothing_and_a_key_for_reading_does_not_chat(
+    start_proxy: StartProxy, database_url: str, tmp_path: Path
+) -> None:
+    """Scopes hold on both sides, and a key of another workspace sees nothing of this one."""
+    proxy = start_proxy()
+    settings = {"DATABASE_URL": database_url, "DATA_DIR": str(tmp_path / "cli")}
+
+    def key(*options: str) -> str:
+        made = run("keys", "create", "--name", "k", "--json", *options, folder=tmp_path, **settings)
+        assert made.returncode == 0, made.stderr
+        return str(json.loads(made.stdout)["key"])
+
+    chat, read = key("--scopes", "chat"), key("--scopes", "read")
+    other = key("--workspace", "elsewhere")
+    bound = key("--user", "ann")
+    wait_for(proxy, bound, 200)
+
+    def call(key: str, user: str) -> int:
+        with proxy.client("s1", user) as client:
+            body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+            headers = {"Authorization": f"Bearer {key}"}
+            return client.post("/v1/chat/completions", json=body, headers=headers).status_code
+
+    assert (call(chat, "ann"), call(read, "ann")) == (200, 403)
+    assert (call(bound, "bob"), call(bound, "ann")) == (403, 200)
+    assert (status_with(proxy, chat), status_with(proxy, read)) == (403, 200)
+    with proxy.client() as client:
+        foreign = client.get("/conversations/s1", headers={"Authorization": f"Bearer {other}"})
+    assert foreign.status_code == 404
+    assert len(proxy.path_of("s1")) == 4
+
+
+def test_the_first_key_is_shown_once(start_proxy: StartProxy, tmp_path: Path) -> None:
+    """Without any key the first start makes one and prints it; the next start does not."""
+    proxy = start_proxy(API_KEYS="")
+    found = re.search(r"sk-oai-[\w-]{43}\n", proxy.banner)
+    assert found
+    key = found[0].strip()
+    assert status_with(proxy, key) == 200
+    assert proxy.stop() == 0
+
+    proxy.start()
+
+    assert "sk-oai-" not in proxy.banner
+    assert status_with(proxy, key) == 200
+    assert key not in proxy.stderr()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_wrong_options_say_what_is_right(database_url: str, tmp_path: Path) -> None:
+    """A wrong scope, duration or name is told with what would be right, and makes no key."""
+    for option, value in (("--scopes", "chat,root"), ("--expires", "soon"), ("--user", "a/b")):
+        made = run(
+            "keys",
+            "create",
+            "--name",
+            "k",
+            option,
+            value,
+            folder=tmp_path,
+            DATABASE_URL=database_url,
+            DATA_DIR=str(tmp_path),
+        )
+        assert made.returncode == 2
+        assert option in made.stderr
+        assert "Traceback" not in made.stderr
+
+
+def test_the_database_can_be_upgraded_and_checked(database_url: str, tmp_path: Path) -> None:
+    """`db check` refuses a database without tables, and finds a new one sound."""
+    settings = {"DATABASE_URL": database_url, "DATA_DIR": str(tmp_path)}
+
+    before = run("db", "check", folder=tmp_path, **settings)
+    upgraded = run("db", "upgrade", folder=tmp_path, **settings)
+    again = run("db", "upgrade", folder=tmp_path, **settings)
+    after = run("db", "check", folder=tmp_path, **settings)
+
+    assert before.returncode == 1
+    assert "db upgrade" in before.stdout
+    assert upgraded.returncode == again.returncode == after.returncode == 0
+    assert "already" in again.stdout
+    assert "sound" in after.stdout
+
+
+def test_the_doctor_tells_what_is_wrong(proxy: RunningProxy, tmp_path: Path) -> None:
+    """Everything well is exit code 0; an upstream that is not there is named, and exit code 1."""
+    settings = {
+        "DATABASE_URL": proxy.settings["DATABASE_URL"],
+        "DATA_DIR": str(tmp_path / "doctor"),
+    }
+    well = run(
+        "doctor",
+        "--json",
+        folder=tmp_path,
+        UPSTREAM_BASE_URL=proxy.settings["UPSTREAM_BASE_URL"],
+        **settings,
+    )
+    ill = run("doctor", folder=tmp_path, UPSTREAM_BASE_URL="http://127.0.0.1:9/v1", **settings)
+
+    assert well.returncode == 0, well.stdout
+    assert {finding["what"] for finding in json.loads(well.stdout)} == {
+        "data",
+        "database",
+        "upstream",
+        "keys",
+    }
+    assert ill.returncode == 1
+    assert "BAD  upstream" in ill.stdout
+    assert "OFFICEAI_UPSTREAM_BASE_URL" in ill.stdout
+
+
+def test_the_demo_needs_nothing(tmp_path: Path) -> None:
+    """The two commands that its banner offers record a conversation and show it."""
+    demo = RunningProxy(tmp_path / "demo", {"API_KEYS": ""}, command=("demo", "--port", "0"))
+    try:
+        demo.start()
+        commands = demo.banner.partition("  try\n")[2]
+        done = subprocess.run(
+            ["sh", "-ec", commands], capture_output=True, text=True, timeout=30, check=True
+        )
+        call, conversation = [json.loads(line) for line in _objects(done.stdout)]
+        assert "Hello!" in call["choices"][0]["message"]["content"]
+        assert [m["role"] for m in conversation["messages"]] == ["user", "assistant"]
+        assert demo.stop() == 0
+    finally:
+        if demo.process.poll() is None:
+            demo.kill()
+
+
+def _objects(text: str) -> list[str]:
+    """The JSON objects that stand one after the other in *text*."""
+    decoder, found = json.JSONDecoder(), []
+    while text.strip():
+        value, end = decoder.raw_decode(text.lstrip())
+        found.append(json.dumps(value))
+        text = text.lstrip()[end:]
+    return found

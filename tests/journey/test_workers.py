@@ -1,0 +1,94 @@
+"""Several workers, one database: every worker reads what any of them recorded, once."""
+
+import time
+
+import pytest
+from tests.conftest import StartProxy
+from tests.proxies import RunningProxy
+
+ASK = "/v1/chat/completions"
+
+
+def ask(text: str) -> dict[str, object]:
+    return {"model": "m", "messages": [{"role": "user", "content": text}]}
+
+
+def test_a_read_right_after_a_call_sees_it_whichever_worker_answers(
+    start_proxy: StartProxy,
+) -> None:
+    """Each request comes on a connection of its own, so that both workers get some of them."""
+    proxy = start_proxy(WORKERS="2")
+
+    for number in range(20):
+        with proxy.client("s1", "ann") as client:
+            assert client.post(ASK, json=ask(f"q{number}")).status_code == 200
+        assert proxy.path_of("s1")[-1] == ("assistant", f"echo: q{number}")
+
+    assert len(proxy.path_of("s1")) == 40
+    assert proxy.stop() == 0
+
+
+def test_two_programs_on_one_database_and_one_folder(
+    start_proxy: StartProxy, tmp_path: object
+) -> None:
+    """A second program beside the first shares its journal's recorder and loses nothing."""
+    folder = str(tmp_path / "shared")  # type: ignore[operator]
+    first = start_proxy(DATA_DIR=folder)
+    second = start_proxy(DATA_DIR=folder)
+
+    for number, proxy in enumerate([first, second] * 5):
+        with proxy.client("s1", "ann") as client:
+            client.post(ASK, json=ask(f"q{number}"))
+        assert second.path_of("s1")[-1] == ("assistant", f"echo: q{number}")
+    assert first.stop() == 0
+    with second.client("s1", "ann") as client:
+        client.post(ASK, json=ask("last"))
+
+    assert len(second.path_of("s1")) == 22
+
+
+@pytest.mark.parametrize("level", ["memory", "process", "disk"])
+def test_every_level_of_durability_records(start_proxy: StartProxy, level: str) -> None:
+    """Whatever the end of a reply waits for, the call is there right after it."""
+    proxy = start_proxy(DURABILITY=level)
+
+    with proxy.client("s1", "ann") as client:
+        client.post(ASK, json=ask("json"))
+        client.post(ASK, json={**ask("stream"), "stream": True})
+
+    assert [text for _, text in proxy.path_of("s1")] == [
+        "json",
+        "echo: json",
+        "stream",
+        "echo: stream",
+    ]
+
+
+def test_what_was_deleted_for_good_is_in_no_file_any_more(
+    start_proxy: StartProxy, database_url: str
+) -> None:
+    """Ten seconds after an erasure neither the journal nor SQLite's files hold the words."""
+    proxy = start_proxy()
+    canary = "canary-6f1c"
+    with proxy.client("s1", "ann") as client:
+        client.post(ASK, json=ask(canary))
+        assert proxy.path_of("s1")[0] == ("user", canary)
+        assert client.delete("/conversations/s1?permanent=true").status_code == 204
+
+    deadline = time.monotonic() + 10
+    while found := files_with(proxy, canary):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.2)
+
+
+def files_with(proxy: RunningProxy, text: str) -> list[str]:
+    folder = proxy.folder.parent
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path.name for path in files if text.encode() in _bytes(path)]
+
+
+def _bytes(path) -> bytes:  # type: ignore[no-untyped-def]
+    try:
+        return bytes(path.read_bytes())
+    except FileNotFoundError:
+        return b""
