@@ -62,7 +62,10 @@ static char request[MAX_BODY + 16384], *counter, complaint[300];
 static Times latency, ttft, gap;
 static long done, failed, refused, wrong, begun, events, bytes, connects;
 
-static void call(Connection *c);
+static void give_up(const char *reason) {
+    fprintf(stderr, "load_client: %s\n", reason);
+    exit(2);
+}
 
 static double now(void) {
     struct timespec t;
@@ -78,20 +81,12 @@ static void dial(Connection *c) {
     struct sockaddr_in a = {AF_INET, htons(port), {htonl(INADDR_LOOPBACK)}, {0}};
     int yes = 1;
     c->fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (connect(c->fd, (void *)&a, sizeof a)) {
-        perror("load_client: cannot connect");
-        exit(2);
-    }
+    if (connect(c->fd, (void *)&a, sizeof a)) give_up("cannot connect");
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     fcntl(c->fd, F_SETFL, O_NONBLOCK);
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
     epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &e);
     connects++;
-}
-
-static void dial_again(Connection *c) {
-    close(c->fd);
-    dial(c);
 }
 
 static int may_begin(void) { return !is_over && (max_requests < 0 || begun < max_requests); }
@@ -145,7 +140,10 @@ static void finish(Connection *c) {
     } else {
         refused++;
     }
-    if (!c->is_kept_open) dial_again(c);
+    if (!c->is_kept_open) {
+        close(c->fd);
+        dial(c);
+    }
     call(c);
 }
 
@@ -169,7 +167,7 @@ static int read_head(Connection *c) {
 static int take_byte(Connection *c, char byte) {
     switch (c->state) {
     case HEAD:
-        if (c->head_length >= MAX_HEAD - 1) exit(3);
+        if (c->head_length == MAX_HEAD - 1) give_up("the head of a reply is too long");
         c->head[c->head_length++] = byte;
         if (byte == '\n' && c->head_length >= 4 && !memcmp(c->head + c->head_length - 4, "\r\n\r\n", 4))
             return read_head(c);
@@ -199,11 +197,9 @@ static void feed(Connection *c, const char *data, int length) {
             return;
         }
         if (c->state != COUNTED && c->state != CHUNK) {
-            if (take_byte(c, data[i++])) {
-                finish(c);
-                return;
-            }
-            continue;
+            if (!take_byte(c, data[i++])) continue;
+            finish(c);
+            return;
         }
         int part = length - i < c->left ? length - i : c->left;
         take_body(c, data + i, part);
@@ -225,7 +221,8 @@ static void closed(Connection *c, int is_clean) {
         finish(c);
         return;
     }
-    dial_again(c);
+    close(c->fd);
+    dial(c);
     if (c->is_busy) {
         failed++;
         call(c);
@@ -262,10 +259,7 @@ static void report(double elapsed) {
 static void build_request(const char *path, const char *headers, const char *body_file) {
     static char body[MAX_BODY];
     FILE *file = body_file ? fopen(body_file, "r") : NULL;
-    if (!file) {
-        fprintf(stderr, "load_client: -b must name a file that can be read\n");
-        exit(2);
-    }
+    if (!file) give_up("-b must name a file that can be read");
     int length = fread(body, 1, sizeof body, file);
     fclose(file);
     request_length = sprintf(request,
@@ -294,10 +288,10 @@ static void read_options(int argc, char **argv) {
         case 'S': stagger = atof(optarg) * 1e-6; break;
         case 's': per_number = atol(optarg) > 0 ? atol(optarg) : 1; break;
         case 'H':
-            if (strlen(headers) + strlen(optarg) + strlen(path) + 3 > sizeof headers) exit(2);
+            if (strlen(headers) + strlen(optarg) + 3 > sizeof headers) give_up("too many headers");
             strcat(strcat(headers, optarg), "\r\n");
             break;
-        default: exit(2);
+        default: give_up("see the top of load_client.c for the options");
         }
     }
     build_request(path, headers, body_file);

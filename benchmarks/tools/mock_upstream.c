@@ -270,18 +270,14 @@ static int take_request(Connection *c) {
 }
 
 static void serve(Connection *c, unsigned what) {
-    if (what & (EPOLLERR | EPOLLHUP)) {
-        hang_up(c);
-        return;
-    }
     if (what & EPOLLOUT && answer(c) < 0) return;
-    if (!(what & EPOLLIN)) return;
+    if (!(what & (EPOLLIN | EPOLLERR | EPOLLHUP))) return;
     ssize_t n = recv(c->fd, c->request + c->length, MAX_REQUEST - 1 - c->length, 0);
-    if (n == 0 || (n < 0 && errno != EAGAIN)) {
-        hang_up(c);
-    } else if (n > 0) {
+    if (n > 0) {
         c->length += n;
         take_request(c);
+    } else if (n == 0 || errno != EAGAIN) {
+        hang_up(c);
     }
 }
 
@@ -319,12 +315,6 @@ static void listen_on(const char *argument) {
            ntohs(a.sin_port), json_bytes, port->body_bytes, port->events);
 }
 
-static Port *port_of(int fd) {
-    for (int i = 0; i < port_count; i++)
-        if (ports[i].fd == fd) return &ports[i];
-    return NULL;
-}
-
 static int wait_for(struct epoll_event *found) {
     struct timespec wait, *limit = NULL;
     if (timer_count) {
@@ -350,10 +340,10 @@ int main(int argc, char **argv) {
             if (connections[t.fd] && generations[t.fd] == t.generation) answer(connections[t.fd]);
         }
         for (int i = 0; i < n; i++) {
-            Port *port = port_of(found[i].data.fd);
-            Connection *c = connections[found[i].data.fd];
-            if (port) accept_all(port);
-            else if (c) serve(c, found[i].events);
+            int fd = found[i].data.fd;
+            for (int k = 0; k < port_count; k++)
+                if (ports[k].fd == fd) accept_all(&ports[k]);
+            if (connections[fd]) serve(connections[fd], found[i].events);
         }
     }
 }
