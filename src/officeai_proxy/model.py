@@ -214,6 +214,17 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UserSummary:
+    """One user of a workspace: what is there of them. Counts leave out what is in the bin."""
+
+    user_identifier: str
+    conversations: int
+    messages: int
+    first_seen_at: datetime
+    last_active_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallRecord:
     """A line of the call log: numbers and names of one exchange, none of its content."""
 

@@ -111,3 +111,28 @@ CALL: dict[str, Any] = {
     "key_id": "configured-1",
     "client_ip": "127.0.0.1",
 }
+
+ONE_USER: dict[str, Any] = {
+    "user_identifier": "user123",
+    "conversations": 1,
+    "messages": 1,
+    "first_seen_at": "2026-01-31T12:00:00.000000Z",
+    "last_active_at": "2026-01-31T12:00:05.250000Z",
+}
+
+USER_LIST: dict[str, Any] = {
+    "object": "list",
+    "data": [ONE_USER],
+    "total": 1,
+    "limit": 100,
+    "offset": 0,
+    "has_more": False,
+    "next_cursor": None,
+}
+
+ERASED: dict[str, Any] = {
+    "user_identifier": "user123",
+    "conversations": 1,
+    "messages": 1,
+    "calls": 0,
+}

@@ -23,7 +23,7 @@ from officeai_proxy.history.values import (
     PlainText,
     label_or_none,
 )
-from officeai_proxy.model import Conversation, Json, Message, Role
+from officeai_proxy.model import Conversation, Json, Message, Role, UserSummary
 from officeai_proxy.storage.paging import Page, PageRequest
 from officeai_proxy.wire import jsontext
 
@@ -239,6 +239,53 @@ class MessageList(_List):
     def of(cls, page: Page[Message], wanted: PageRequest) -> Self:
         """The answer that tells *page*, which *wanted* asked for."""
         return cls(data=[MessageOut.of(message) for message in page.items], **_frame(page, wanted))
+
+
+class UserOut(BaseModel):
+    """A user; the counts leave out what is in the bin."""
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.ONE_USER})
+
+    user_identifier: str
+    conversations: int
+    messages: int
+    first_seen_at: datetime
+    last_active_at: datetime
+
+    @classmethod
+    def of(cls, user: UserSummary) -> Self:
+        """The answer that tells of *user*."""
+        return cls(
+            user_identifier=user.user_identifier,
+            conversations=user.conversations,
+            messages=user.messages,
+            first_seen_at=user.first_seen_at,
+            last_active_at=user.last_active_at,
+        )
+
+
+class UserList(_List):
+    """A page of users."""
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.USER_LIST})
+
+    data: list[UserOut]
+
+    @classmethod
+    def of(cls, page: Page[UserSummary], wanted: PageRequest) -> Self:
+        """The answer that tells *page*, which *wanted* asked for."""
+        return cls(data=[UserOut.of(user) for user in page.items], **_frame(page, wanted))
+
+
+class Erased(BaseModel):
+    """What was deleted for good; `calls`: lines of the call log beyond those conversations."""
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.ERASED})
+
+    user_identifier: str
+    conversations: int
+    messages: int
+    calls: int
 
 
 class Cleared(BaseModel):

@@ -1,0 +1,102 @@
+"""Every query over users, inside one caller's walls: who there is, and erasing one of them.
+
+A user is whoever has a conversation, in the bin or not; there is no table of users.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import case, delete, func, insert, literal, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from officeai_proxy.errors import NotFound
+from officeai_proxy.model import Caller, Conversation, UserSummary
+from officeai_proxy.storage.paging import Page, PageRequest, make_cursor, read_cursor
+from officeai_proxy.storage.rows import CONVERSATION_COLUMNS, AnyRow, conversation_of
+from officeai_proxy.storage.tables import conversations, exchanges, tombstones
+from officeai_proxy.storage.walls import inside
+
+_LISTING = "users"
+
+_c = conversations.c
+_x = exchanges.c
+
+_is_live = _c.deleted_at.is_(None)
+_SUMMARY = (
+    _c.user_identifier,
+    func.sum(case((_is_live, 1), else_=0)).label("conversations"),
+    func.sum(case((_is_live, _c.message_count), else_=0)).label("messages"),
+    func.min(_c.created_at).label("first_seen_at"),
+    func.max(_c.updated_at).label("last_active_at"),
+)
+
+
+class UserRepository:
+    """The users whom one caller may see; a caller bound to a user sees that one only."""
+
+    def __init__(self, connection: AsyncConnection, caller: Caller) -> None:
+        """Work inside the transaction of *connection* and the walls of *caller*."""
+        self._connection = connection
+        self._mine = inside(caller, conversations)
+        self._my_calls = inside(caller, exchanges)
+
+    async def page(self, page: PageRequest) -> Page[UserSummary]:
+        """A page of users, by name.
+
+        Raises:
+            UnprocessableInput: the cursor belongs to another list.
+        """
+        rows = select(*_SUMMARY).where(self._mine).group_by(_c.user_identifier)
+        if page.cursor is not None:
+            (last,) = read_cursor(page.cursor, _LISTING, (str,))
+            rows = rows.where(_c.user_identifier > last)
+        limited = rows.order_by(_c.user_identifier).limit(page.limit + 1).offset(page.offset)
+        found = (await self._connection.execute(limited)).all()
+        items = [_summary(row) for row in found[: page.limit]]
+        has_more = len(found) > page.limit
+        names = select(func.count(_c.user_identifier.distinct())).where(self._mine)
+        return Page(
+            items=items,
+            has_more=has_more,
+            next_cursor=make_cursor(_LISTING, (items[-1].user_identifier,)) if has_more else None,
+            total=(await self._connection.execute(names)).scalar_one(),
+        )
+
+    async def find(self, user: str) -> UserSummary:
+        """What is there of *user*.
+
+        Raises:
+            NotFound: nothing is, or it is not the caller's to see.
+        """
+        rows = select(*_SUMMARY).where(self._mine, _c.user_identifier == user)
+        row = (await self._connection.execute(rows.group_by(_c.user_identifier))).one_or_none()
+        if row is None:
+            raise NotFound(f"There is no user {user!r} in this workspace.", param="user")
+        return _summary(row)
+
+    async def any_conversation(self, user: str) -> Conversation | None:
+        """One of *user*'s conversations, in the bin or not, or None when there is none left."""
+        rows = select(*CONVERSATION_COLUMNS).where(self._mine, _c.user_identifier == user)
+        row = (await self._connection.execute(rows.order_by(_c.id).limit(1))).one_or_none()
+        return None if row is None else conversation_of(row)
+
+    async def erase_calls(self, user: str, *, limit: int, now: datetime) -> int:
+        """Delete at most *limit* lines of the call log that name *user*; how many there were."""
+        some = select(_x.id).where(self._my_calls, _x.user_identifier == user).limit(limit)
+        ids = (await self._connection.execute(some)).scalars().all()
+        if ids:
+            gone = select(_x.exchange_id, literal(now, tombstones.c.deleted_at.type))
+            names = ["exchange_id", "deleted_at"]
+            kept = insert(tombstones).from_select(names, gone.where(_x.id.in_(ids)))
+            await self._connection.execute(kept)
+            await self._connection.execute(delete(exchanges).where(_x.id.in_(ids)))
+        return len(ids)
+
+
+def _summary(row: AnyRow) -> UserSummary:
+    return UserSummary(
+        user_identifier=row.user_identifier,
+        conversations=int(row.conversations),
+        messages=int(row.messages),
+        first_seen_at=row.first_seen_at,
+        last_active_at=row.last_active_at,
+    )
