@@ -21,10 +21,13 @@ IN_THIS_ORDER = [
     ("get", "/conversations/{session_id}/messages"),
     ("put", "/conversations/{session_id}"),
     ("patch", "/conversations/{session_id}"),
+    ("get", "/users"),
+    ("get", "/users/{user}"),
     ("get", "/history"),
     ("delete", "/conversations/{session_id}"),
     ("post", "/conversations/{session_id}/restore"),
     ("delete", "/conversations"),
+    ("delete", "/users/{user}"),
 ]
 
 
