@@ -6,6 +6,7 @@ line that names the setting and never shows a secret.
 
 import ipaddress
 import json
+import tomllib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -35,6 +36,13 @@ from officeai_proxy.model import Durability
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 
 MEGABYTE = 1024 * 1024
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_OTHER_NAMES = {
+    "OFFICEAI_UPSTREAM_BASE_URL": "OPENAI_BASE_URL",
+    "OFFICEAI_UPSTREAM_API_KEY": "OPENAI_API_KEY",
+}
 
 
 class Record(StrEnum):
@@ -179,11 +187,22 @@ class Settings(BaseSettings):
                 raise ValueError("a key may hold printable ASCII characters only")
         return keys
 
+    @field_validator("upstream_api_key")
+    @classmethod
+    def _upstream_key_fits_into_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is None:
+            return None
+        # Files with secrets end in a newline, and some of them get here with it.
+        text = key.get_secret_value().strip()
+        if not text.isascii() or not text.isprintable():
+            raise ValueError("a key may hold printable ASCII characters only")
+        return SecretStr(text) if text else None
+
     @field_validator("upstream_base_url")
     @classmethod
     def _is_http_url(cls, value: str) -> str:
         url = urlsplit(value)
-        if url.scheme not in ("http", "https") or not url.hostname:
+        if url.scheme not in _DEFAULT_PORTS or not url.hostname or " " in value:
             raise ValueError("must be a URL such as https://api.openai.com/v1")
         if url.query or url.fragment or url.username or url.password:
             raise ValueError("must have no user, query or fragment; the key has its own setting")
@@ -206,7 +225,7 @@ class Settings(BaseSettings):
         same_host = url.hostname == self.host or (
             _is_loopback(url.hostname) and _is_local(self.host)
         )
-        if same_host and url.port == self.port and self.port:
+        if same_host and (url.port or _DEFAULT_PORTS[url.scheme]) == self.port:
             raise ValueError(
                 "OFFICEAI_UPSTREAM_BASE_URL (or OPENAI_BASE_URL) is this proxy's own address"
             )
@@ -258,6 +277,8 @@ def load_settings(**given: object) -> Settings:
     except ValidationError as exc:
         faults = "; ".join(_fault(error["loc"], error["msg"]) for error in exc.errors())
         raise ConfigurationError(faults) from None
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigurationError(f"officeai.toml: {exc}") from None
     except (SettingsError, ValueError) as exc:
         raise ConfigurationError(f"the settings cannot be read: {exc}") from None
 
@@ -267,4 +288,6 @@ def _fault(location: tuple[int | str, ...], message: str) -> str:
         return message.removeprefix("Value error, ")
     name = str(location[0]).upper()
     setting = name if name.startswith(("OFFICEAI_", "OPENAI_")) else f"OFFICEAI_{name}"
+    if setting in _OTHER_NAMES:
+        setting += f" (or {_OTHER_NAMES[setting]})"
     return f"{setting}: {message.removeprefix('Value error, ')}"

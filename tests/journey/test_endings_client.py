@@ -1,9 +1,11 @@
 """Clients that hang up: the upstream is let go at once, and what had come is kept."""
 
 import asyncio
+import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from tests.conftest import StartProxy
@@ -151,6 +153,47 @@ def test_an_upload_that_breaks_off_is_never_made_whole(
 
     assert record_of(shared, user=session)["outcome"] == "client_closed"
     assert behind.requests == []
+
+
+class HastyUpstream:
+    """An upstream that begins its reply before it has the whole request, and waits to be left."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.was_left = threading.Event()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}/v1"
+
+    def _run(self) -> None:
+        connection, _ = self._listener.accept()
+        with self._listener, connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+            with suppress(ConnectionError):
+                while connection.recv(65536):
+                    pass
+            self.was_left.set()
+
+
+@sqlite_only
+@pytest.mark.parametrize("leave", WAYS.values(), ids=WAYS)
+def test_a_client_may_leave_a_reply_that_came_before_its_upload_was_whole(
+    start_proxy: StartProxy, leave: Leave
+) -> None:
+    """Such a call is watched too, although its request never gets whole."""
+    hasty = HastyUpstream()
+    proxy = start_proxy(UPSTREAM_BASE_URL=hasty.base_url)
+    with Wire(proxy) as wire:
+        wire.begin("POST", "/v1/files", ("Transfer-Encoding", "chunked"), ("X-User-ID", "ann"))
+        wire.chunk(b"x" * 100)
+        assert (wire.head().status, wire.piece()) == (200, b"one")
+        leave(wire)
+        assert hasty.was_left.wait(1)
+
+    assert record_of(proxy, user="ann")["outcome"] == "client_closed"
 
 
 @sqlite_only

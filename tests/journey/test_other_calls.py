@@ -258,9 +258,9 @@ def test_a_session_on_another_call_makes_no_conversation(
         await answer.whole(b'{"data": [], "usage": {"prompt_tokens": 4, "total_tokens": 4}}')
 
     behind.script = script
-    with shared.client(session, session) as client:
+    with shared.client(session) as client:
         client.post("/v1/embeddings", json={"model": "e", "input": "secret words"})
 
-    line = record_of(shared, user=session)
+    line = record_of(shared, session=session)
     assert (line["service_type"], line["model"], line["total_tokens"]) == ("embeddings", "e", 4)
     assert shared.get(f"/conversations/{session}").status_code == 404

@@ -72,7 +72,9 @@ async def all_calls() -> None:
     assert upstream.numbers.connections == 0
 
 
-@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize(
+    "new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
 def test_concurrent_calls_and_aborts_never_mix(
     new_loop: Callable[[], asyncio.AbstractEventLoop],
 ) -> None:

@@ -88,7 +88,7 @@ def test_a_private_authority_is_trusted_when_it_is_named(
 
 
 @pytest.mark.parametrize(
-    ("variable", "speaks_socks"), [("HTTPS_PROXY", False), ("https_proxy", False), ("ALL_PROXY", 1)]
+    ("variable", "speaks_socks"), [("https_proxy", False), ("ALL_PROXY", True)]
 )
 def test_a_tls_upstream_is_reached_through_a_forward_proxy(
     start_proxy: StartProxy,
@@ -98,7 +98,7 @@ def test_a_tls_upstream_is_reached_through_a_forward_proxy(
     speaks_socks: bool,
 ) -> None:
     """The forward proxy is asked for the upstream by name, and TLS goes through to the upstream."""
-    with ForwardProxy(tls_upstream.port, speaks_socks=bool(speaks_socks)) as forward:
+    with ForwardProxy(tls_upstream.port, speaks_socks=speaks_socks) as forward:
         environment = {**trust, variable: forward.url}
         proxy = start_proxy(UPSTREAM_BASE_URL=f"https://{NAME}/v1", environment=environment)
         streams_well(proxy)
@@ -145,7 +145,7 @@ def test_an_upstream_on_this_machine_needs_no_proxy(
     assert forward.asked == []
 
 
-@pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/", "/openai/deployments/x/v1/", "/a%20b"])
+@pytest.mark.parametrize("path", ["", "/v1/", "/openai/deployments/a%20b/v1"])
 def test_the_path_of_the_base_url_takes_the_place_of_v1(
     start_proxy: StartProxy, upstream: ScriptedUpstream, path: str
 ) -> None:

@@ -32,21 +32,25 @@ async def read_body(receive: Receive, *, limit: int) -> bytes:
 async def pieces_of(
     receive: Receive, *, limit: int, then: Callable[[], None] = lambda: None
 ) -> AsyncIterator[bytes]:
-    """The body as it arrives; *then* is called once it is whole. Raises as `read_body` does."""
+    """The body as it arrives; *then* is called once no more of it will be read, because it is whole
+    or because nobody wants the rest. Raises as `read_body` does.
+    """
     size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise CallerLeft
-        piece: bytes = message.get("body", b"")
-        size += len(piece)
-        if size > limit:
-            raise _too_large(limit)
-        if piece:
-            yield piece
-        if not message.get("more_body", False):
-            then()
-            return
+    try:
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise CallerLeft
+            piece: bytes = message.get("body", b"")
+            size += len(piece)
+            if size > limit:
+                raise _too_large(limit)
+            if piece:
+                yield piece
+            if not message.get("more_body", False):
+                return
+    finally:
+        then()
 
 
 def _too_large(limit: int) -> BodyTooLarge:

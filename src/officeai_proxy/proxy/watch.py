@@ -21,14 +21,17 @@ class CallerWatch:
         self._on_left = on_left
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
-        self.has_left = False
+        self._is_over = False
 
     def arm(self) -> None:
-        """Begin to watch; the request's body must have been received whole."""
+        """Begin to watch, unless it is over; nobody may read the request's body any more."""
+        if self._is_over:
+            return
         self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._start)
 
     def disarm(self) -> None:
-        """Stop watching."""
+        """Stop watching for good."""
+        self._is_over = True
         if self._timer is not None:
             self._timer.cancel()
         if self._task is not None:
@@ -40,5 +43,4 @@ class CallerWatch:
     async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self.has_left = True
         self._on_left()

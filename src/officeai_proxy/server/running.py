@@ -1,0 +1,108 @@
+"""Serves an application on a socket until a signal ends it, in one process or in several.
+
+SIGTERM and SIGINT end it in order: no new connections, running calls may finish within the grace
+period, the rest is cut off and recorded as such, the journal is emptied, exit code 0.
+"""
+
+import math
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import FrameType
+
+import uvicorn
+from typing_extensions import override
+from uvicorn.supervisors import Multiprocess
+
+from officeai_proxy.app import Application, create_app
+from officeai_proxy.server.connection import Connection
+from officeai_proxy.server.listening import BACKLOG
+from officeai_proxy.server.logs import log_config
+from officeai_proxy.settings import Settings
+
+SWITCH_SECONDS = 0.0005
+"""How long the recorder's thread may keep the interpreter from the thread that serves calls.
+
+Every system call of a call gives the interpreter away. With Python's own 5 ms a call waited for the
+recorder several times over, and the program served a third fewer calls while it recorded.
+"""
+
+
+def run(settings: Settings, listener: socket.socket, *, on_ready: Callable[[], None]) -> int:
+    """Serve on *listener* until a signal ends it; the exit code.
+
+    *on_ready* is called once calls can be made.
+    """
+    config = _config(settings)
+    if settings.workers == 1:
+        server = Server(config, on_ready=on_ready)
+        server.run(sockets=[listener])
+        return 0 if server.started else 1
+    on_ready()
+    Multiprocess(config, sockets=[listener]).run()
+    return 0
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which tells when it is ready and ends a signal with exit code 0."""
+
+    def __init__(
+        self, config: uvicorn.Config, *, on_ready: Callable[[], None] = lambda: None
+    ) -> None:
+        """*on_ready* is called when the application has started."""
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, then tell."""
+        await super().startup(sockets)
+        if self.started and not self.should_exit:
+            self._on_ready()
+
+    @override
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals while serving. uvicorn raises them again at the end, and dies of them."""
+        handled = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self.handle_exit) for number in handled}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @override
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal: end in order. A second SIGINT cuts the grace period short."""
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
+
+
+def _application(settings: Settings) -> Application:
+    """The application of this process, which may be a worker of its own."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+    return create_app(settings)
+
+
+def _config(settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        partial(_application, settings),
+        factory=True,
+        http=Connection,
+        ws="none",
+        lifespan="on",
+        workers=settings.workers,
+        backlog=BACKLOG,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies or None,
+        timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
+        log_config=log_config(settings.log_level),
+        log_level=settings.log_level if settings.log_level == "debug" else "warning",
+    )
