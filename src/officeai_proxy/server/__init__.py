@@ -1,4 +1,4 @@
-"""An application in, a listening server out: sockets, HTTP, workers, signals, logging; no routes."""
+"""An application in, a listening server out: sockets, HTTP, workers, signals, logs; no routes."""
 
 from officeai_proxy.server.listening import bind
 from officeai_proxy.server.logs import configure_logging
