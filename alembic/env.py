@@ -6,6 +6,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 from officeai_proxy.settings import load_settings
+from officeai_proxy.storage.alembic_runner import is_compared
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.tables import UtcDateTime, metadata
 
@@ -25,6 +26,7 @@ def migrate(connection: Connection) -> None:
         # SQLite changes a table by making a new one.
         render_as_batch=connection.dialect.name == "sqlite",
         render_item=render_item,
+        include_name=is_compared,
     )
     with context.begin_transaction():
         context.run_migrations()

@@ -1,0 +1,219 @@
+"""Messages into the search index and out of it, inside the caller's transaction; never commits.
+
+SQLite has an FTS5 table without content: `message_search`, whose rowid is the message's id.
+PostgreSQL has a table of that name with a `tsvector` each and a GIN index. Both take tokens as
+`words.tokens` makes them, and beside them tokens that say whose the message is: a search never
+leaves its workspace inside the index. An underscore begins those, and no text gives such a token.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+
+from sqlalchemy import Connection, RowMapping, bindparam, text
+
+from officeai_proxy.words.tokens import MAX_TEXT, Tokens, tokens_of
+
+BATCH = 200
+"""Messages that are read at once to be indexed or taken out: their texts are in memory."""
+
+NEAR_BITS, FAR_BITS = 12, 17
+"""PostgreSQL: how many ids share one token of recency, see `storage.search`."""
+
+_TOO_OFTEN = "_"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A message as the index sees it."""
+
+    id: int
+    workspace: str
+    user: str
+    role: str
+    content: str
+
+
+def add(connection: Connection, documents: Sequence[Document]) -> None:
+    """Index messages that are not in the index yet, in one statement."""
+    if not documents:
+        return
+    if connection.dialect.name == "sqlite":
+        connection.execute(_ADD_SQLITE, [_fts5_row(document) for document in documents])
+    else:
+        ids, vectors = _vectors(documents)
+        connection.execute(_ADD_POSTGRESQL, {"ids": ids, "vectors": vectors})
+
+
+def remove_conversation(connection: Connection, conversation_id: int) -> None:
+    """Take all messages of a conversation out of the index; they must still be stored.
+
+    FTS5 without content is told what the message said, and must be told the same as before.
+    """
+    wanted = {"conversation_id": conversation_id}
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK_POSTGRESQL, wanted)
+        connection.execute(_REMOVE_POSTGRESQL, wanted)
+        return
+    last = 0
+    while documents := list(_read(connection, _INDEXED, last=last, **wanted)):
+        connection.execute(_REMOVE_SQLITE, [_fts5_row(document) for document in documents])
+        last = documents[-1].id
+    if last:
+        connection.execute(_ASK_FOR_PURGE)
+
+
+def fill(connection: Connection, last: int) -> list[int]:
+    """Index the next BATCH of messages behind the id *last* that are not indexed; their ids."""
+    query = _MISSING_SQLITE if connection.dialect.name == "sqlite" else _MISSING_POSTGRESQL
+    documents = list(_read(connection, query, last=last))
+    add(connection, documents)
+    return [document.id for document in documents]
+
+
+def clear(connection: Connection) -> None:
+    """Empty the index."""
+    if connection.dialect.name == "sqlite":
+        connection.execute(_CLEAR_SQLITE)
+        return
+    # Whoever comes later queues behind us, so we do not wait long for those who read.
+    connection.execute(text("SET LOCAL lock_timeout = '10s'"))
+    connection.execute(_CLEAR_POSTGRESQL)
+
+
+def fts5_text(document: Document) -> str:
+    """What FTS5 is given for a message: tokens with spaces between."""
+    tokens = tokens_of(document.content)
+    ordered = (_TOO_OFTEN if token is None else token for token in tokens.ordered)
+    return " ".join((*_scope(document), *ordered, *tokens.singles))
+
+
+def vector_text(document: Document) -> str:
+    """A message as the text form of a `tsvector` (PostgreSQL manual, 8.11.1)."""
+    tokens = tokens_of(document.content)
+    recency = (near_token(document.id), far_token(document.id))
+    places = _places(tokens)
+    bare = (*_scope(document), *recency, *(one for one in tokens.singles if one not in places))
+    return " ".join((*bare, *(f"{token}:{','.join(at)}" for token, at in places.items())))
+
+
+@lru_cache(maxsize=4096)
+def workspace_token(workspace: str) -> str:
+    """The token of all messages of a workspace."""
+    return _hashed("_w", workspace)
+
+
+@lru_cache(maxsize=4096)
+def user_token(workspace: str, user: str) -> str:
+    """The token of all messages of one user of a workspace."""
+    return _hashed("_u", workspace, user)
+
+
+@lru_cache(maxsize=64)
+def role_token(role: str) -> str:
+    """The token of all messages of a role."""
+    return _hashed("_r", role)
+
+
+def near_token(message_id: int) -> str:
+    """The token of a few thousand neighbours of a message."""
+    return f"_n{message_id >> NEAR_BITS}"
+
+
+def far_token(message_id: int) -> str:
+    """The token of a hundred thousand neighbours of a message."""
+    return f"_f{message_id >> FAR_BITS}"
+
+
+def _hashed(kind: str, *names: str) -> str:
+    """Names may hold anything; tokens hold letters and digits."""
+    # A slash is in no label, so that two pairs of names never look the same.
+    return kind + blake2b("/".join(names).encode(), digest_size=10).hexdigest()
+
+
+def _scope(document: Document) -> tuple[str, str, str]:
+    return (
+        workspace_token(document.workspace),
+        user_token(document.workspace, document.user),
+        role_token(document.role),
+    )
+
+
+def _places(tokens: Tokens) -> dict[str, list[str]]:
+    places: dict[str, list[str]] = {}
+    for place, token in enumerate(tokens.ordered, 1):
+        if token is not None:
+            places.setdefault(token, []).append(str(place))
+    return places
+
+
+def _fts5_row(document: Document) -> dict[str, object]:
+    return {"id": document.id, "words": fts5_text(document)}
+
+
+def _vectors(documents: Iterable[Document]) -> tuple[list[int], list[str]]:
+    rows = [(document.id, vector_text(document)) for document in documents]
+    return [number for number, _ in rows], [vector for _, vector in rows]
+
+
+def _read(connection: Connection, query: str, **values: int) -> Iterator[Document]:
+    # The driver must not read ahead what a batch has no room for.
+    found = connection.execute(
+        text(query).bindparams(bindparam("most", MAX_TEXT + 1), bindparam("batch", BATCH)), values
+    )
+    return (document_of(row) for row in found.mappings().all())
+
+
+def document_of(row: RowMapping) -> Document:
+    """A row of DOCUMENT as a document."""
+    owner = (row["workspace"], row["user_identifier"])
+    return Document(row["id"], *owner, row["role"], row["content"])
+
+
+DOCUMENT = """
+    m.id, m.role, substr(m.content, 1, :most) AS content, c.workspace, c.user_identifier
+    FROM conversation_messages m JOIN conversations c ON c.id = m.conversation_id
+"""
+"""What of a message an index needs, as the middle of a query."""
+
+_INDEXED = f"""
+    SELECT {DOCUMENT}
+    WHERE m.conversation_id = :conversation_id AND m.id > :last
+      AND EXISTS (SELECT 1 FROM message_search_docsize d WHERE d.id = m.id)
+    ORDER BY m.id LIMIT :batch
+"""  # noqa: S608 - nothing in it comes from outside
+_MISSING_SQLITE = f"""
+    SELECT {DOCUMENT}
+    WHERE m.id > :last AND NOT EXISTS (SELECT 1 FROM message_search_docsize d WHERE d.id = m.id)
+    ORDER BY m.id LIMIT :batch
+"""  # noqa: S608 - nothing in it comes from outside
+# Whoever erases a message in this moment waits for us, see _LOCK_POSTGRESQL.
+_MISSING_POSTGRESQL = f"""
+    SELECT {DOCUMENT}
+    WHERE m.id > :last AND NOT EXISTS (SELECT 1 FROM message_search s WHERE s.message_id = m.id)
+    ORDER BY m.id LIMIT :batch FOR KEY SHARE OF m
+"""  # noqa: S608 - nothing in it comes from outside
+
+_ADD_SQLITE = text("INSERT INTO message_search (rowid, words) VALUES (:id, :words)")
+_ADD_POSTGRESQL = text(
+    "INSERT INTO message_search (message_id, words) "
+    "SELECT id, vector::tsvector "
+    "FROM unnest(CAST(:ids AS bigint[]), CAST(:vectors AS text[])) AS given (id, vector) "
+    "ON CONFLICT (message_id) DO NOTHING"
+)
+_REMOVE_SQLITE = text(
+    "INSERT INTO message_search (message_search, rowid, words) VALUES ('delete', :id, :words)"
+)
+# A message that is being indexed in this moment must not come into the index after it is gone.
+_LOCK_POSTGRESQL = text(
+    "SELECT count(*) FROM (SELECT id FROM conversation_messages "
+    "WHERE conversation_id = :conversation_id FOR UPDATE) AS locked"
+)
+_REMOVE_POSTGRESQL = text(
+    "DELETE FROM message_search WHERE message_id IN "
+    "(SELECT id FROM conversation_messages WHERE conversation_id = :conversation_id)"
+)
+_CLEAR_SQLITE = text("INSERT INTO message_search (message_search) VALUES ('delete-all')")
+_CLEAR_POSTGRESQL = text("TRUNCATE message_search")
+_ASK_FOR_PURGE = text("INSERT INTO message_search_purges DEFAULT VALUES")

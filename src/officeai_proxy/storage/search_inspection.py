@@ -1,0 +1,109 @@
+"""Whether the search index holds the messages that are stored, in sentences; changes nothing.
+
+That each message is there is proved for all of them; that it is there with the words it says, for
+samples from all over the table.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import Connection, text
+
+from officeai_proxy.storage import search_index
+from officeai_proxy.storage.search_index import DOCUMENT, Document, document_of
+from officeai_proxy.words.tokens import MAX_TEXT
+
+SAMPLES = 40
+"""Places of the table at which messages are compared with the index."""
+
+SAMPLE = 25
+"""Messages that are compared at each."""
+
+_PROBES = 12
+"""SQLite: tokens of a message that are looked up at most."""
+
+
+def index_faults(connection: Connection, *, told: int) -> list[str]:
+    """What is wrong with the index, a sentence each, *told* of each kind at most."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    table, key = ("message_search_docsize", "id") if is_sqlite else ("message_search", "message_id")
+    faults = [
+        f"message {number} is not in the search index: run `officeai-proxy db reindex`"
+        for number in _ids(connection, _MISSING.format(table=table, key=key), told)
+    ]
+    faults += [
+        f"the search index has a message {number}, which does not exist: "
+        "run `officeai-proxy db reindex`"
+        for number in _ids(connection, _ORPHANED.format(table=table, key=key), told)
+    ]
+    differing = _differing_sqlite if is_sqlite else _differing_postgresql
+    wrong = [number for batch in _samples(connection) for number in differing(connection, batch)]
+    faults += [
+        f"the search index has other words than message {number}: run `officeai-proxy db reindex`"
+        for number in wrong[:told]
+    ]
+    return faults
+
+
+def _ids(connection: Connection, query: str, told: int) -> Sequence[int]:
+    return connection.execute(text(query), {"told": told}).scalars().all()
+
+
+def _samples(connection: Connection) -> Iterator[list[Document]]:
+    """Messages from places that lie evenly between the oldest and the newest."""
+    oldest, newest = connection.execute(_RANGE).one()
+    if oldest is None:
+        return
+    step = max(SAMPLE, (newest - oldest) // SAMPLES + 1)
+    for start in range(oldest, newest + 1, step):
+        given = {"start": start, "before": start + step, "count": SAMPLE, "most": MAX_TEXT + 1}
+        found = connection.execute(_SAMPLE, given)
+        yield [document_of(row) for row in found.mappings()]
+
+
+def _differing_sqlite(connection: Connection, documents: Sequence[Document]) -> Iterator[int]:
+    """FTS5 without content cannot say what it holds, only whether a message is among the hits."""
+    for document in documents:
+        tokens = search_index.fts5_text(document).split()
+        probes = {*tokens[:3], *tokens[3 :: max(1, len(tokens) // _PROBES)]}
+        query = " AND ".join(f'"{token}"' for token in sorted(probes))
+        given = {"id": document.id, "query": query}
+        if connection.execute(_PROBE_SQLITE, given).first() is None:
+            yield document.id
+
+
+def _differing_postgresql(connection: Connection, documents: Sequence[Document]) -> Iterator[int]:
+    given = {
+        "ids": [document.id for document in documents],
+        "vectors": [search_index.vector_text(document) for document in documents],
+    }
+    yield from connection.execute(_COMPARE_POSTGRESQL, given).scalars()
+
+
+_MISSING = """
+    SELECT m.id FROM conversation_messages m
+    WHERE NOT EXISTS (SELECT 1 FROM {table} s WHERE s.{key} = m.id)
+    ORDER BY m.id LIMIT :told
+"""
+
+_ORPHANED = """
+    SELECT s.{key} FROM {table} s
+    WHERE NOT EXISTS (SELECT 1 FROM conversation_messages m WHERE m.id = s.{key})
+    ORDER BY s.{key} LIMIT :told
+"""
+
+_RANGE = text("SELECT MIN(id), MAX(id) FROM conversation_messages")
+
+_SAMPLE = text(
+    f"SELECT {DOCUMENT} WHERE m.id >= :start AND m.id < :before ORDER BY m.id LIMIT :count"
+)
+
+_PROBE_SQLITE = text(
+    "SELECT rowid FROM message_search WHERE message_search MATCH :query AND rowid = :id"
+)
+
+_COMPARE_POSTGRESQL = text(
+    "SELECT s.message_id FROM message_search s "
+    "JOIN unnest(CAST(:ids AS bigint[]), CAST(:vectors AS text[])) AS given (id, vector) "
+    "ON given.id = s.message_id "
+    "WHERE s.words IS DISTINCT FROM CAST(given.vector AS tsvector) ORDER BY s.message_id"
+)

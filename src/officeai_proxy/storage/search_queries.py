@@ -1,0 +1,72 @@
+"""A search in, the statement that asks the index for ids out; runs nothing.
+
+Both databases are asked for the newest ids below one that match, and nothing else: whose message it
+is, and what role it has, are tokens in the index like its words.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import TextClause, text
+
+from officeai_proxy.storage.search_index import (
+    FAR_BITS,
+    NEAR_BITS,
+    far_token,
+    near_token,
+    role_token,
+    user_token,
+    workspace_token,
+)
+from officeai_proxy.words.query import Phrase, Query
+
+
+def needles(query: Query, *, workspace: str, user: str | None, role: str | None) -> list[Phrase]:
+    """All that a message must have in the index."""
+    whose = workspace_token(workspace) if user is None else user_token(workspace, user)
+    scope = [whose] if role is None else [whose, role_token(role)]
+    return [*((token,) for token in scope), *query.needles]
+
+
+def fts5_query(phrases: Sequence[Phrase]) -> str:
+    """*phrases* in FTS5's words: strings of tokens in quotation marks (fts5.html, 3)."""
+    return " AND ".join(f'"{" ".join(phrase)}"' for phrase in phrases)
+
+
+def ts_query(phrases: Sequence[Phrase], *recent: str) -> str:
+    """*phrases* as the text form of a `tsquery`, among messages of one of the tokens *recent*."""
+    parts = [" <-> ".join(f"'{token}'" for token in phrase) for phrase in phrases]
+    if recent:
+        parts.append(" | ".join(f"'{token}'" for token in recent))
+    return " & ".join(f"({part})" for part in parts)
+
+
+def windows(before: int) -> Iterator[tuple[str, ...]]:
+    """Where PostgreSQL looks below the id *before*: near, then far, then everywhere.
+
+    A GIN index gives all its hits in no order, and a common word has many; but then its newest hits
+    are near. Each window is two blocks of ids, so that it is never nearly empty.
+    """
+    newest = max(before - 1, 0)
+    for token, bits in ((near_token, NEAR_BITS), (far_token, FAR_BITS)):
+        yield tuple(dict.fromkeys((token(newest), token(max(0, newest - (1 << bits))))))
+    yield ()
+
+
+NEWEST_SQLITE: TextClause = text(
+    "SELECT rowid FROM message_search WHERE message_search MATCH :query AND rowid < :before "
+    "ORDER BY rowid DESC LIMIT :count"
+)
+
+# The planner would walk back from the newest message, looking at each, and of a rare word never
+# find enough: so it gets the ids out of the index first, and nothing to walk along.
+NEWEST_POSTGRESQL: TextClause = text(
+    "WITH hits AS MATERIALIZED (SELECT message_id FROM message_search "
+    "WHERE words @@ CAST(CAST(:query AS text) AS tsquery) "
+    "AND message_id + 0 < CAST(:before AS bigint)) "
+    "SELECT message_id FROM hits ORDER BY message_id DESC LIMIT :count"
+)
+
+PREPARE_POSTGRESQL: TextClause = text(
+    "SELECT set_config('statement_timeout', :milliseconds, true), "
+    "set_config('enable_seqscan', 'off', true)"
+)

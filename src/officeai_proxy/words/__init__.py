@@ -1,0 +1,1 @@
+"""Texts to words, the same for both databases: what an index holds, what a query asks for."""
