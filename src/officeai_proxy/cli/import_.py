@@ -1,0 +1,92 @@
+"""`officeai-proxy import`: conversations of a file straight into the database."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from officeai_proxy.cli.keys import Label
+from officeai_proxy.cli.opening import with_database
+from officeai_proxy.formats.reading.imported import Reading
+from officeai_proxy.imports import Account, Importer
+from officeai_proxy.model import DEFAULT_WORKSPACE, Caller
+from officeai_proxy.settings import Settings, load_settings
+from officeai_proxy.storage.database import Database
+
+KEY = "command-line"
+"""Who imports, as far as the database is told; no key is needed on the machine itself."""
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--user", type=Label(), help="Whose conversations are that the file gives to nobody.")
+@click.option("--workspace", default=DEFAULT_WORKSPACE, type=Label(), show_default=True)
+def command(file: Path, user: str | None, workspace: str) -> None:
+    """Bring conversations of a file into the database; exit code 1 when some failed.
+
+    The file is an export of this proxy, ChatGPT's conversations.json or its ZIP, Open WebUI's chat
+    export, or a chat that Cursor exported as Markdown. To import it again changes nothing.
+
+    Example: officeai-proxy import conversations.json --user alice
+    """
+    settings = load_settings()
+
+    async def work(database: Database) -> Account:
+        importer = Importer(database, Caller(KEY, workspace), user=user)
+        with file.open("rb") as opened, _progress() as told:
+            return await importer.run(opened, _reading(settings), told=told)
+
+    account = with_database(settings, work)
+    for failure in account.errors:
+        click.echo(f"conversation {failure.item}: {failure.reason}", err=True)
+    if account.failed > len(account.errors):
+        click.echo(f"and {account.failed - len(account.errors)} more that failed", err=True)
+    click.echo(_told(account))
+    if account.failed:
+        sys.exit(1)
+
+
+def _reading(settings: Settings) -> Reading:
+    return Reading(
+        now=datetime.now(UTC),
+        item_bytes=settings.max_import_item_bytes,
+        # Whoever has a file on this machine may import all of it; only one that unpacks itself
+        # to more than this is not what it seems to be.
+        total_bytes=settings.max_import_bytes,
+    )
+
+
+def _told(account: Account) -> str:
+    return (
+        f"{account.imported:,} imported, {account.skipped:,} there already, "
+        f"{account.failed:,} failed; {account.messages:,} messages added"
+    )
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[Account], None]]:
+    """Tell how far it is, on standard error: a line that changes on a terminal, else new lines."""
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
+    with Console(stderr=True).status("Reading …") as status:
+        yield lambda account: status.update(_told(account))
+
+
+def _lines() -> Callable[[Account], None]:
+    last = time.monotonic()
+
+    def tell(account: Account) -> None:
+        nonlocal last
+        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            click.echo(_told(account), err=True)
+
+    return tell

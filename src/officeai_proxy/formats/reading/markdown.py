@@ -1,0 +1,160 @@
+"""A chat exported as Markdown in, the conversation out.
+
+This is what Cursor writes, and our own `md` export has the same shape: a title, a line that says
+when it was exported, and the turns, each behind a line `---` and one such as `**User**`. Lines of
+that kind inside a turn cannot be told from a new turn, unless they stand in a fence of code.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+
+from officeai_proxy.formats.reading.imported import (
+    ImportedConversation,
+    Reading,
+    derived_session_id,
+)
+from officeai_proxy.model import JsonObject, NewMessage, Role
+from officeai_proxy.wire.cleantext import clean_text
+from officeai_proxy.wire.messages import new_messages
+
+_ROLES = {role.value: role for role in Role} | {"cursor": Role.ASSISTANT, "chatgpt": Role.ASSISTANT}
+_SPEAKER = re.compile(r"\*\*(" + "|".join(_ROLES) + r")\*\*(?: .*)?", re.IGNORECASE)
+_NEXT_CHAT = re.compile(
+    r"^---\n\n(?=# [^\n]*\n_Exported on [^\n]* from officeai-proxy_$)", re.MULTILINE
+)
+_HEAD_LINES = 20
+_LONGEST_EXPORTED = 200
+# Markdown allows three spaces in front; in lists, fences stand deeper, at both of their ends.
+_FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
+_EXPORTED = re.compile(r"[_*]Exported on (.+?)(?: from .*)?[_*]")
+_MOMENT = re.compile(
+    r"(?P<date>\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4})(?:,| at)? +(?P<hour>\d{1,2}):(?P<minute>\d\d)"
+    r"(?::(?P<second>\d\d))?(?: *(?P<half>[AP])M)?"
+    r"(?: *(?:GMT|UTC)(?P<zone>[+-]\d{1,2}(?::?\d\d)?)?)?.*",
+    re.IGNORECASE,
+)
+
+
+def chats(text: str) -> list[str]:
+    """The chats of a file; our own export may have several, each with a title of its own."""
+    return _NEXT_CHAT.split(text.replace("\r\n", "\n"))
+
+
+def is_chat(text: str) -> bool:
+    """Whether *text* has the shape of an exported chat."""
+    return next(_turns(text.split("\n")), None) is not None
+
+
+def conversation(text: str, reading: Reading) -> ImportedConversation:
+    """The conversation that *text*, one of `chats`, tells."""
+    lines = text.split("\n")
+    title, exported = _head(lines, reading.now)
+    messages: list[NewMessage] = []
+    for role, said in _turns(lines):
+        raw: JsonObject = {"role": role.value, "content": said}
+        messages += new_messages([raw], timestamp=exported, model_name=None)
+    count = len(messages)
+    return ImportedConversation(
+        session_id=derived_session_id(title, [message.identity for message in messages]),
+        title=title,
+        created_at=exported,
+        updated_at=exported,
+        messages=tuple(messages),
+        parents=(None, *range(count - 1))[:count],
+        leaf=count - 1 if count else None,
+    )
+
+
+def _head(lines: list[str], now: datetime) -> tuple[str | None, datetime]:
+    """The title and the time of export, from the lines in front of the first `---`."""
+    title, exported = None, now
+    for line in lines[:_HEAD_LINES]:
+        if line.strip() == "---":
+            break
+        if title is None and line.startswith("# "):
+            title = clean_text(line[2:].strip()) or None
+        elif len(line) <= _LONGEST_EXPORTED and (found := _EXPORTED.fullmatch(line.strip())):
+            exported = _moment(found[1]) or now
+    return title, exported
+
+
+def _turns(lines: list[str]) -> Iterator[tuple[Role, str]]:
+    """The turns, each from the line with its speaker to the `---` before the next."""
+    speaker: Role | None = None
+    said: list[str] = []
+    after_rule, fence = True, ""
+    for line in lines:
+        found = None if fence or not after_rule else _SPEAKER.fullmatch(line.rstrip())
+        if found is not None:
+            if speaker is not None:
+                yield speaker, _without_rule(said)
+            speaker, said = _ROLES[found[1].lower()], []
+        else:
+            said.append(line)
+        fence = _fence_after(line, fence)
+        if line.strip():
+            after_rule = line.strip() == "---" and not fence
+    if speaker is not None:
+        yield speaker, _without_rule(said)
+
+
+def _fence_after(line: str, fence: str) -> str:
+    """The mark that closes the fence of code one is in after *line*; "" outside of any."""
+    found = _FENCE.match(line)
+    if found is None:
+        return fence
+    if not fence:
+        return found[1]
+    closes = line.strip() == found[1] and found[1].startswith(fence)
+    return "" if closes else fence
+
+
+def _without_rule(lines: list[str]) -> str:
+    text = "\n".join(lines).strip("\n \t")
+    if text.endswith("\n---") or text == "---":
+        text = text[: -len("---")]
+    return text.strip("\n")
+
+
+def _moment(text: str) -> datetime | None:
+    """When a chat was exported, as a browser writes it: `9/11/2025 at 19:54:53 GMT+8`, or ISO."""
+    found = _MOMENT.fullmatch(text)
+    try:
+        if found is None:
+            read = datetime.fromisoformat(text)
+            return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+        year, month, day = _date([int(part) for part in re.split("[/.-]", found["date"])])
+        hour = int(found["hour"])
+        if found["half"]:
+            hour = hour % 12 + (12 if found["half"].upper() == "P" else 0)
+        local = datetime(
+            year,
+            month,
+            day,
+            hour,
+            int(found["minute"]),
+            int(found["second"] or 0),
+            tzinfo=_zone(found["zone"]),
+        )
+        return local.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _date(parts: list[int]) -> tuple[int, int, int]:
+    """Year, month and day: the year first or last, and the month first unless it cannot be one."""
+    first, second, third = parts
+    if first > 31:
+        return first, second, third
+    return (third, second, first) if first > 12 else (third, first, second)
+
+
+def _zone(text: str | None) -> timezone:
+    """The zone `+8` or `-5:30` beside Greenwich; Greenwich itself without any."""
+    if not text:
+        return UTC
+    digits = text[1:].replace(":", "")
+    hours, minutes = (digits[:-2], digits[-2:]) if len(digits) > 2 else (digits, "0")
+    offset = timedelta(hours=int(hours), minutes=int(minutes))
+    return timezone(-offset if text[0] == "-" else offset)

@@ -1,0 +1,147 @@
+"""A message in, what a person reads of it out: text, reasoning, tool calls, attachments.
+
+The formats that are read (Markdown, text, HTML) share this, and each only chooses how it looks.
+Data inside a message, such as a picture, is named and not repeated; `MEDIA` has its address.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from officeai_proxy.formats.writing.passages import Line, raw_of
+from officeai_proxy.model import Json, JsonObject, Role
+
+# These three end a line (CommonMark 0.31, 2.1), and no other character does.
+_LINE_END = re.compile("\r\n|\r|\n")
+
+
+class Kind(StrEnum):
+    """What a block is."""
+
+    TEXT = "text"
+    REASONING = "reasoning"
+    CALL = "call"
+    RESULT = "result"
+    MEDIA = "media"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A part of a message. `name` is a tool's name, or what an attachment is."""
+
+    kind: Kind
+    text: str
+    name: str = ""
+
+
+_LABELS = {
+    Role.SYSTEM.value: "System",
+    Role.DEVELOPER.value: "Developer",
+    Role.USER.value: "User",
+    Role.ASSISTANT.value: "Assistant",
+    Role.TOOL.value: "Tool",
+    Role.FUNCTION.value: "Function",
+}
+
+LABELS = frozenset(_LABELS.values())
+"""Who speaks, in words."""
+
+
+def label_of(line: Line) -> str:
+    """Who speaks."""
+    return _LABELS.get(line.role) or one_line(line.role) or "Unknown"
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of *text*, without empty ones around it."""
+    return _LINE_END.split(text.strip("\r\n"))
+
+
+def one_line(text: str) -> str:
+    """*text* without line breaks or other control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def blocks_of(line: Line) -> list[Block]:
+    """What there is to read of a message, in the order in which it was meant."""
+    is_result = line.role in (Role.TOOL, Role.FUNCTION)
+    spoken = [Block(Kind.RESULT if is_result else Kind.TEXT, line.content)] if line.content else []
+    if line.extra is None:
+        return spoken
+    message = raw_of(line)
+    return [*_reasoning(message), *spoken, *_media(message), *_calls(message)]
+
+
+def _reasoning(message: JsonObject) -> Iterator[Block]:
+    for key in ("reasoning_content", "reasoning"):
+        text = message.get(key)
+        if isinstance(text, str) and text.strip():
+            yield Block(Kind.REASONING, text)
+            return
+
+
+def _media(message: JsonObject) -> Iterator[Block]:
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    for part in parts:
+        if isinstance(part, dict) and part.get("type") not in _SPOKEN:
+            yield Block(Kind.MEDIA, _address(part), str(part.get("type") or "part"))
+    if isinstance(message.get("audio"), dict):
+        yield Block(Kind.MEDIA, "", "audio")
+
+
+_SPOKEN = ("text", "input_text", "output_text", "refusal")
+
+
+def _address(part: JsonObject) -> str:
+    """Where what *part* shows is: a URL, a data URL, or the name of a file."""
+    inner = part.get(str(part.get("type")))
+    if isinstance(inner, str):
+        return inner
+    if isinstance(inner, dict):
+        for key in ("url", "filename", "file_id", "format"):
+            value = inner.get(key)
+            if isinstance(value, str):
+                return value
+    return ""
+
+
+def _calls(message: JsonObject) -> Iterator[Block]:
+    calls = message.get("tool_calls")
+    legacy = message.get("function_call")
+    if isinstance(legacy, dict):
+        yield _call(legacy)
+    for call in calls if isinstance(calls, list) else []:
+        if isinstance(call, dict):
+            inner = call.get("function") or call.get("custom")
+            yield _call(inner if isinstance(inner, dict) else call)
+
+
+def _call(function: JsonObject) -> Block:
+    name, arguments = function.get("name"), function.get("arguments", function.get("input"))
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    return Block(Kind.CALL, _pretty(text), name if isinstance(name, str) else "")
+
+
+def _pretty(text: str) -> str:
+    """JSON with a line for each value; anything else as it is."""
+    try:
+        value: Json = json.loads(text)
+        return json.dumps(value, ensure_ascii=False, indent=2)
+    except (ValueError, RecursionError):
+        return text
+
+
+def told(media: Block) -> str:
+    """An attachment in a few words: its address, or how much data it is."""
+    name = one_line(media.name)
+    if media.text.startswith("data:"):
+        kind = one_line(media.text[5:60].partition(";")[0].partition(",")[0])
+        return f"{name}: {kind}, {_size(len(media.text) * 3 // 4)}"
+    return f"{name}: {one_line(media.text)}" if media.text else name
+
+
+def _size(count: int) -> str:
+    return f"{count} bytes" if count < 1024 else f"{count // 1024} KB"

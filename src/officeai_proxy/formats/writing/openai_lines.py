@@ -1,0 +1,41 @@
+"""Fine-tuning JSONL: one line a conversation, `{"messages": […]}`, the messages as OpenAI has them.
+
+The form is that of the OpenAI API reference, "Fine-tuning", chat format. A conversation without
+messages has no line, for there is nothing to learn from it.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import orjson
+from typing_extensions import override
+
+from officeai_proxy.formats.writing.passages import Counts, Encoder, Line, Passage, raw_of
+from officeai_proxy.wire import jsontext
+
+
+class OpenAIEncoder(Encoder):
+    """One line for each conversation that has messages."""
+
+    @override
+    def start(self) -> bytes:
+        return b""
+
+    @override
+    def encode(self, passages: Sequence[Passage]) -> bytes:
+        return b"".join([_piece(passage) for passage in passages if passage.lines])
+
+    @override
+    def finish(self, counts: Counts) -> Iterator[bytes]:
+        yield from ()
+
+
+def _piece(passage: Passage) -> bytes:
+    before = b'{"messages":[' if passage.is_first else b","
+    messages = orjson.dumps([_message(line) for line in passage.lines])[1:-1]
+    return before + messages + (b"]}\n" if passage.is_last else b"")
+
+
+def _message(line: Line) -> object:
+    if line.extra is None:
+        return {"role": line.role, "content": line.content}
+    return orjson.Fragment(jsontext.dumps(raw_of(line)))

@@ -1,0 +1,138 @@
+"""Our own lossless formats, `json` and `jsonl`: the whole tree of every conversation.
+
+Messages are numbered 1 to n within their conversation, in the order in which they were stored, and
+parents are told by these numbers: no id of a database is in the file, so that the same file comes
+out of another database. In `json` the words `"complete": true` are the last ones.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+
+import orjson
+from typing_extensions import override
+
+from officeai_proxy.formats.writing.passages import (
+    ConversationHead,
+    Counts,
+    Encoder,
+    Line,
+    Passage,
+    metadata_of,
+    raw_of,
+)
+from officeai_proxy.wire import jsontext
+
+FORMAT = "officeai-conversations"
+VERSION = 1
+
+
+class JsonlEncoder(Encoder):
+    """One conversation a line, and nothing else."""
+
+    def __init__(self) -> None:
+        """Nothing is written yet."""
+        self._ids = array("q")
+
+    @override
+    def start(self) -> bytes:
+        return b""
+
+    @override
+    def encode(self, passages: Sequence[Passage]) -> bytes:
+        return b"".join([self._piece(passage) for passage in passages])
+
+    @override
+    def finish(self, counts: Counts) -> Iterator[bytes]:
+        yield from ()
+
+    def _begin(self) -> bytes:
+        """What stands in front of a conversation."""
+        return b""
+
+    def _end(self) -> bytes:
+        """What stands behind it."""
+        return b"\n"
+
+    def _piece(self, passage: Passage) -> bytes:
+        pieces = []
+        if passage.is_first:
+            self._ids = array("q")
+            pieces += [self._begin(), _head(passage.conversation)]
+        if passage.lines:
+            between = b"," if self._ids else b""
+            pieces += [between, orjson.dumps(self._messages(passage.lines))[1:-1]]
+        if passage.is_last:
+            pieces += [b"]}", self._end()]
+        return b"".join(pieces)
+
+    def _messages(self, lines: Sequence[Line]) -> list[dict[str, object]]:
+        first = len(self._ids) + 1
+        self._ids.extend([line.id for line in lines])
+        return [self._message(number, line) for number, line in enumerate(lines, first)]
+
+    def _message(self, number: int, line: Line) -> dict[str, object]:
+        message: dict[str, object] = {
+            "id": number,
+            "parent_id": self._parent(number, line.parent_id),
+            "role": line.role,
+            "content": line.content,
+            "model_name": line.model_name,
+            "token_count": line.token_count,
+            "timestamp": line.timestamp,
+            "metadata": orjson.Fragment(metadata_of(line) or "{}"),
+        }
+        if line.extra is not None:
+            message["raw"] = orjson.Fragment(jsontext.dumps(raw_of(line)))
+        return message
+
+    def _parent(self, number: int, parent_id: int | None) -> int | None:
+        """The parent's number; nearly always it is the message just before."""
+        if parent_id is None:
+            return None
+        if number > 1 and self._ids[number - 2] == parent_id:
+            return number - 1
+        return bisect_left(self._ids, parent_id) + 1
+
+
+class JsonEncoder(JsonlEncoder):
+    """One JSON object with a list of conversations, and what is in it told at the end."""
+
+    def __init__(self) -> None:
+        """Nothing is written yet."""
+        super().__init__()
+        self._has_conversation = False
+
+    @override
+    def start(self) -> bytes:
+        return b'{"format":"%b","version":%d,"conversations":[' % (FORMAT.encode(), VERSION)
+
+    @override
+    def finish(self, counts: Counts) -> Iterator[bytes]:
+        told = b'{"conversations":%d,"messages":%d}' % (counts.conversations, counts.messages)
+        yield b'\n],"counts":%b,"complete":true}\n' % told
+
+    @override
+    def _begin(self) -> bytes:
+        between = b",\n" if self._has_conversation else b"\n"
+        self._has_conversation = True
+        return between
+
+    @override
+    def _end(self) -> bytes:
+        return b""
+
+
+def _head(conversation: ConversationHead) -> bytes:
+    head: dict[str, object] = {
+        "session_id": conversation.session_id,
+        "title": conversation.title,
+        "user_identifier": conversation.user_identifier,
+        "metadata": orjson.Fragment(conversation.metadata or "{}"),
+        "created_at": conversation.created_at,
+        "updated_at": conversation.updated_at,
+    }
+    if conversation.deleted_at is not None:
+        head["deleted_at"] = conversation.deleted_at
+    head["leaf"] = conversation.leaf_number
+    return orjson.dumps(head)[:-1] + b',"messages":['

@@ -1,0 +1,149 @@
+"""What an export reads, in the form in which encoders take it; nothing here knows a file format.
+
+An encoder gets *passages*: some consecutive messages of one conversation. A conversation may come
+in any number of them, so that one of a million messages needs no more memory than a short one.
+Times and metadata are text, as storage hands them over: neither has to be parsed to be written.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple, Protocol, cast
+
+from officeai_proxy.model import JsonObject
+from officeai_proxy.wire.jsontext import dumps, loads
+from officeai_proxy.wire.messages import rebuild
+
+
+class Line(NamedTuple):
+    """A stored message. It is a tuple because a row becomes one without any further work.
+
+    `moment` is the time in UTC as `2026-01-31 12:00:05.250000`.
+    """
+
+    conversation_id: int
+    id: int
+    parent_id: int | None
+    role: str
+    content: str
+    model_name: str | None
+    token_count: int | None
+    moment: str
+    metadata: str | None
+    extra: str | None
+    exchange_id: str | None
+    outcome: str | None
+    finish_reason: str | None
+
+    @property
+    def timestamp(self) -> str:
+        """The time as ISO 8601 with Z, and with microseconds when there are any."""
+        return iso_moment(self.moment)
+
+
+class ConversationHead(NamedTuple):
+    """A conversation without its messages. `leaf_number` counts from 1, in the order of storing.
+
+    Its times are ISO 8601 in UTC with Z.
+    """
+
+    id: int
+    session_id: str
+    title: str | None
+    user_identifier: str
+    metadata: str | None
+    created_at: str
+    updated_at: str
+    deleted_at: str | None
+    message_count: int
+    path_count: int
+    leaf_id: int | None
+    leaf_number: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call it: its title, or its session when it has none."""
+        return self.title or self.session_id
+
+
+def iso_moment(text: str) -> str:
+    """The moment `2026-01-31 12:00:05.000000` as `2026-01-31T12:00:05Z`."""
+    return f"{text[:10]}T{text[11:].removesuffix('.000000')}Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Consecutive messages of one conversation, oldest first."""
+
+    conversation: ConversationHead
+    lines: Sequence[Line]
+    is_first: bool = True
+    is_last: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much was written."""
+
+    conversations: int = 0
+    messages: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a file is to be written.
+
+    `inner` is the format of the files in an archive, `filters` says for its manifest which
+    conversations were asked for, `is_single` that there is just one.
+    """
+
+    exported_at: datetime
+    csv_safe: bool = True
+    inner: str | None = None
+    filters: Mapping[str, str] = field(default_factory=dict)
+    is_single: bool = False
+
+
+class Encoder(Protocol):
+    """Writes one file. The file is whole only with what `finish` gives."""
+
+    def start(self) -> bytes:
+        """How the file begins."""
+        ...
+
+    def encode(self, passages: Sequence[Passage]) -> bytes:
+        """The bytes of some passages, which follow those of the call before."""
+        ...
+
+    def finish(self, counts: Counts) -> Iterator[bytes]:
+        """How the file ends, in pieces."""
+        ...
+
+    def close(self) -> None:
+        """Give up what was needed for writing, also when the file is not finished."""
+        return
+
+
+def metadata_of(line: Line) -> str:
+    """A message's metadata as JSON text; "" when there are none.
+
+    What is known of the call that brought the message is part of it, as in the answers of the API.
+    """
+    known: JsonObject = {}
+    if line.exchange_id is not None:
+        if line.metadata is None and line.outcome is None and line.finish_reason is None:
+            return f'{{"exchange_id":"{line.exchange_id}"}}'
+        known["exchange_id"] = line.exchange_id
+    if line.outcome is not None:
+        known["outcome"] = line.outcome
+    if line.finish_reason is not None:
+        known["finish_reason"] = line.finish_reason
+    if not known:
+        return line.metadata or ""
+    given = cast("JsonObject", loads(line.metadata)) if line.metadata else {}
+    return dumps({**given, **known})
+
+
+def raw_of(line: Line) -> JsonObject:
+    """The OpenAI message whole."""
+    return rebuild(line.role, line.content, line.extra)

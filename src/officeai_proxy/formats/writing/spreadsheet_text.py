@@ -1,0 +1,32 @@
+"""What spreadsheets do to text, and how to keep them from doing it; text in, text out.
+
+A spreadsheet runs a cell that begins like a formula, also after spaces, quotes and in full-width
+forms (OWASP, "CSV Injection"; Symfony's CVE-2021-41270). An apostrophe in front makes it text.
+"""
+
+import re
+
+COLUMNS = (
+    "session_id",
+    "title",
+    "user_identifier",
+    "message_id",
+    "parent_id",
+    "role",
+    "content",
+    "model_name",
+    "token_count",
+    "timestamp",
+    "metadata",
+)
+"""The columns of every table of messages, a row a message."""
+
+_BEFORE = " \u00a0\u3000\ufeff\u200b\"'`\u2018\u2019\u201c\u201d\uff02\uff07"
+_FORMULA = re.compile(
+    f"[{_BEFORE}]*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212]"
+)
+
+
+def defused(text: str) -> str:
+    """*text* with an apostrophe in front if a spreadsheet would run it."""
+    return f"'{text}" if _FORMULA.match(text) else text

@@ -1,0 +1,115 @@
+"""Chats as Markdown: turns, what only looks like one, and the time of export."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.exports import CURSOR
+
+from officeai_proxy.formats.reading import markdown
+from officeai_proxy.formats.reading.imported import ImportedConversation, Reading
+
+NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+READING = Reading(now=NOW, item_bytes=10**6, total_bytes=10**6)
+
+
+def read(text: str) -> ImportedConversation:
+    """The conversation of *text*."""
+    return markdown.conversation(text, READING)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "# T\n", "text **User** text", "# T\n\n**User**\n\nno rule", "---\n\n**Nobody**\n"]
+)
+def test_other_texts_are_no_chats(text: str) -> None:
+    """Without a turn behind a rule there is no chat."""
+    assert not markdown.is_chat(text)
+
+
+def test_a_chat_of_cursor() -> None:
+    """Title, time and turns; a rule inside a turn and a turn inside a fence are its text."""
+    assert markdown.is_chat(CURSOR)
+
+    item = read(CURSOR)
+
+    assert item.title == "怎样备份数据库"
+    assert item.created_at == item.updated_at == datetime(2025, 9, 12, 12, 5, 6, tzinfo=UTC)
+    assert [message.role for message in item.messages] == ["user", "assistant"] * 2
+    texts = [message.content for message in item.messages]
+    assert texts[0] == "怎样备份？"
+    assert texts[1].startswith("先停止写入。\n\n### Steps")
+    assert "\n---\n\nA rule of its own" in texts[1]
+    assert "not said" in texts[1]
+    assert texts[1].endswith("```")
+    assert texts[2:] == ['"Export chat " only one?', "- Yes."]
+    assert item.parents == (None, 0, 1, 2)
+    assert item.leaf == 3
+
+
+def test_the_same_chat_has_the_same_session() -> None:
+    """A session id follows from what was said, whenever it was exported."""
+    later = CURSOR.replace("9/12/2025", "10/12/2025")
+
+    assert read(CURSOR).session_id == read(later).session_id
+    assert read(CURSOR).session_id != read(CURSOR.replace("备份", "export")).session_id
+
+
+def test_fences_in_lists_end_where_they_end() -> None:
+    """A fence that stands deep in a list hides no turn behind it."""
+    text = "---\n\n**User**\n\n- a\n    ```sh\n    x\n  ```\n\n---\n\n**Cursor**\n\nyes\n"
+
+    assert [message.role for message in read(text).messages] == ["user", "assistant"]
+
+
+@pytest.mark.parametrize(
+    ("told", "moment"),
+    [
+        ("9/11/2025 at 19:54:53 GMT+8", datetime(2025, 9, 11, 11, 54, 53, tzinfo=UTC)),
+        ("9/11/2025, 7:54:53 PM UTC", datetime(2025, 9, 11, 19, 54, 53, tzinfo=UTC)),
+        ("9/11/2025 at 12:00 AM GMT-5:30", datetime(2025, 9, 11, 5, 30, tzinfo=UTC)),
+        ("25/12/2025 at 10:00:00 PDT", datetime(2025, 12, 25, 10, 0, tzinfo=UTC)),
+        ("2025/9/11 at 19:54:53 GMT+0800", datetime(2025, 9, 11, 11, 54, 53, tzinfo=UTC)),
+        ("2025-09-11 at 19:54:53 UTC", datetime(2025, 9, 11, 19, 54, 53, tzinfo=UTC)),
+        ("2025-09-11T19:54:53+08:00", datetime(2025, 9, 11, 11, 54, 53, tzinfo=UTC)),
+        ("99/99/2025 at 19:54:53", NOW),
+        ("some day", NOW),
+    ],
+)
+def test_the_time_of_export(told: str, moment: datetime) -> None:
+    """As browsers of several countries write it; now, when it cannot be read."""
+    text = f"# T\n_Exported on {told} from Cursor (1.5.5)_\n\n---\n\n**User**\n\nhi\n"
+
+    assert read(text).messages[0].timestamp == moment
+
+
+def test_our_own_chats_are_several() -> None:
+    """Our export of several conversations is as many chats; a model behind the name is no text."""
+    one = (
+        "# {0}\n_Exported on 2026-01-31 at 12:00:00 UTC from officeai-proxy_\n"
+        "\n---\n\n**User**\n\nhi {0}\n\n---\n\n**Assistant** (gpt-4o)\n\nho {0}\n"
+    )
+
+    found = [read(text) for text in markdown.chats(f"{one.format('A')}\n---\n\n{one.format('B')}")]
+
+    assert [item.title for item in found] == ["A", "B"]
+    assert [[m.content for m in item.messages] for item in found] == [
+        ["hi A", "ho A"],
+        ["hi B", "ho B"],
+    ]
+
+
+@given(
+    lines=st.lists(
+        st.sampled_from(
+            ["---", "**User**", "**Cursor** x", "```", "~~~~", "# T", "_Exported on x_", "", "a"]
+        ),
+        max_size=25,
+    )
+)
+def test_any_lines_are_read(lines: list[str]) -> None:
+    """Whatever the lines, reading ends well, and every turn hangs on the one before."""
+    item = read("\n".join(lines))
+
+    assert len(item.parents) == len(item.messages)
+    assert item.leaf == (len(item.messages) - 1 if item.messages else None)

@@ -1,0 +1,77 @@
+"""What a person reads of a message."""
+
+from typing import Any
+
+import pytest
+from tests.passages import PICTURE, line
+
+from officeai_proxy.formats.writing.blocks import Block, Kind, blocks_of, label_of, lines_of, told
+
+
+def read(message: dict[str, Any]) -> list[Block]:
+    return blocks_of(line(message, 1))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "assistant", "content": None},
+        {"role": "assistant", "content": None, "tool_calls": None},
+        {"role": "assistant", "content": None, "tool_calls": [None, "x", 1]},
+        {"role": "user", "content": [None, 1, [], {}]},
+        {"role": "assistant", "content": "", "tool_calls": [{"function": None}]},
+        {"role": "assistant", "content": None, "reasoning_content": {"a": 1}, "audio": 5},
+    ],
+)
+def test_strange_messages_are_read_as_far_as_they_can_be(message: dict[str, Any]):
+    """Nothing that a client ever sent stops an export."""
+    assert all(isinstance(block, Block) for block in read(message))
+
+
+def test_calls_are_shown_with_their_arguments():
+    """JSON in lines, anything else as it is; the older field and custom tools as well."""
+    calls = [
+        {"type": "function", "function": {"name": "f", "arguments": '{"a":"ü"}'}},
+        {"type": "custom", "custom": {"name": "g", "input": "not json"}},
+    ]
+
+    assert read({"role": "assistant", "content": "", "tool_calls": calls}) == [
+        Block(Kind.CALL, '{\n  "a": "ü"\n}', "f"),
+        Block(Kind.CALL, "not json", "g"),
+    ]
+    legacy = {"name": "h", "arguments": "{}"}
+    assert read({"role": "assistant", "content": None, "function_call": legacy}) == [
+        Block(Kind.CALL, "{}", "h")
+    ]
+
+
+def test_attachments_are_named():
+    """By address or by size; data are not repeated."""
+    parts = [
+        {"type": "image_url", "image_url": {"url": PICTURE}},
+        {"type": "image_url", "image_url": {"url": "https://a.example/x.png\n"}},
+        {"type": "file", "file": {"filename": "a.pdf"}},
+        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+        {"type": "new_kind"},
+    ]
+
+    words = [told(block) for block in read({"role": "user", "content": parts})]
+
+    assert words == [
+        "image_url: image/png, 25 bytes",
+        "image_url: https://a.example/x.png",
+        "file: a.pdf",
+        "input_audio: wav",
+        "new_kind",
+    ]
+
+
+@pytest.mark.parametrize(("role", "label"), [("user", "User"), ("", "Unknown"), ("a\nb", "a b")])
+def test_everybody_has_a_label(role: str, label: str):
+    """A role nobody knows is shown as it is, in one line."""
+    assert label_of(line({"role": role, "content": "x"}, 1)) == label
+
+
+def test_only_line_breaks_end_a_line():
+    """Form feeds and Unicode's separators are characters of a line."""
+    assert lines_of("\n\na\r\nb\rc\x0c\u2028d\n") == ["a", "b", "c\x0c\u2028d"]
