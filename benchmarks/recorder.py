@@ -65,8 +65,9 @@ def drain(directory: Path, url: str, exchanges: Iterable[Exchange]) -> float:
 async def _record(directory: Path, url: str) -> float:
     database = Database(url, checkpoints=True, pool_size=2)
 
-    async def tidy() -> None:
+    async def tidy() -> bool:
         await database.checkpoint()
+        return True
 
     try:
         await prepare(database)

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from officeai_proxy import error_handlers, history, swagger
 from officeai_proxy.auth.keyring import Keyring
 from officeai_proxy.auth.keys import digest
+from officeai_proxy.history.downloads import ExportSlots
 from officeai_proxy.model import ApiKey, Scope
 from officeai_proxy.settings import Settings, load_settings
 from officeai_proxy.storage.database import Database
@@ -83,6 +84,7 @@ class Services:
     settings: Settings
     clock: Clock = field(default_factory=Clock)
     freshness: CountedFreshness = field(default_factory=CountedFreshness)
+    export_slots: ExportSlots = field(default_factory=lambda: ExportSlots(2))
     keyring: Keyring = field(init=False)
 
     def __post_init__(self) -> None:

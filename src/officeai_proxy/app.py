@@ -19,6 +19,7 @@ from officeai_proxy.auth.keyring import Keyring
 from officeai_proxy.auth.refresher import KeyRefresher
 from officeai_proxy.errors import ProxyError
 from officeai_proxy.health import Pulse
+from officeai_proxy.history.downloads import ExportSlots
 from officeai_proxy.model import ApiKey
 from officeai_proxy.proxy import openapi
 from officeai_proxy.proxy.forwarding import refuse
@@ -33,6 +34,7 @@ from officeai_proxy.storage.api_keys import ApiKeyRepository
 from officeai_proxy.storage.database import Database, is_transient
 from officeai_proxy.storage.exchanges import SqlExchangeStore
 from officeai_proxy.storage.migrations import prepare
+from officeai_proxy.storage.search_upkeep import purge
 
 DRAIN_SECONDS = 10.0
 """How long the program's end waits for the recorder; what is left is stored at the next start."""
@@ -56,6 +58,7 @@ class Services:
     database: Database
     freshness: JournalFreshness
     pulse: Pulse
+    export_slots: ExportSlots
     clock: Callable[[], datetime] = field(default=utc_now)
 
     async def active_keys(self) -> list[ApiKey]:
@@ -179,9 +182,11 @@ class _RecorderWorker:
                 continue
             return False
 
-    async def _tidy(self) -> None:
-        """Empty SQLite's WAL, so that what was deleted for good is in no file any more."""
+    async def _tidy(self) -> bool:
+        """Bring what was deleted for good out of SQLite's index and out of its WAL."""
+        is_done = await purge(self._database)
         await self._database.checkpoint()
+        return is_done
 
 
 def create_app(settings: Settings) -> Application:
@@ -225,6 +230,7 @@ def _services(settings: Settings, journal: Journal, recorder: RecorderThread) ->
         database=database,
         freshness=JournalFreshness(settings.journal_dir, poke=recorder.poke),
         pulse=pulse,
+        export_slots=ExportSlots(settings.max_exports),
     )
 
 

@@ -22,6 +22,7 @@ from officeai_proxy.errors import (
     NotFound,
     ProxyError,
     RequestRefused,
+    TooManyExports,
     Unavailable,
     UnprocessableInput,
 )
@@ -54,7 +55,7 @@ def error_headers(error: ProxyError) -> list[tuple[bytes, bytes]]:
     headers = [(b"content-type", b"application/json")]
     if isinstance(error, InvalidKey):
         headers.append((b"www-authenticate", b"Bearer"))
-    if isinstance(error, Unavailable):
+    if isinstance(error, (Unavailable, TooManyExports)):
         headers.append((b"retry-after", RETRY_AFTER))
     return headers
 

@@ -12,7 +12,8 @@
     │   │   └── AmbiguousSession
     │   ├── BodyTooLarge              413
     │   ├── UnsupportedMedia          415
-    │   └── UnprocessableInput        422
+    │   ├── UnprocessableInput        422
+    │   └── TooManyExports            429
     ├── UpstreamError                 the upstream did not do its part
     │   ├── UpstreamUnreachable       502
     │   ├── UpstreamBroke             502
@@ -22,6 +23,9 @@
         ├── DatabaseUnavailable
         ├── KeysUnavailable
         ├── RecordingUnavailable
+        ├── SearchTooSlow
+        ├── Vanished
+        ├── NoRoom
         └── ShuttingDown
 
 The message of an error is read by a person: it says what is wrong and what to do next. The field
@@ -129,6 +133,14 @@ class UnprocessableInput(RequestRefused):
     code = "invalid_value"
 
 
+class TooManyExports(RequestRefused):
+    """Too many exports run at this moment; try again when one of them has ended."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "too_many_exports"
+
+
 class UpstreamError(ProxyError):
     """The upstream did not answer as it should."""
 
@@ -184,6 +196,24 @@ class RecordingUnavailable(Unavailable):
     """Recording is not possible now, and this proxy is set to refuse what it cannot record."""
 
     code = "recording_unavailable"
+
+
+class Vanished(Unavailable):
+    """A conversation was deleted for good while it was being read; start again."""
+
+    code = "vanished_meanwhile"
+
+
+class NoRoom(Unavailable):
+    """The proxy's disk has no room for this file; make some, then send the file again."""
+
+    code = "no_room"
+
+
+class SearchTooSlow(Unavailable):
+    """The search took too long. Ask for rarer words, or narrow it to a user, a role or a time."""
+
+    code = "search_too_slow"
 
 
 class ShuttingDown(Unavailable):

@@ -132,6 +132,15 @@ class Settings(BaseSettings):
     max_journal_backlog_mb: float = Field(
         64, ge=0, le=65536, description="Memory per worker for calls while the journal is full."
     )
+    max_exports: int = Field(
+        4, ge=1, le=1000, description="Exports that each worker serves at once."
+    )
+    max_import_mb: float = Field(
+        2048, gt=0, le=1048576, description="The largest file to import, also unpacked."
+    )
+    max_import_item_mb: float = Field(
+        256, gt=0, le=4096, description="The largest conversation in it, which is read in memory."
+    )
     connect_timeout: float = Field(
         10, gt=0, le=86400, description="Seconds to connect to the upstream."
     )
@@ -235,6 +244,16 @@ class Settings(BaseSettings):
     def max_body_bytes(self) -> int:
         """The largest request body, in bytes."""
         return int(self.max_body_mb * MEGABYTE)
+
+    @property
+    def max_import_bytes(self) -> int:
+        """The largest file to import, in bytes."""
+        return int(self.max_import_mb * MEGABYTE)
+
+    @property
+    def max_import_item_bytes(self) -> int:
+        """The largest conversation of a file, in bytes."""
+        return int(self.max_import_item_mb * MEGABYTE)
 
     @property
     def journal_dir(self) -> Path:

@@ -17,6 +17,7 @@ from officeai_proxy.model import Durability
 from officeai_proxy.storage.conversations import ConversationRepository
 from officeai_proxy.storage.database import Database, Dialect, is_transient
 from officeai_proxy.storage.migrations import prepare
+from officeai_proxy.storage.search_upkeep import purge
 from officeai_proxy.storage.tables import conversation_messages, tombstones
 
 
@@ -291,9 +292,10 @@ class TestSqliteFile:
         assert _files_with(tmp_path, b"a-secret")
         async with keeper.write() as connection:
             await ConversationRepository(connection, HERE).erase(conversation, now=NOW)
+        assert await purge(keeper)
         assert await keeper.checkpoint()
 
-        assert _files_with(tmp_path, b"a-secret") == []
+        assert _files_with(tmp_path, b"secret") == []
         await keeper.close()
 
     async def test_checkpoint_tells_what_holds_it_back(self, tmp_path: Path) -> None:

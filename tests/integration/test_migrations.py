@@ -93,7 +93,9 @@ async def test_prepare_makes_everything_once(database_url: str) -> None:
     assert await prepare(database)
     assert not await prepare(database)
 
-    assert await tables(database) == {*metadata.tables, "alembic_version"}
+    ours = {name for name in await tables(database) if not name.startswith("message_search")}
+    assert ours == {*metadata.tables, "alembic_version"}
+    assert "message_search" in await tables(database)
     assert await check(database) == []
     await database.close()
 

@@ -21,6 +21,10 @@ from officeai_proxy.storage.conversations import (
 from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.messages import MessageRepository, Order
 from officeai_proxy.storage.paging import PageRequest
+from officeai_proxy.storage.search import SearchFilter, SearchRepository
+from officeai_proxy.storage.snapshot import Snapshot, Wanted
+from officeai_proxy.storage.snapshot_queries import SnapshotQueries
+from officeai_proxy.words.query import Query
 
 _SQLITE_SCAN = re.compile(r"\bSCAN (conversations|conversation_messages|exchanges)\b")
 _POSTGRESQL_SCAN = re.compile(r"Seq Scan on (conversations|conversation_messages|exchanges)\b")
@@ -142,3 +146,51 @@ async def test_pages_of_calls(database: Database) -> None:
 
     assert scans(lines) == []
     assert not [line for line in lines if "TEMP B-TREE" in line]
+
+
+@pytest.mark.parametrize("q", ["word", "a b", '"a b"', "数据库", "数"])
+async def test_search(database: Database, q: str) -> None:
+    """A search looks words up in the index, and messages up by their ids."""
+    conversation = await start(database)
+    await say(database, conversation, "word a b 数据库", "a b", "c")
+    async with plans(database) as (connection, lines):
+        repository = SearchRepository(connection, HERE)
+        wanted = SearchFilter(query=Query.of(q), user_identifier="alice", role="user")
+        page = await repository.page(wanted, PageRequest(1))
+        assert page.items
+
+    assert scans(lines) == []
+    if database.dialect is Dialect.POSTGRESQL:
+        assert any("Bitmap Index Scan on ix_message_search_words" in line for line in lines)
+        assert not [line for line in lines if "Seq Scan on message_search" in line]
+    else:
+        assert any("message_search VIRTUAL TABLE INDEX 192:M1" in line for line in lines), lines
+
+
+@pytest.mark.parametrize("whole_tree", [True, False])
+async def test_an_export_reads_what_it_writes_and_no_more(
+    database: Database, *, whole_tree: bool
+) -> None:
+    """A page of an export finds its messages by an index, and their conversations by id."""
+    conversation = await start(database)
+    await say(database, conversation, "a", "b")
+    wanted = Wanted(conversations=ConversationFilter(), whole_tree=whole_tree)
+    snapshot = await Snapshot.take(database, HERE, wanted)
+    assert snapshot.first is not None
+    heads = [snapshot.first, snapshot.first._replace(leaf_id=None)]
+    snapshot.close()
+    queries = SnapshotQueries(database.dialect, HERE, whole_tree=whole_tree)
+
+    async with plans(database) as (connection, lines):
+        await queries.leaves(connection, heads)
+        await queries.messages(connection, heads, until=2**40)
+        await queries.page(connection, heads[0], above=0, limit=1000)
+        await queries.at(connection, heads[0], [1, 2])
+        await queries.sizes(connection, heads[0], [1, 2])
+        await queries.parents(connection, heads[0], below=2**40, limit=1000)
+        await queries.number_of(connection, heads[0])
+
+    assert not scans(lines)
+    if database.dialect is Dialect.SQLITE:
+        # PostgreSQL takes whichever is cheaper, and knows how many rows there are.
+        assert not [line for line in lines if "ix_conversations" in line]

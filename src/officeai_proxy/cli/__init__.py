@@ -1,10 +1,11 @@
-"""The command line: `officeai-proxy serve | demo | keys | db | doctor`.
+"""The command line: `officeai-proxy serve | demo | keys | export | import | search | …`.
 
 Each command's module is imported when it is called: `--help` answers at once.
 """
 
 import importlib
 import sys
+from keyword import iskeyword
 
 import click
 from typing_extensions import override
@@ -16,7 +17,10 @@ COMMANDS = {
     "serve": "Run the proxy.",
     "demo": "Run the proxy with a built-in upstream; no model and no key needed.",
     "keys": "Make, list and revoke keys.",
-    "db": "Upgrade or check the database.",
+    "export": "Write conversations to a file.",
+    "import": "Bring conversations of a file into the database.",
+    "search": "Find messages that say all of the words, newest first.",
+    "db": "Upgrade, check or index the database.",
     "doctor": "Look at the configuration and say what is wrong with it.",
 }
 
@@ -35,7 +39,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"officeai_proxy.cli.{cmd_name}")
+        module = importlib.import_module(f"officeai_proxy.cli.{_module_of(cmd_name)}")
         command: click.Command = module.command
         return command
 
@@ -44,6 +48,11 @@ class LazyGroup(click.Group):
         """List the commands from the table above, so that help imports none of them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _module_of(name: str) -> str:
+    """The module of a command; one whose name is a word of Python's has a stroke behind it."""
+    return f"{name}_" if iskeyword(name) else name
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,4 +1,4 @@
-"""`officeai-proxy db`: bring the schema up to date, or prove that what is stored is sound."""
+"""`officeai-proxy db`: bring the schema up to date, prove that all is sound, index it anew."""
 
 import asyncio
 import sys
@@ -7,16 +7,18 @@ from typing import TypeVar
 
 import click
 
+from officeai_proxy.cli.opening import with_database
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.migrations import SCHEMA_REVISION, check, prepare
+from officeai_proxy.storage.search_upkeep import reindex
 
 T = TypeVar("T")
 
 
 @click.group("db")
 def command() -> None:
-    """Upgrade or check the database."""
+    """Upgrade, check or index the database."""
 
 
 @command.command()
@@ -35,6 +37,15 @@ def check_() -> None:
     if problems:
         sys.exit(1)
     click.echo("The database is sound.")
+
+
+@command.command("reindex")
+def reindex_() -> None:
+    """Build the search index anew, also while the proxy runs; searches find too little
+    meanwhile.
+    """
+    count = with_database(load_settings(), reindex)
+    click.echo(f"The search index is new: {count} messages.")
 
 
 def _run(work: Callable[[Database], Awaitable[T]]) -> T:

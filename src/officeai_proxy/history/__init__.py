@@ -1,6 +1,15 @@
 """The read side over HTTP: conversations, messages, users and the call log; never the upstream."""
 
-from officeai_proxy.history import calls, conversations, messages, users
+from officeai_proxy.history import calls, conversations, exports, imports, messages, search, users
 
-ROUTERS = (conversations.router, messages.router, users.router, calls.router)
+# An address with a fixed word comes before one with a session in its place.
+ROUTERS = (
+    search.router,
+    exports.router,
+    imports.router,
+    conversations.router,
+    messages.router,
+    users.router,
+    calls.router,
+)
 """What an app includes to serve the read side."""

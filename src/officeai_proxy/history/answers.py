@@ -21,6 +21,10 @@ _WHEN = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("The body is too large.", "request_too_large"),
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ("The body is not JSON.", "unsupported_media_type"),
     HTTPStatus.UNPROCESSABLE_ENTITY: ("A value cannot be used; `param` names it.", "invalid_value"),
+    HTTPStatus.TOO_MANY_REQUESTS: (
+        "Too many exports run at this moment; try again after `Retry-After` seconds.",
+        "too_many_exports",
+    ),
     HTTPStatus.SERVICE_UNAVAILABLE: ("The database is away; try again.", "database_unavailable"),
 }
 
@@ -75,6 +79,8 @@ def _problem(status: HTTPStatus) -> dict[str, Any]:
     kind = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
     if status == HTTPStatus.FORBIDDEN:
         kind = "permission_error"
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        kind = "rate_limit_error"
     error = {"message": when, "type": kind, "param": None, "code": code}
     return {
         "model": ErrorAnswer,

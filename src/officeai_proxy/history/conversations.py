@@ -1,11 +1,12 @@
 """Routes of conversations: create, list, read, rename, delete and bring back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Annotated
 from uuid import uuid4
 
 from fastapi import APIRouter, Body, Depends, Query
+from typing_extensions import override
 
 from officeai_proxy.auth.labels import check_label
 from officeai_proxy.auth.permissions import check_user
@@ -65,9 +66,6 @@ class Filters:
     deleted: Annotated[
         Deleted, Query(description="`only`: those in the bin; `with`: those as well.")
     ] = Deleted.NO
-    sort: Annotated[ConversationSort, Query(description="A `-` in front: descending.")] = (
-        ConversationSort.NEWEST_ACTIVITY
-    )
 
     def of(self, caller: Caller) -> ConversationFilter:
         """The same in storage's words, within what *caller* may see."""
@@ -79,8 +77,21 @@ class Filters:
             updated_after=self.updated_after,
             updated_before=self.updated_before,
             deleted=self.deleted,
-            sort=self.sort,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SortedFilters(Filters):
+    """The same, and the order of the list."""
+
+    sort: Annotated[ConversationSort, Query(description="A `-` in front: descending.")] = (
+        ConversationSort.NEWEST_ACTIVITY
+    )
+
+    @override
+    def of(self, caller: Caller) -> ConversationFilter:
+        """The same in storage's words, within what *caller* may see."""
+        return replace(Filters.of(self, caller), sort=self.sort)
 
 
 @router.post(
@@ -141,7 +152,7 @@ async def list_of_user(
 @router.get("/conversations", summary="List conversations", responses=problems())
 @router.get("/conversations/", include_in_schema=False)
 async def list_conversations(
-    filters: Annotated[Filters, Depends()],
+    filters: Annotated[SortedFilters, Depends()],
     caller: Reader,
     services: Fresh,
     limit: Limit = 50,

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from officeai_proxy.auth.dependencies import require
 from officeai_proxy.auth.keyring import Keyring
+from officeai_proxy.history.downloads import ExportSlots
 from officeai_proxy.model import Caller, Scope
 from officeai_proxy.settings import Settings
 from officeai_proxy.storage.database import Database
@@ -39,6 +40,11 @@ class Services(Protocol):
         ...
 
     @property
+    def export_slots(self) -> ExportSlots:
+        """How many exports may run at once."""
+        ...
+
+    @property
     def settings(self) -> Settings:
         """The limits."""
         ...
@@ -61,4 +67,5 @@ async def _fresh_services(request: Request) -> Services:
 
 Fresh = Annotated[Services, Depends(_fresh_services)]
 Reader = Annotated[Caller, Depends(require(Scope.READ))]
+Exporter = Annotated[Caller, Depends(require(Scope.EXPORT))]
 Writer = Annotated[Caller, Depends(require(Scope.WRITE))]

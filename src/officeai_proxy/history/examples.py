@@ -6,6 +6,28 @@ from fastapi.openapi.models import Example
 
 USER: dict[str, Example] = {"demo": {"value": "user123"}}
 
+IMPORT: dict[str, Any] = {
+    "demo": {
+        "summary": "An export of this proxy",
+        "value": {
+            "format": "officeai-conversations",
+            "version": 1,
+            "conversations": [
+                {
+                    "session_id": "imported-session",
+                    "title": "Python 装饰器",
+                    "user_identifier": "user123",
+                    "messages": [
+                        {"role": "user", "content": "什么是装饰器？"},
+                        {"role": "assistant", "content": "A function that wraps a function."},
+                    ],
+                }
+            ],
+            "complete": True,
+        },
+    }
+}
+
 NEW_CONVERSATION: dict[str, Example] = {
     "demo": {
         "summary": "A conversation of user123",
@@ -78,6 +100,26 @@ _PAGE: dict[str, Any] = {
     "total": 1,
     "limit": 50,
     "offset": 0,
+    "has_more": False,
+    "next_cursor": None,
+}
+
+SEARCH: dict[str, Example] = {
+    "demo": {"summary": "Words in two languages", "value": "Python装饰器"},
+    "phrase": {"summary": "A phrase", "value": '"a decorator"'},
+}
+
+HIT: dict[str, Any] = {
+    "conversation": CONVERSATION,
+    "message": MESSAGE,
+    "snippet": "你好，请帮我解释一下Python装饰器",
+    "highlights": [[10, 16], [16, 19]],
+}
+
+HIT_LIST: dict[str, Any] = {
+    "object": "list",
+    "data": [HIT],
+    "limit": 20,
     "has_more": False,
     "next_cursor": None,
 }

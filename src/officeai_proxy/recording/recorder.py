@@ -40,6 +40,7 @@ class Pace:
     first_backoff: float = 0.1
     last_backoff: float = 5.0
     tidy_every: float = 3.0
+    tidy_again: float = 0.1
 
 
 class Leadership:
@@ -71,18 +72,19 @@ class Recorder:
         store: ExchangeStore,
         *,
         is_transient: Callable[[BaseException], bool],
-        tidy: Callable[[], Awaitable[None]],
+        tidy: Callable[[], Awaitable[bool]],
         pace: Pace = Pace(),
     ) -> None:
         """*is_transient* tells the store's errors that pass from those that stay.
 
-        *tidy* is called every few seconds by the one recorder of the host that works.
+        *tidy* is called every few seconds by the one recorder of the host that works, and soon
+        again when it says that it is not done.
         """
         self._directory = directory
         self._store = store
         self._is_transient = is_transient
         self._tidy = tidy
-        self._tidied_at = 0.0
+        self._next_tidying = 0.0
         self._pace = pace
         self._wake = asyncio.Event()
         self._is_stopping = False
@@ -138,12 +140,12 @@ class Recorder:
             await asyncio.sleep(0)
 
     async def _tidy_now_and_then(self) -> None:
-        now = time.monotonic()
-        if now - self._tidied_at < self._pace.tidy_every:
+        if time.monotonic() < self._next_tidying:
             return
-        self._tidied_at = now
+        self._next_tidying = time.monotonic() + self._pace.tidy_every
         try:
-            await self._tidy()
+            if not await self._tidy():
+                self._next_tidying = time.monotonic() + self._pace.tidy_again
         except Exception as exc:
             if not self._is_transient(exc):
                 raise

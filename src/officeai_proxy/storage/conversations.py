@@ -37,6 +37,7 @@ from officeai_proxy.storage.rows import (
     conversation_of,
     json_text,
 )
+from officeai_proxy.storage.search_index import remove_conversation
 from officeai_proxy.storage.tables import conversations, exchanges, tombstones
 from officeai_proxy.storage.walls import inside
 
@@ -204,8 +205,11 @@ class ConversationRepository:
         Raises:
             NotFound: it is gone, or not the caller's.
         """
-        if (await self._connection.execute(self._deletion(conversation))).rowcount == 0:
+        locked = select(_c.id).where(*self._this(conversation)).with_for_update()
+        if (await self._connection.execute(locked)).first() is None:
             raise _gone(conversation)
+        await self._connection.run_sync(remove_conversation, conversation.id)
+        await self._connection.execute(self._deletion(conversation))
         calls = (
             exchanges.c.workspace == self._caller.workspace,
             exchanges.c.conversation_id == conversation.id,

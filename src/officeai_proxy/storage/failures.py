@@ -12,6 +12,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from officeai_proxy.errors import DatabaseUnavailable
 
+CANCELED = "57014"
+"""What PostgreSQL says when a statement has taken longer than `statement_timeout`."""
+
 READ_ONLY = "25006"
 """A server that only reads: after a failover the pool still leads to the demoted one."""
 
@@ -61,6 +64,18 @@ def is_transient(error: BaseException) -> bool:
 def loses_connection(error: BaseException) -> bool:
     """Whether the connection, and those beside it in the pool, should not be used again."""
     return isinstance(error, OSError) or getattr(error, "sqlstate", None) == READ_ONLY
+
+
+def ran_out_of_time(error: BaseException) -> bool:
+    """Whether *error* comes of a statement that was stopped because it took too long."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if getattr(cause, "sqlstate", None) == CANCELED:
+            return True
+        if getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+            return True
+        cause = getattr(cause, "orig", None) or cause.__cause__
+    return False
 
 
 def _is_transient_on_sqlite(error: sqlite3.Error) -> bool:

@@ -7,6 +7,8 @@ is told for a bounded number of rows.
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from officeai_proxy.storage.search_inspection import index_faults
+
 TOLD = 20
 """How many faults of one kind are told at most."""
 
@@ -69,7 +71,7 @@ async def broken_rules(connection: AsyncConnection) -> list[str]:
     for query, sentence in _RULES:
         found = await connection.execute(text(query), {"told": TOLD})
         faults += [sentence.format(*row) for row in found]
-    return faults
+    return faults + await connection.run_sync(index_faults, told=TOLD)
 
 
 async def _file_faults(connection: AsyncConnection) -> list[str]:

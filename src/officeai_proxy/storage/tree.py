@@ -17,6 +17,7 @@ from sqlalchemy import (
     case,
     func,
     insert,
+    select,
     text,
     update,
 )
@@ -24,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.model import Json, NewMessage, Outcome
 from officeai_proxy.storage.rows import AnyRow, json_text
+from officeai_proxy.storage.search_index import Document, add
 from officeai_proxy.storage.tables import UtcDateTime, conversation_messages, conversations
 from officeai_proxy.tree import REMEMBERED_INSTRUCTIONS
 from officeai_proxy.wire import jsontext
@@ -148,10 +150,25 @@ async def _from_sequence(connection: AsyncConnection, table: Table, count: int) 
 
 
 async def insert_messages(connection: AsyncConnection, rows: Sequence[tuple[int, Placed]]) -> None:
-    """Insert messages, each with the id of its conversation, in one go."""
+    """Insert messages, each with the id of its conversation, in one go; and index them."""
     if rows:
         values = [_message_values(conversation_id, placed) for conversation_id, placed in rows]
         await connection.execute(insert(_messages), values)
+        await _index(connection, rows)
+
+
+async def _index(connection: AsyncConnection, rows: Sequence[tuple[int, Placed]]) -> None:
+    c = conversations.c
+    places = sorted({conversation_id for conversation_id, _ in rows})
+    found = await connection.execute(
+        select(c.id, c.workspace, c.user_identifier).where(c.id.in_(places))
+    )
+    owners = {row.id: (row.workspace, row.user_identifier) for row in found}
+    documents = [
+        Document(one.id, *owners[conversation_id], one.message.role, one.message.content)
+        for conversation_id, one in rows
+    ]
+    await connection.run_sync(add, documents)
 
 
 def _message_values(conversation_id: int, placed: Placed) -> dict[str, object]:

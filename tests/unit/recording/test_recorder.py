@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -16,15 +17,16 @@ from officeai_proxy.recording.recorder import Leadership, Pace, Recorder
 QUICK = Pace(poll=0.005, lock_poll=0.005, first_backoff=0.005, last_backoff=0.01, tidy_every=0.0)
 
 
-async def nothing() -> None:
-    """Tidy up nothing."""
+async def nothing() -> bool:
+    """Tidy up nothing, and be done with it."""
+    return True
 
 
 def a_recorder(
     directory: Path,
     store: InMemoryExchangeStore,
     *,
-    tidy: Callable[[], Awaitable[None]] = nothing,
+    tidy: Callable[[], Awaitable[bool]] = nothing,
     pace: Pace = QUICK,
 ) -> Recorder:
     return Recorder(
@@ -183,12 +185,32 @@ async def test_tidying_fails_now_and_then_without_harm(tmp_path: Path) -> None:
     store, journal = InMemoryExchangeStore(), Journal(tmp_path)
     tidied = 0
 
-    async def tidy() -> None:
+    async def tidy() -> bool:
         nonlocal tidied
         tidied += 1
         if tidied < 3:
             raise StoreAway
+        return True
 
     journal.append(an_exchange())
     async with running(a_recorder(tmp_path, store, tidy=tidy)):
         await until(lambda: tidied >= 3 and len(store.calls) == 1)
+
+
+async def test_tidying_that_is_not_done_goes_on_soon(tmp_path: Path) -> None:
+    """A long clean-up goes on in short pieces until it is done, and then rests."""
+    store, journal = InMemoryExchangeStore(), Journal(tmp_path)
+    tidied = 0
+
+    async def tidy() -> bool:
+        nonlocal tidied
+        tidied += 1
+        return tidied == 5
+
+    pace = replace(QUICK, tidy_every=3600, tidy_again=0.001)
+    async with running(a_recorder(tmp_path, store, tidy=tidy, pace=pace)):
+        await until(lambda: tidied == 5)
+        journal.append(an_exchange())
+        await until(lambda: len(store.calls) == 1)
+
+    assert tidied == 5

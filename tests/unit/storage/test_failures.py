@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from officeai_proxy.errors import DatabaseUnavailable
-from officeai_proxy.storage.failures import is_transient, loses_connection
+from officeai_proxy.storage.failures import is_transient, loses_connection, ran_out_of_time
 
 
 class ServerError(Exception):
@@ -149,3 +149,25 @@ def test_the_way_is_blocked(error: Exception) -> None:
 def test_whole_pool_is_lost(error: Exception, expected: object) -> None:
     """A demoted server and a broken network mean all connections; a deadlock means none."""
     assert loses_connection(error) is expected
+
+
+class TestOutOfTime:
+    """A statement that was stopped is told from a database that is away."""
+
+    def unavailable(self, cause: Exception) -> DatabaseUnavailable:
+        error = DatabaseUnavailable()
+        error.__cause__ = cause
+        return error
+
+    def test_away_is_not_slow(self) -> None:
+        """A lost connection, a locked file and an error without a cause are something else."""
+        causes = (ServerError("08006"), file_error(sqlite3.SQLITE_BUSY), OSError())
+
+        assert not ran_out_of_time(DatabaseUnavailable())
+        assert not any(ran_out_of_time(self.unavailable(cause)) for cause in causes)
+
+    def test_stopped_statements(self) -> None:
+        """Both databases say it in their own way, however deep it is wrapped."""
+        for cause in (ServerError("57014"), file_error(sqlite3.SQLITE_INTERRUPT)):
+            assert ran_out_of_time(self.unavailable(cause))
+            assert ran_out_of_time(self.unavailable(wrapped(cause)))

@@ -1,0 +1,190 @@
+"""`officeai-proxy export`: conversations from the database to a file, also while the proxy runs."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+from typing_extensions import override
+
+from officeai_proxy.auth.labels import check_label
+from officeai_proxy.cli.opening import with_database
+from officeai_proxy.cli.progress import progress
+from officeai_proxy.errors import ProxyError
+from officeai_proxy.exports import Order, open_export
+from officeai_proxy.formats.registry import (
+    DEFAULT_INNER,
+    FORMATS,
+    INNER_FORMATS,
+    guess_format,
+)
+from officeai_proxy.formats.writing.passages import Options
+from officeai_proxy.model import DEFAULT_WORKSPACE, Caller
+from officeai_proxy.settings import load_settings
+from officeai_proxy.storage.conversations import ConversationFilter, Deleted
+from officeai_proxy.storage.database import Database
+
+DEFAULT_FORMAT = "json"
+STANDARD_OUTPUT = Path("-")
+
+
+class Moment(click.ParamType[datetime]):
+    """A moment such as 2026-01-31 or 2026-01-31T12:00:00Z; without a zone it is UTC."""
+
+    name = "moment"
+
+    @override
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Read the moment."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            read = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a moment such as 2026-01-31T12:00:00Z.", param, ctx)
+        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+
+
+class Name(click.ParamType[str]):
+    """The name of a workspace, a session or a user."""
+
+    name = "text"
+
+    @override
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """Check the name."""
+        try:
+            return check_label((param and param.name) or "name", str(value))
+        except ProxyError as error:
+            self.fail(error.message, param, ctx)
+
+
+@click.command("export")
+@click.option(
+    "--format",
+    "-f",
+    "format_",
+    type=click.Choice(list(FORMATS)),
+    help="The format; by default what the file's name says, else json.",
+)
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=STANDARD_OUTPUT,
+    help="The file; `-` is standard output, and the default.",
+)
+@click.option("--session", type=Name(), help="Only the conversation of this session.")
+@click.option("--user", type=Name(), help="Only this user's.")
+@click.option("--model", type=str, help="Only those with a message of this model.")
+@click.option("--after", type=Moment(), help="Only those created at this moment or later.")
+@click.option("--before", type=Moment(), help="Only those created before this moment.")
+@click.option(
+    "--deleted",
+    type=click.Choice([one.value for one in Deleted]),
+    default=Deleted.NO.value,
+    show_default=True,
+    help="Those in the bin: no, only, or with the others.",
+)
+@click.option("--workspace", type=Name(), default=DEFAULT_WORKSPACE, show_default=True)
+@click.option(
+    "--inner",
+    type=click.Choice(INNER_FORMATS),
+    default=DEFAULT_INNER,
+    show_default=True,
+    help="The format of the files in a ZIP.",
+)
+@click.option(
+    "--csv-safe/--no-csv-safe", default=True, help="Keep spreadsheets from running cells of CSV."
+)
+def command(
+    format_: str | None,
+    output: Path,
+    session: str | None,
+    user: str | None,
+    model: str | None,
+    after: datetime | None,
+    before: datetime | None,
+    deleted: str,
+    workspace: str,
+    inner: str,
+    *,
+    csv_safe: bool,
+) -> None:
+    """Write conversations to a file.
+
+    The file has its name only once it is whole. Example: officeai-proxy export -o all.zip
+    """
+    wanted = ConversationFilter(
+        user_identifier=user,
+        model=model,
+        created_after=after,
+        created_before=before,
+        deleted=Deleted(deleted),
+    )
+    told = {"session_id": session, "user_identifier": user, "model": model, "deleted": deleted}
+    moments = {"created_after": after, "created_before": before}
+    told |= {name: moment.isoformat() for name, moment in moments.items() if moment}
+    options = Options(
+        exported_at=datetime.now(UTC),
+        csv_safe=csv_safe,
+        inner=inner,
+        filters={name: text for name, text in told.items() if text},
+    )
+    chosen = format_ or guess_format(output.name) or DEFAULT_FORMAT
+    order = Order(format=chosen, options=options, conversations=wanted, session_id=session)
+    _refuse_a_terminal(output, chosen)
+    with_database(load_settings(), lambda database: _write(database, workspace, order, output))
+
+
+def _refuse_a_terminal(output: Path, chosen: str) -> None:
+    if output == STANDARD_OUTPUT and not FORMATS[chosen].is_text and sys.stdout.isatty():
+        raise click.UsageError(f"{chosen} is nothing to read; name a file with -o.")
+
+
+async def _write(database: Database, workspace: str, order: Order, output: Path) -> None:
+    caller = Caller("command-line", workspace)
+    async with open_export(database, caller, order) as export:
+        with _whole_file(output) as file, progress(export) as advance:
+            async for piece in export.pieces():
+                file.write(piece)
+                advance()
+        written = export.written
+    place = "standard output" if output == STANDARD_OUTPUT else str(output)
+    click.echo(
+        f"Wrote {written.conversations:,} conversations with {written.messages:,} messages "
+        f"to {place}.",
+        err=True,
+    )
+
+
+@contextmanager
+def _whole_file(output: Path) -> Iterator[BinaryIO]:
+    """The file to write to; it gets its name at the end, and is deleted if there is no good one."""
+    if output == STANDARD_OUTPUT:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    part = output.with_name(f"{output.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(output)
+    except OSError as exc:
+        raise ExportNotWritten(f"{output} cannot be written: {exc.strerror}") from exc
+    finally:
+        part.unlink(missing_ok=True)
+
+
+class ExportNotWritten(ProxyError):
+    """The file cannot be written."""

@@ -1,0 +1,94 @@
+"""What to export in, the bytes of one file out, in pieces; never a request and never a file name.
+
+Reading is `storage.snapshot`'s and writing `formats`'; here they are put together. Encoding a page
+takes milliseconds, so it runs in a thread. Nothing runs ahead of whoever takes the pieces: between
+two of them one page is in memory, and no connection is held.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, closing
+from dataclasses import dataclass
+
+from officeai_proxy.formats.registry import Format, format_of, is_whole_tree
+from officeai_proxy.formats.writing.passages import Counts, Encoder, Options, Passage
+from officeai_proxy.model import Caller
+from officeai_proxy.storage.conversations import ConversationFilter
+from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.snapshot import Snapshot, Wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """An export as it is asked for: which conversations, in which format."""
+
+    format: str
+    options: Options
+    conversations: ConversationFilter
+    session_id: str | None = None
+
+
+class Export:
+    """One export of one moment's state; its pieces can be had once."""
+
+    def __init__(self, snapshot: Snapshot, format: Format, encoder: Encoder) -> None:  # noqa: A002 - what it is
+        """Write what *snapshot* has with *encoder*, whose format is *format*."""
+        self.format = format
+        self.written = Counts()
+        self._snapshot = snapshot
+        self._encoder = encoder
+
+    @property
+    def expected(self) -> Counts:
+        """How much there is to write."""
+        return Counts(self._snapshot.conversations, self._snapshot.messages)
+
+    @property
+    def title(self) -> str | None:
+        """What the first conversation is called; None when there is none."""
+        return self._snapshot.first.name if self._snapshot.first else None
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """The bytes of the file.
+
+        Raises:
+            DatabaseUnavailable: the database went away.
+            Vanished: a conversation was deleted for good while it was being read.
+        """
+        encoder = self._encoder
+        yield encoder.start()
+        async with aclosing(self._snapshot.pages()) as pages:
+            async for page in pages:
+                data = await asyncio.to_thread(encoder.encode, page)
+                self._count(page)
+                if data:
+                    yield data
+        for data in encoder.finish(self.written):
+            yield data
+
+    def _count(self, passages: list[Passage]) -> None:
+        begun = sum([passage.is_first for passage in passages])
+        lines = sum([len(passage.lines) for passage in passages])
+        written = self.written
+        self.written = Counts(written.conversations + begun, written.messages + lines)
+
+
+@asynccontextmanager
+async def open_export(database: Database, caller: Caller, order: Order) -> AsyncIterator[Export]:
+    """An export of the present moment.
+
+    Raises:
+        UnprocessableInput: there is no such format, or it cannot be made here.
+        NotFound: a session is asked for, and there is none inside the caller's walls.
+        AmbiguousSession: several users have one, and the filter chooses none.
+    """
+    wanted = Wanted(
+        conversations=order.conversations,
+        session_id=order.session_id,
+        whole_tree=is_whole_tree(order.format, inner=order.options.inner),
+    )
+    chosen = format_of(order.format)
+    with closing(chosen.make(order.options)) as encoder:
+        snapshot = await Snapshot.take(database, caller, wanted)
+        with closing(snapshot):
+            yield Export(snapshot, chosen, encoder)

@@ -1,0 +1,113 @@
+"""An export in, a download out: an answer that is whole, or is broken off and looks broken off."""
+
+import asyncio
+import logging
+import unicodedata
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from urllib.parse import quote
+
+from fastapi import Response
+from starlette.types import Receive, Scope, Send
+from typing_extensions import override
+
+from officeai_proxy.errors import ProxyError, TooManyExports
+from officeai_proxy.exports import Export
+from officeai_proxy.formats.file_names import safe_name
+
+log = logging.getLogger(__name__)
+
+
+class ExportSlots:
+    """How many exports run in this process, and how many may."""
+
+    def __init__(self, most: int) -> None:
+        """Let *most* exports run at once."""
+        self._most = most
+        self.taken = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Take one of them for a while.
+
+        Raises:
+            TooManyExports: there is none left.
+        """
+        if self.taken >= self._most:
+            raise TooManyExports
+        self.taken += 1
+        try:
+            yield
+        finally:
+            self.taken -= 1
+
+
+class Download(Response):
+    """The answer to a request for an export.
+
+    Everything that can be refused is refused before the answer begins. What fails later breaks the
+    connection off without the last chunk, which every client takes for an error (RFC 9112, 8).
+    """
+
+    def __init__(
+        self,
+        slots: ExportSlots,
+        opening: AbstractAsyncContextManager[Export],
+        *,
+        name: Callable[[Export], str],
+    ) -> None:
+        """Send what *opening* gives, in one of *slots*, as a file called *name* of it."""
+        super().__init__()
+        self._slots = slots
+        self._opening = opening
+        self._name = name
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file (ASGI specification)."""
+        with self._slots.one():
+            async with self._opening as export, asyncio.TaskGroup() as tasks:
+                headers = _headers(export, self._name(export))
+                await send({"type": "http.response.start", "status": 200, "headers": headers})
+                sending = tasks.create_task(_send(export.pieces(), send))
+                leaving = tasks.create_task(_left(receive))
+                await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+                sending.cancel()
+                leaving.cancel()
+
+
+async def _send(pieces: AsyncGenerator[bytes, None], send: Send) -> None:
+    try:
+        async for piece in pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    except ProxyError as error:
+        # The server closes the connection when an answer is left without its end.
+        log.error("an export was broken off: %s", error.message)  # noqa: TRY400 - the words say it all
+        return
+    finally:
+        await pieces.aclose()
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _left(receive: Receive) -> None:
+    """Return when the client has gone away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _headers(export: Export, name: str) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"content-type", export.format.media_type.encode()),
+        (b"content-disposition", content_disposition(name, export.format.suffix).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+
+
+def content_disposition(name: str, suffix: str) -> str:
+    """The header that names a download (RFC 6266), for old clients in ASCII."""
+    safe = safe_name(name) or "conversation"
+    decomposed = unicodedata.normalize("NFKD", safe)
+    ascii_name = safe_name("".join(c for c in decomposed if c.isascii())) or "conversation"
+    plain = ascii_name.replace("%", "_")
+    return f"attachment; filename=\"{plain}{suffix}\"; filename*=UTF-8''{quote(safe, '')}{suffix}"

@@ -1,0 +1,274 @@
+"""One moment's conversations, read in pages without a transaction that lasts; changes nothing.
+
+How a moment is kept although everything goes on: when it begins, one transaction writes the rows of
+the conversations into a temporary file. Later each page of messages is a short read of its own.
+
+- Messages are only ever added, and within one conversation they are committed in the order of
+  their ids, because whoever adds holds the lock on the conversation's row. So the first
+  `message_count` messages of a conversation are those of the moment, and nothing has to be locked.
+- The path of the moment leads to `leaf_id`. While that message is on the path, the path up to it is
+  marked as it was. When the conversation has branched off above it, the line is found again by
+  going up from `leaf_id`.
+- A conversation that was deleted for good before its turn is left out. One that vanishes while it
+  is being read ends the reading with an error: half a conversation is never handed out.
+"""
+
+import tempfile
+from array import array
+from bisect import bisect_right
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import IO
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from officeai_proxy.errors import Vanished
+from officeai_proxy.formats.writing.passages import ConversationHead, Line, Passage
+from officeai_proxy.model import Caller
+from officeai_proxy.storage.conversations import ConversationFilter, ConversationRepository
+from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.snapshot_queries import Row, SnapshotQueries, is_cut
+
+PAGE = 1000
+"""Messages of one read."""
+
+SHORT_ONES = 200
+"""Conversations of one read at most."""
+
+LARGE_BYTES = 4 * 1024 * 1024
+"""How much of messages that are not small is in memory at once; a single one may be larger."""
+
+_IN_MEMORY = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is to be read: conversations by a filter, or the one of a session."""
+
+    conversations: ConversationFilter
+    session_id: str | None = None
+    whole_tree: bool = False
+
+
+class Snapshot:
+    """The conversations of one moment, inside the walls of one caller. Close it after use."""
+
+    def __init__(self, database: Database, caller: Caller, wanted: Wanted) -> None:
+        """Nothing is read yet: use `take`."""
+        self._database = database
+        self._wanted = wanted
+        self._caller = caller
+        self._queries = SnapshotQueries(database.dialect, caller, whole_tree=wanted.whole_tree)
+        self._heads: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed by `close`
+        self.conversations = 0
+        self.messages = 0
+        self.first: ConversationHead | None = None
+        self._cut = 0
+
+    @classmethod
+    async def take(cls, database: Database, caller: Caller, wanted: Wanted) -> "Snapshot":
+        """The present moment.
+
+        Raises:
+            NotFound: a session is wanted, and there is none inside the caller's walls.
+            AmbiguousSession: several users have one, and the filter chooses none.
+        """
+        snapshot = cls(database, caller, wanted)
+        try:
+            async with database.read() as connection:
+                await snapshot._note_heads(connection)
+        except BaseException:
+            snapshot.close()
+            raise
+        return snapshot
+
+    def close(self) -> None:
+        """Give up the temporary file."""
+        self._heads.close()
+
+    async def pages(self) -> AsyncGenerator[list[Passage], None]:
+        """All conversations with their messages, by id, some passages at a time.
+
+        Raises:
+            Vanished: a conversation was deleted for good while it was being read.
+        """
+        for batch in self._batches():
+            if len(batch) == 1 and self._count(batch[0]) > PAGE:
+                async for passage in self._long(batch[0]):
+                    yield [passage]
+                continue
+            async for passages in self._short(batch):
+                yield passages
+
+    async def _note_heads(self, connection: AsyncConnection) -> None:
+        wanted, only = self._wanted, None
+        if wanted.session_id is not None:
+            found = await ConversationRepository(connection, self._caller).find(
+                wanted.session_id,
+                user_identifier=wanted.conversations.user_identifier,
+                deleted=wanted.conversations.deleted,
+            )
+            only = found.id
+        self._cut = await self._queries.newest(connection)
+        async for head in self._queries.heads(connection, wanted.conversations, only=only):
+            self._heads.write(orjson.dumps(list(head)) + b"\n")
+            self.conversations += 1
+            self.messages += self._count(head)
+            self.first = self.first or head
+
+    def _count(self, head: ConversationHead) -> int:
+        return head.message_count if self._wanted.whole_tree else head.path_count
+
+    def _batches(self) -> Iterator[list[ConversationHead]]:
+        """Conversations that are read together: several short ones, or a long one."""
+        self._heads.seek(0)
+        batch: list[ConversationHead] = []
+        messages = size = 0
+        for line in self._heads:
+            head = ConversationHead(*orjson.loads(line))
+            messages, size = messages + self._count(head), size + len(line)
+            if batch and (messages > PAGE or len(batch) == SHORT_ONES or size > LARGE_BYTES):
+                yield batch
+                batch, messages, size = [], self._count(head), len(line)
+            batch.append(head)
+        if batch:
+            yield batch
+
+    async def _short(self, batch: Sequence[ConversationHead]) -> AsyncIterator[list[Passage]]:
+        """The conversations of *batch*, each of which fits into one page."""
+        async with self._database.read() as connection:
+            leaves = await self._queries.leaves(connection, batch)
+            rows = await self._queries.messages(connection, batch, until=self._cut)
+        found = {number: list(group) for number, group in groupby(rows, key=itemgetter(0))}
+        passages: list[Passage] = []
+        for head in batch:
+            if head.id not in leaves:
+                continue
+            if self._has_branched(head, leaves):
+                own = await self._rows_at(head, await self._line_up(head, above=0))
+            else:
+                own = found.get(head.id, [])[: self._count(head)]
+            if len(own) < self._count(head):
+                raise Vanished
+            async for passage in self._passages(self._with_leaf(head, own), own):
+                passages.append(passage)
+                if len(own) > 1 and not passage.is_last:
+                    yield passages
+                    passages = []
+        yield passages
+
+    async def _long(self, head: ConversationHead) -> AsyncIterator[Passage]:
+        """One conversation of many pages."""
+        if self._wanted.whole_tree and head.leaf_id is not None:
+            async with self._database.read() as connection:
+                number = await self._queries.number_of(connection, head)
+            head = head._replace(leaf_number=number)
+        done = 0
+        async for rows in self._long_rows(head):
+            is_first, done = done == 0, done + len(rows)
+            is_last = done == self._count(head)
+            async for passage in self._passages(head, rows, is_first=is_first, is_last=is_last):
+                yield passage
+        if 0 < done < self._count(head):
+            raise Vanished
+
+    async def _long_rows(self, head: ConversationHead) -> AsyncIterator[Sequence[Row]]:
+        """The messages of one conversation in pages; ends early when it is gone."""
+        left, last = self._count(head), 0
+        while left:
+            async with self._database.read() as connection:
+                leaves = await self._queries.leaves(connection, [head])
+                if head.id not in leaves:
+                    return
+                if self._has_branched(head, leaves):
+                    break
+                rows = await self._queries.page(connection, head, above=last, limit=min(PAGE, left))
+            if not rows:
+                return
+            yield rows
+            left, last = left - len(rows), rows[-1][1]
+        if left:
+            line = await self._line_up(head, above=last)
+            for start in range(0, len(line), PAGE):
+                yield await self._rows_at(head, line[start : start + PAGE])
+
+    def _has_branched(self, head: ConversationHead, leaves: Mapping[int, bool]) -> bool:
+        return not self._wanted.whole_tree and head.leaf_id is not None and not leaves[head.id]
+
+    def _with_leaf(self, head: ConversationHead, rows: Sequence[Row]) -> ConversationHead:
+        """*head* with the number of its leaf, which counts in the whole tree only."""
+        if head.leaf_id is None or not self._wanted.whole_tree:
+            return head
+        number = bisect_right(rows, head.leaf_id, key=itemgetter(1))
+        return head._replace(leaf_number=number)
+
+    async def _line_up(self, head: ConversationHead, *, above: int) -> "array[int]":
+        """The ids of the path of the moment, root first, of those greater than *above*.
+
+        A parent's id is always smaller than its child's, so one walk back over the conversation
+        meets the whole line.
+        """
+        line = array("q")
+        wanted, before = head.leaf_id, (head.leaf_id or 0) + 1
+        while wanted is not None and wanted > above:
+            async with self._database.read() as connection:
+                pairs = await self._queries.parents(connection, head, below=before, limit=10 * PAGE)
+            if not pairs:
+                raise Vanished
+            for number, parent in pairs:
+                if number == wanted and number > above:
+                    line.append(number)
+                    wanted = parent
+            before = pairs[-1][0]
+        line.reverse()
+        return line
+
+    async def _rows_at(self, head: ConversationHead, ids: Sequence[int]) -> Sequence[Row]:
+        async with self._database.read() as connection:
+            rows = await self._queries.at(connection, head, ids)
+        if len(rows) < len(ids):
+            raise Vanished
+        return rows
+
+    async def _passages(
+        self,
+        head: ConversationHead,
+        rows: Sequence[Row],
+        *,
+        is_first: bool = True,
+        is_last: bool = True,
+    ) -> AsyncIterator[Passage]:
+        """*rows* as one passage, or as several when some of them are large."""
+        large = [row[1] for row in rows if is_cut(row)]
+        if not large:
+            yield Passage(head, list(map(Line._make, rows)), is_first, is_last)
+            return
+        async with self._database.read() as connection:
+            sizes = await self._queries.sizes(connection, head, large)
+        start = 0
+        for end in [*_cuts([sizes.get(row[1], 0) for row in rows]), len(rows)]:
+            lines = await self._whole(head, rows[start:end])
+            yield Passage(head, lines, is_first and start == 0, is_last and end == len(rows))
+            start = end
+
+    async def _whole(self, head: ConversationHead, rows: Sequence[Row]) -> list[Line]:
+        """*rows* with the texts that are not in them."""
+        ids = [row[1] for row in rows if is_cut(row)]
+        async with self._database.read() as connection:
+            whole = await self._queries.whole(connection, head, ids)
+        if len(whole) < len(ids):
+            raise Vanished
+        return [whole.get(row[1]) or Line._make(row) for row in rows]
+
+
+def _cuts(sizes: Sequence[int]) -> Iterator[int]:
+    """Where to cut so that no piece has more than LARGE_BYTES, if it has more than one message."""
+    total = 0
+    for place, size in enumerate(sizes):
+        total += size
+        if total > LARGE_BYTES and place:
+            yield place
+            total = size

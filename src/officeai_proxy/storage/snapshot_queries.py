@@ -1,0 +1,242 @@
+"""The statements behind a snapshot: what of conversations and messages an export reads.
+
+Rows come as the driver has them, with times and ids as text: an export of a million messages has no
+time for more. Long texts are left out of a page, so that it never takes more memory than its number
+of messages allows, and are read one by one.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import reduce
+from typing import Any, TypeAlias, cast
+
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Executable,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal,
+    literal_column,
+    select,
+    type_coerce,
+    union_all,
+)
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from officeai_proxy.formats.writing.passages import ConversationHead, Line, iso_moment
+from officeai_proxy.model import Caller
+from officeai_proxy.storage.address import Dialect
+from officeai_proxy.storage.conversation_list import ConversationFilter, conditions_of
+from officeai_proxy.storage.tables import conversation_messages, conversations, exchanges
+from officeai_proxy.storage.walls import inside
+
+LARGE = 8192
+"""Characters, or bytes on PostgreSQL, up to which a text comes with its page."""
+
+CUT = ""
+"""What stands in place of longer JSON; JSON is never empty. Longer content is null."""
+
+Row: TypeAlias = tuple[Any, ...]
+"""The fields of a `Line`, the texts that are too long left out."""
+
+_c = conversations.c
+_m = conversation_messages.c
+
+
+class SnapshotQueries:
+    """The statements for one caller and one kind of export."""
+
+    def __init__(self, dialect: Dialect, caller: Caller, *, whole_tree: bool) -> None:
+        """Every statement carries the walls of *caller*."""
+        self._dialect = dialect
+        self._mine = inside(caller, conversations)
+        # Looked up for each message by its id: SQLite would otherwise walk the whole workspace.
+        self._is_mine = exists().where(_c.id == _m.conversation_id, self._mine)
+        is_asked_for = _m.conversation_id.in_(bindparam("ids", expanding=True))
+        self._asked_for = and_(is_asked_for, self._is_mine)
+        self._rows = self._lines(whole=False).where(self._asked_for)
+        self._whole = self._lines(whole=True).where(self._asked_for)
+        self._here = self._rows if whole_tree else self._rows.where(_m.on_path)
+
+    async def heads(
+        self, connection: AsyncConnection, wanted: ConversationFilter, *, only: int | None
+    ) -> AsyncIterator[ConversationHead]:
+        """The conversations that *wanted* describes, or the one with the id *only*, by id."""
+        chosen = conditions_of(wanted) if only is None else [_c.id == only]
+        statement = select(
+            _c.id,
+            _c.session_id,
+            _c.title,
+            _c.user_identifier,
+            _c.metadata,
+            self._moment(_c.created_at).label("created"),
+            self._moment(_c.updated_at).label("updated"),
+            self._moment(_c.deleted_at).label("deleted"),
+            _c.message_count,
+            _c.path_count,
+            _c.leaf_id,
+        )
+        ordered = statement.where(self._mine, *chosen).order_by(_c.id)
+        async with connection.stream(ordered) as found:
+            async for rows in found.partitions(1000):
+                for row in rows:
+                    head = ConversationHead(*row)
+                    yield head._replace(
+                        created_at=iso_moment(head.created_at),
+                        updated_at=iso_moment(head.updated_at),
+                        deleted_at=head.deleted_at and iso_moment(head.deleted_at),
+                    )
+
+    async def leaves(
+        self, connection: AsyncConnection, heads: Sequence[ConversationHead]
+    ) -> Mapping[int, bool]:
+        """The conversations that still are there, and whether their leaf is on the path."""
+        values = {
+            "leaf_ids": [head.leaf_id for head in heads if head.leaf_id is not None],
+            "empty_ids": [head.id for head in heads if head.leaf_id is None],
+        }
+        rows = await _fetch(connection, self._leaves(), values)
+        return {number: bool(on_path) for number, on_path in rows}
+
+    async def newest(self, connection: AsyncConnection) -> int:
+        """The largest id of a message; 0 while there is none."""
+        return cast("int | None", await connection.scalar(select(func.max(_m.id)))) or 0
+
+    async def messages(
+        self, connection: AsyncConnection, heads: Sequence[ConversationHead], *, until: int
+    ) -> Sequence[Row]:
+        """The messages of several conversations, each conversation's together, oldest first."""
+        statement = self._here.where(_m.id <= bindparam("until"))
+        ordered = statement.order_by(_m.conversation_id, _m.id)
+        return await _fetch(connection, ordered, {"ids": [h.id for h in heads], "until": until})
+
+    async def page(
+        self, connection: AsyncConnection, head: ConversationHead, *, above: int, limit: int
+    ) -> Sequence[Row]:
+        """At most *limit* messages of one conversation with ids greater than *above*."""
+        statement = self._here.where(_m.id > bindparam("above")).order_by(_m.id)
+        limited = statement.limit(bindparam("count"))
+        return await _fetch(connection, limited, {"ids": [head.id], "above": above, "count": limit})
+
+    async def at(
+        self, connection: AsyncConnection, head: ConversationHead, ids: Sequence[int]
+    ) -> Sequence[Row]:
+        """The messages of one conversation with these ids, on the path or off it."""
+        wanted = self._rows.where(_m.id.in_(bindparam("message_ids", expanding=True)))
+        values = {"ids": [head.id], "message_ids": list(ids)}
+        return await _fetch(connection, wanted.order_by(_m.id), values)
+
+    async def whole(
+        self, connection: AsyncConnection, head: ConversationHead, ids: Sequence[int]
+    ) -> dict[int, Line]:
+        """The same by id, with their texts uncut."""
+        wanted = self._whole.where(_m.id.in_(bindparam("message_ids", expanding=True)))
+        values = {"ids": [head.id], "message_ids": list(ids)}
+        rows = await _fetch(connection, wanted, values)
+        return {row[1]: Line._make(row) for row in rows}
+
+    async def sizes(
+        self, connection: AsyncConnection, head: ConversationHead, ids: Sequence[int]
+    ) -> dict[int, int]:
+        """How long the texts of messages are, in characters."""
+        texts = (_m.content, func.coalesce(_m.extra, ""), func.coalesce(_m.metadata, ""))
+        length: ColumnElement[int] = sum((func.length(text) for text in texts), start=_zero())
+        statement = select(_m.id, length).where(
+            self._asked_for, _m.id.in_(bindparam("message_ids", expanding=True))
+        )
+        rows = await _fetch(connection, statement, {"ids": [head.id], "message_ids": list(ids)})
+        return {number: size for number, size in rows}
+
+    async def number_of(self, connection: AsyncConnection, head: ConversationHead) -> int:
+        """Which message of its conversation the leaf is, counted from 1."""
+        statement = select(func.count()).where(self._asked_for, _m.id <= bindparam("leaf_id"))
+        rows = await _fetch(connection, statement, {"ids": [head.id], "leaf_id": head.leaf_id})
+        return cast("int", rows[0][0])
+
+    async def parents(
+        self, connection: AsyncConnection, head: ConversationHead, *, below: int, limit: int
+    ) -> Sequence[tuple[int, int | None]]:
+        """Messages and their parents, newest first, with ids smaller than *below*."""
+        statement = (
+            select(_m.id, _m.parent_id)
+            .where(self._asked_for, _m.id < bindparam("below"))
+            .order_by(_m.id.desc())
+            .limit(bindparam("count"))
+        )
+        values = {"ids": [head.id], "below": below, "count": limit}
+        return cast("Sequence[tuple[int, int | None]]", await _fetch(connection, statement, values))
+
+    def _lines(self, *, whole: bool) -> Select[Any]:
+        content, metadata, extra = _m.content, _m.metadata, _m.extra
+        return select(
+            _m.conversation_id,
+            _m.id,
+            _m.parent_id,
+            _m.role,
+            content if whole else self._unless_long(content, instead=None),
+            _m.model_name,
+            _m.token_count,
+            self._moment(_m.timestamp),
+            metadata if whole else self._unless_long(metadata, instead=CUT),
+            extra if whole else self._unless_long(extra, instead=CUT),
+            self._uuid(exchanges.c.exchange_id),
+            _m.outcome,
+            _m.finish_reason,
+        ).select_from(conversation_messages.outerjoin(exchanges, exchanges.c.id == _m.exchange_id))
+
+    def _unless_long(self, text: ColumnElement[Any], *, instead: str | None) -> ColumnElement[Any]:
+        """*text*, but *instead* of a long one; null stays null."""
+        # PostgreSQL knows the bytes of a text without reading it, SQLite before 3.43 does not.
+        measure = func.length if self._dialect is Dialect.SQLITE else func.octet_length
+        is_short = (measure(text) <= LARGE, text)
+        return case(is_short) if instead is None else case(is_short, (text.is_not(None), instead))
+
+    def _leaves(self) -> CompoundSelect[Any]:
+        """Where there is a leaf there is its conversation; those without one are asked for."""
+        is_leaf = _m.id.in_(bindparam("leaf_ids", expanding=True))
+        is_empty = _c.id.in_(bindparam("empty_ids", expanding=True))
+        return union_all(
+            select(_m.conversation_id, _m.on_path).where(is_leaf, self._is_mine),
+            # Inside a CASE the wall keeps SQLite from walking the index of a whole workspace.
+            select(_c.id, literal(value=True)).where(is_empty, case((self._mine, 1), else_=0) == 1),
+        )
+
+    def _moment(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """A moment in UTC as text, such as `2026-01-31 12:00:05.250000`."""
+        if self._dialect is Dialect.SQLITE:
+            return type_coerce(column, Text)
+        return func.to_char(func.timezone("UTC", column), "YYYY-MM-DD HH24:MI:SS.US")
+
+    def _uuid(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """A UUID in its usual form; SQLite has it as 32 digits."""
+        if self._dialect is Dialect.SQLITE:
+            plain = type_coerce(column, Text)
+            first, *rest = [func.substr(plain, start, size) for start, size in _UUID_PARTS]
+            return reduce(lambda text, part: text.concat("-").concat(part), rest, first)
+        return sql_cast(column, Text)
+
+
+_UUID_PARTS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+
+
+def is_cut(row: Row) -> bool:
+    """Whether *row* lacks a text because it is long."""
+    return row[4] is None or row[8] == CUT or row[9] == CUT
+
+
+def _zero() -> ColumnElement[int]:
+    return literal_column("0")
+
+
+async def _fetch(
+    connection: AsyncConnection, statement: Executable, values: Mapping[str, object]
+) -> Sequence[Row]:
+    """The rows as the driver has them, without SQLAlchemy's own."""
+    result = await connection.execute(statement, values)
+    return cast("Sequence[Row]", result.cursor.fetchall())
