@@ -80,7 +80,7 @@ def main() -> int:
             for size in sizes:
                 _measure_memory(size, per_conversation, options.database)
         return 0
-    with _filled(options.messages, options.per_conversation, options.database) as (url, folder):
+    with filled(options.messages, options.per_conversation, options.database) as (url, folder):
         _measure_formats(options, url, folder)
     return 0
 
@@ -122,7 +122,7 @@ def _measure_formats(options: argparse.Namespace, url: str, folder: Path) -> Non
 
 def _measure_memory(size: int, per_conversation: int, kind: str) -> None:
     with (
-        _filled(size, per_conversation, kind) as (url, folder),
+        filled(size, per_conversation, kind) as (url, folder),
         RunningProxy(folder / "run", {"DATABASE_URL": url}) as proxy,
     ):
         growth = {name: download(proxy, name).growth for name in ("csv", "json", "zip")}
@@ -188,7 +188,7 @@ def _own_tool(url: str, folder: Path) -> float:
 
 
 @contextmanager
-def _filled(messages: int, per_conversation: int, kind: str) -> Iterator[tuple[str, Path]]:
+def filled(messages: int, per_conversation: int, kind: str) -> Iterator[tuple[str, Path]]:
     """The URL of a database with *messages* messages, and a folder to work in."""
     with tempfile.TemporaryDirectory(prefix="officeai-exports-") as name:
         folder = Path(name)
