@@ -1,6 +1,8 @@
 """The documentation is true: its examples run, its tables are the program's, its paths exist."""
 
+import importlib
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import pytest
 from tests.proxies import KEY, RunningProxy, clean_environment
 from tests.upstream import ScriptedUpstream
 
+import officeai_proxy
 from officeai_proxy import app, cli, error_handlers, errors
 from officeai_proxy.model import Outcome
 from officeai_proxy.settings import Settings, load_settings
@@ -317,6 +320,7 @@ class TestApi:
         """The table of errors has every code that we raise, under its status, and no other."""
         told = [("".join(code(row[0])), int(row[1])) for row in rows(self.TEXT, "Code")]
 
+        load_every_module()
         raised = {(kind.code or "", kind.status) for kind in error_classes(errors.ProxyError)}
         source = Path(error_handlers.__file__).read_text("utf-8")
         raised |= {(literal, 500) for literal in re.findall(r'code="(\w+)"', source)}
@@ -331,6 +335,13 @@ class TestApi:
         """The examples work from top to bottom, each with a good answer."""
         for block in blocks(ROOT / "docs" / "api.md", *SHELLS):
             run_shell(block, PROXY=running.root, KEY=KEY)
+
+
+def load_every_module() -> None:
+    """Import the whole package: a class is known to its base only once its module is loaded."""
+    for module in pkgutil.walk_packages(officeai_proxy.__path__, "officeai_proxy."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
 
 
 def error_classes(kind: type[errors.ProxyError]) -> Iterator[type[errors.ProxyError]]:
