@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 import click
-from typing_extensions import override
 
-from officeai_proxy.auth.labels import check_label
 from officeai_proxy.cli.opening import with_database
+from officeai_proxy.cli.parameters import Moment, Name
 from officeai_proxy.cli.progress import progress
 from officeai_proxy.errors import ProxyError
 from officeai_proxy.exports import Order, open_export
@@ -30,41 +29,6 @@ from officeai_proxy.storage.database import Database
 
 DEFAULT_FORMAT = "json"
 STANDARD_OUTPUT = Path("-")
-
-
-class Moment(click.ParamType[datetime]):
-    """A moment such as 2026-01-31 or 2026-01-31T12:00:00Z; without a zone it is UTC."""
-
-    name = "moment"
-
-    @override
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        """Read the moment."""
-        if isinstance(value, datetime):
-            return value
-        try:
-            read = datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is not a moment such as 2026-01-31T12:00:00Z.", param, ctx)
-        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
-
-
-class Name(click.ParamType[str]):
-    """The name of a workspace, a session or a user."""
-
-    name = "text"
-
-    @override
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str:
-        """Check the name."""
-        try:
-            return check_label((param and param.name) or "name", str(value))
-        except ProxyError as error:
-            self.fail(error.message, param, ctx)
 
 
 @click.command("export")

@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from officeai_proxy.cli.keys import Label
 from officeai_proxy.cli.opening import with_database
+from officeai_proxy.cli.parameters import Name
 from officeai_proxy.formats.reading.imported import Reading
 from officeai_proxy.imports import Account, Importer
 from officeai_proxy.model import DEFAULT_WORKSPACE, Caller
@@ -26,8 +26,8 @@ SECONDS_BETWEEN_LINES = 5.0
 
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--user", type=Label(), help="Whose conversations are that the file gives to nobody.")
-@click.option("--workspace", default=DEFAULT_WORKSPACE, type=Label(), show_default=True)
+@click.option("--user", type=Name(), help="Whose conversations are that the file gives to nobody.")
+@click.option("--workspace", default=DEFAULT_WORKSPACE, type=Name(), show_default=True)
 def command(file: Path, user: str | None, workspace: str) -> None:
     """Bring conversations of a file into the database; exit code 1 when some failed.
 

@@ -1,75 +1,16 @@
 """`officeai-proxy keys`: make, list and revoke keys, also while the proxy runs."""
 
 import json
-import re
 from datetime import UTC, datetime, timedelta
 
 import click
-from typing_extensions import override
 
-from officeai_proxy.auth.labels import check_label
 from officeai_proxy.cli.opening import make_key, with_database
-from officeai_proxy.errors import ProxyError
+from officeai_proxy.cli.parameters import Expiry, Name, Scopes
 from officeai_proxy.model import DEFAULT_WORKSPACE, ApiKey, Scope
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.api_keys import ApiKeyRepository
 from officeai_proxy.storage.database import Database
-
-_DURATION = re.compile(r"(\d{1,6})([mhd])")
-_UNIT = {"m": "minutes", "h": "hours", "d": "days"}
-
-
-class Expiry(click.ParamType[timedelta]):
-    """A duration such as `90d`, `12h` or `30m`."""
-
-    name = "duration"
-
-    @override
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        """Read the duration."""
-        if isinstance(value, timedelta):
-            return value
-        match = _DURATION.fullmatch(str(value))
-        if match is None or int(match[1]) == 0:
-            self.fail(f"{value!r} is not a duration such as 90d, 12h or 30m.", param, ctx)
-        return timedelta(**{_UNIT[match[2]]: int(match[1])})
-
-
-class Scopes(click.ParamType[frozenset[Scope]]):
-    """A comma-separated list of scopes."""
-
-    name = "scopes"
-
-    @override
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> frozenset[Scope]:
-        """Read the list."""
-        if isinstance(value, frozenset):
-            return value
-        try:
-            scopes = frozenset(Scope(part.strip()) for part in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r}: the scopes are {', '.join(Scope)}.", param, ctx)
-        return scopes
-
-
-class Label(click.ParamType[str]):
-    """A name that fits into a header and a column."""
-
-    name = "text"
-
-    @override
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str:
-        """Check the name."""
-        try:
-            return check_label(param.name or "name" if param else "name", str(value))
-        except ProxyError as error:
-            self.fail(error.message, param, ctx)
 
 
 @click.group("keys")
@@ -78,8 +19,8 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--name", required=True, type=Label(), help="What the key is for.")
-@click.option("--workspace", default=DEFAULT_WORKSPACE, type=Label(), show_default=True)
+@click.option("--name", required=True, type=Name(), help="What the key is for.")
+@click.option("--workspace", default=DEFAULT_WORKSPACE, type=Name(), show_default=True)
 @click.option(
     "--scopes",
     default=",".join(Scope),
@@ -87,7 +28,7 @@ def command() -> None:
     show_default=True,
     help="What the key may do, comma separated.",
 )
-@click.option("--user", type=Label(), help="Bind the key to one user_identifier.")
+@click.option("--user", type=Name(), help="Bind the key to one user_identifier.")
 @click.option("--expires", type=Expiry(), help="When it ends: 90d, 12h, 30m.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def create(
