@@ -5,8 +5,8 @@ needs to know strings and brackets and nothing else, so that is all it looks at,
 expressions that run from one bracket to the next. Whether an element is JSON is for whoever
 decodes it, and a broken one does not hide the next as long as its brackets are in pairs.
 
-A library that reads JSON in pieces (ijson) makes Python events of every value: that is more
-than is needed here, and it refuses half a surrogate pair, which `wire.jsontext` reads.
+A library that reads JSON in pieces (ijson) is faster and loses something: it puts a question mark
+in the place of half a surrogate pair, which `wire.jsontext` keeps.
 """
 
 import re
