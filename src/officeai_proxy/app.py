@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from officeai_proxy import __version__, error_handlers, health, history, swagger
+from officeai_proxy import __version__, administration, error_handlers, health, history, swagger
 from officeai_proxy.auth.keyring import Keyring
 from officeai_proxy.auth.refresher import KeyRefresher
 from officeai_proxy.errors import ProxyError
@@ -206,7 +206,7 @@ def _routes(lifespan: Callable[[FastAPI], object]) -> FastAPI:
     )
     error_handlers.install(routes)
     routes.include_router(openapi.router)
-    for router in history.ROUTERS:
+    for router in (*history.ROUTERS, *administration.ROUTERS):
         routes.include_router(router)
     routes.include_router(health.router)
     swagger.install(routes)

@@ -9,14 +9,11 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AfterValidator, BeforeValidator
 
-from officeai_proxy.auth.permissions import check_user
-from officeai_proxy.history import examples
-from officeai_proxy.history.answers import JsonAnswer, problems
-from officeai_proxy.history.bodies import JsonRoute
-from officeai_proxy.history.call_lines import CallLine, CallLog, as_csv, as_jsonl
-from officeai_proxy.history.dependencies import Fresh, Reader
-from officeai_proxy.history.paging import page_request
-from officeai_proxy.history.values import (
+from officeai_proxy.api.answers import JsonAnswer, problems
+from officeai_proxy.api.bodies import JsonRoute
+from officeai_proxy.api.dependencies import Fresh, Reader
+from officeai_proxy.api.paging import page_request
+from officeai_proxy.api.values import (
     Cursor,
     Limit,
     MomentQuery,
@@ -24,6 +21,9 @@ from officeai_proxy.history.values import (
     label_or_none,
     plain_digits,
 )
+from officeai_proxy.auth.permissions import check_user
+from officeai_proxy.history import examples
+from officeai_proxy.history.call_lines import CallLine, CallLog, as_csv, as_jsonl
 from officeai_proxy.model import Caller, Outcome
 from officeai_proxy.storage.calls import CallFilter, CallRepository
 

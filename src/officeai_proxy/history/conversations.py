@@ -8,23 +8,11 @@ from uuid import uuid4
 from fastapi import APIRouter, Body, Depends, Query
 from typing_extensions import override
 
-from officeai_proxy.auth.labels import check_label
-from officeai_proxy.auth.permissions import check_user
-from officeai_proxy.errors import UnprocessableInput
-from officeai_proxy.history import examples
-from officeai_proxy.history.answers import JsonAnswer, problems
-from officeai_proxy.history.bodies import JsonRoute
-from officeai_proxy.history.dependencies import Fresh, Reader, Writer
-from officeai_proxy.history.paging import page_request
-from officeai_proxy.history.schemas import (
-    Cleared,
-    ConversationChange,
-    ConversationList,
-    ConversationOut,
-    ConversationWithMessages,
-    NewConversation,
-)
-from officeai_proxy.history.values import (
+from officeai_proxy.api.answers import JsonAnswer, problems
+from officeai_proxy.api.bodies import JsonRoute
+from officeai_proxy.api.dependencies import Fresh, Reader, Writer
+from officeai_proxy.api.paging import page_request
+from officeai_proxy.api.values import (
     MAX_LIMIT,
     Cursor,
     Limit,
@@ -35,6 +23,18 @@ from officeai_proxy.history.values import (
     TextQuery,
     UserPath,
     UserQuery,
+)
+from officeai_proxy.auth.labels import check_label
+from officeai_proxy.auth.permissions import check_user
+from officeai_proxy.errors import UnprocessableInput
+from officeai_proxy.history import examples
+from officeai_proxy.history.schemas import (
+    Cleared,
+    ConversationChange,
+    ConversationList,
+    ConversationOut,
+    ConversationWithMessages,
+    NewConversation,
 )
 from officeai_proxy.model import Caller
 from officeai_proxy.storage.conversations import (

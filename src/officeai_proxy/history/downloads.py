@@ -11,6 +11,7 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
+from officeai_proxy.api.dependencies import Slots
 from officeai_proxy.errors import ProxyError, TooManyExports
 from officeai_proxy.exports import Export
 from officeai_proxy.formats.file_names import safe_name
@@ -51,7 +52,7 @@ class Download(Response):
 
     def __init__(
         self,
-        slots: ExportSlots,
+        slots: Slots,
         opening: AbstractAsyncContextManager[Export],
         *,
         name: Callable[[Export], str],

@@ -11,16 +11,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AfterValidator
 
+from officeai_proxy.api.answers import problems
+from officeai_proxy.api.dependencies import Exporter, Fresh, Services
+from officeai_proxy.api.values import SessionPath, UserPath, UserQuery
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.errors import NotFound
 from officeai_proxy.exports import Export, Order, open_export
 from officeai_proxy.formats.registry import DEFAULT_INNER, FORMATS, INNER_FORMATS, format_of
 from officeai_proxy.formats.writing.passages import Options
-from officeai_proxy.history.answers import problems
 from officeai_proxy.history.conversations import Filters
-from officeai_proxy.history.dependencies import Exporter, Fresh, Services
 from officeai_proxy.history.downloads import Download
-from officeai_proxy.history.values import SessionPath, UserPath, UserQuery
 from officeai_proxy.model import Caller
 from officeai_proxy.storage.conversations import ConversationFilter, Deleted
 

@@ -6,14 +6,14 @@ from typing import Annotated, Any, Self
 from fastapi import APIRouter, Query, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from officeai_proxy.api.answers import JsonAnswer, problems
+from officeai_proxy.api.bodies import JsonRoute
+from officeai_proxy.api.dependencies import Fresh, Writer
+from officeai_proxy.api.values import label_or_none
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.formats.reading.imported import Reading
 from officeai_proxy.history import examples
-from officeai_proxy.history.answers import JsonAnswer, problems
-from officeai_proxy.history.bodies import JsonRoute
-from officeai_proxy.history.dependencies import Fresh, Writer
 from officeai_proxy.history.uploads import uploaded
-from officeai_proxy.history.values import label_or_none
 from officeai_proxy.imports import Account, Importer
 from officeai_proxy.settings import Settings
 

@@ -8,19 +8,19 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Query
 
+from officeai_proxy.api.answers import JsonAnswer, problems
+from officeai_proxy.api.bodies import JsonRoute
+from officeai_proxy.api.dependencies import Fresh, Reader, Writer
+from officeai_proxy.api.paging import page_request
+from officeai_proxy.api.values import Cursor, Limit, Offset, SessionPath, UserQuery
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.history import examples
-from officeai_proxy.history.answers import JsonAnswer, problems
-from officeai_proxy.history.bodies import JsonRoute
-from officeai_proxy.history.dependencies import Fresh, Reader, Writer
-from officeai_proxy.history.paging import page_request
 from officeai_proxy.history.schemas import (
     MessageList,
     MessageOut,
     PostedMessage,
     PostedMessages,
 )
-from officeai_proxy.history.values import Cursor, Limit, Offset, SessionPath, UserQuery
 from officeai_proxy.model import NewMessage
 from officeai_proxy.storage.conversations import ConversationRepository
 from officeai_proxy.storage.messages import MessageRepository, Order

@@ -15,14 +15,14 @@ from pydantic import (
     model_validator,
 )
 
-from officeai_proxy.history import examples
-from officeai_proxy.history.values import (
+from officeai_proxy.api.values import (
     MAX_INTEGER,
     MAX_LIMIT,
     Moment,
     PlainText,
     label_or_none,
 )
+from officeai_proxy.history import examples
 from officeai_proxy.model import Conversation, Json, Message, Role, UserSummary
 from officeai_proxy.storage.paging import Page, PageRequest
 from officeai_proxy.wire import jsontext

@@ -5,14 +5,14 @@ from typing import Annotated, Literal, Self
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from officeai_proxy.api.answers import JsonAnswer, problems
+from officeai_proxy.api.bodies import JsonRoute
+from officeai_proxy.api.dependencies import Fresh, Reader
+from officeai_proxy.api.paging import page_request
+from officeai_proxy.api.values import Cursor, Limit, Moment, PlainText, UserQuery
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.history import examples
-from officeai_proxy.history.answers import JsonAnswer, problems
-from officeai_proxy.history.bodies import JsonRoute
-from officeai_proxy.history.dependencies import Fresh, Reader
-from officeai_proxy.history.paging import page_request
 from officeai_proxy.history.schemas import ConversationOut, MessageOut
-from officeai_proxy.history.values import Cursor, Limit, Moment, PlainText, UserQuery
 from officeai_proxy.model import Role
 from officeai_proxy.storage.search import Hit, SearchFilter, SearchRepository
 from officeai_proxy.words.excerpt import excerpt

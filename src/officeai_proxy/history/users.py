@@ -5,14 +5,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
+from officeai_proxy.api.answers import JsonAnswer, problems
+from officeai_proxy.api.bodies import JsonRoute
+from officeai_proxy.api.dependencies import Fresh, Reader, Services
+from officeai_proxy.api.paging import page_request
+from officeai_proxy.api.values import Cursor, Limit, Offset, UserPath
 from officeai_proxy.auth.dependencies import require
 from officeai_proxy.auth.permissions import check_user
-from officeai_proxy.history.answers import JsonAnswer, problems
-from officeai_proxy.history.bodies import JsonRoute
-from officeai_proxy.history.dependencies import Fresh, Reader, Services
-from officeai_proxy.history.paging import page_request
 from officeai_proxy.history.schemas import Erased, UserList, UserOut
-from officeai_proxy.history.values import Cursor, Limit, Offset, UserPath
 from officeai_proxy.model import Caller, Scope
 from officeai_proxy.storage.conversations import ConversationRepository
 from officeai_proxy.storage.users import UserRepository

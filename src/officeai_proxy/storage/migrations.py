@@ -19,7 +19,7 @@ from officeai_proxy.errors import DatabaseUnavailable
 from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.inspection import broken_rules
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0007"
 """The schema revision that this code needs; the newest file in `alembic/versions` has it."""
 
 # Any number will do that no other program on the same PostgreSQL database takes.

@@ -2,8 +2,8 @@
 
 import pytest
 
+from officeai_proxy.api.paging import page_request
 from officeai_proxy.errors import UnprocessableInput
-from officeai_proxy.history.paging import page_request
 
 
 def test_cursor_and_offset_together_are_refused():

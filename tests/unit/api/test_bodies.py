@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from officeai_proxy.api.bodies import JsonRequest
 from officeai_proxy.errors import BodyTooLarge, InvalidJson, InvalidRequest, UnsupportedMedia
-from officeai_proxy.history.bodies import JsonRequest
 
 JSON = [(b"content-type", b"application/json")]
 

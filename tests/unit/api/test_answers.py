@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from officeai_proxy.history.answers import ErrorAnswer, JsonAnswer, problems
+from officeai_proxy.api.answers import ErrorAnswer, JsonAnswer, problems
 
 
 def test_half_a_character_and_a_huge_number_survive():

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from officeai_proxy.api.values import Limit, Moment, Offset, PlainText, label_or_none
 from officeai_proxy.errors import UnprocessableInput
-from officeai_proxy.history.values import Limit, Moment, Offset, PlainText, label_or_none
 
 MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 LIMIT: TypeAdapter[int] = TypeAdapter(Limit)

@@ -1,4 +1,4 @@
-"""JSON request bodies of the read side: checked and bounded bytes in, a parsed value out.
+"""JSON request bodies of our own routes: checked and bounded bytes in, a parsed value out.
 
 The key is checked before the body is read, so that a stranger cannot make the proxy read anything.
 """
@@ -11,9 +11,9 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 from typing_extensions import override
 
+from officeai_proxy.api.dependencies import Services
 from officeai_proxy.auth.dependencies import authenticate
 from officeai_proxy.errors import BodyTooLarge, InvalidJson, InvalidRequest, UnsupportedMedia
-from officeai_proxy.history.dependencies import Services
 from officeai_proxy.model import Json
 from officeai_proxy.wire import jsontext
 

@@ -1,5 +1,6 @@
 """Who may call a route and what it works with, as `Annotated` types that a signature can say."""
 
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Annotated, Protocol, cast
 
@@ -7,7 +8,6 @@ from fastapi import Depends, Request
 
 from officeai_proxy.auth.dependencies import require
 from officeai_proxy.auth.keyring import Keyring
-from officeai_proxy.history.downloads import ExportSlots
 from officeai_proxy.model import Caller, Scope
 from officeai_proxy.settings import Settings
 from officeai_proxy.storage.database import Database
@@ -21,8 +21,20 @@ class Freshness(Protocol):
         ...
 
 
+class Slots(Protocol):
+    """How many of one costly thing may run at once."""
+
+    def one(self) -> AbstractContextManager[None]:
+        """Take one for a while.
+
+        Raises:
+            TooManyExports: there is none left.
+        """
+        ...
+
+
 class Services(Protocol):
-    """What the read side needs of `app.state.services`."""
+    """What the routes need of `app.state.services`."""
 
     @property
     def keyring(self) -> Keyring:
@@ -40,7 +52,7 @@ class Services(Protocol):
         ...
 
     @property
-    def export_slots(self) -> ExportSlots:
+    def export_slots(self) -> Slots:
         """How many exports may run at once."""
         ...
 

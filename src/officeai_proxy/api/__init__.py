@@ -1,0 +1,1 @@
+"""What all routes of our own share: callers, parameters, bodies, pages, answers; never a route."""
