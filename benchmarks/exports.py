@@ -13,7 +13,8 @@ Everything runs on the same machine, one after the other; only the ratios mean a
 
 import argparse
 import asyncio
-import http.client
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
-from urllib.parse import urlsplit
 
 from benchmarks.processes import resident_bytes
 from sqlalchemy import insert
@@ -39,6 +39,7 @@ from officeai_proxy.storage.migrations import prepare
 from officeai_proxy.storage.tables import conversation_messages, conversations
 
 MISSING = 2
+OK = 200
 
 BATCH = 5000
 TEXT = "How do I export every conversation at once? 怎样导出所有会话记录？ " * 7
@@ -134,24 +135,20 @@ def _measure_memory(size: int, per_conversation: int, kind: str) -> None:
 def download(proxy: RunningProxy, name: str) -> Run:
     """Fetch one export whole, and look at the server's memory meanwhile."""
     with _watched(proxy.process.pid) as growth:
-        address = urlsplit(proxy.root)
-        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=600)
-        began = time.perf_counter()
-        connection.request(
-            "GET",
-            f"/conversations/export-all?format={name}",
-            headers={"Authorization": f"Bearer {KEY}"},
-        )
-        answer = connection.getresponse()
-        size = len(answer.read(1))
-        first_byte = time.perf_counter() - began
-        while data := answer.read(1 << 16):
-            size += len(data)
-        seconds = time.perf_counter() - began
-        connection.close()
-    if answer.status != 200:
-        raise SystemExit(f"benchmarks: {name} was answered with {answer.status}")
-    return Run(seconds, first_byte, size, growth[0])
+        said = subprocess.run(
+            [
+                *("curl", "-s", "-o", os.devnull, "-w", "%{json}"),
+                *("-H", f"Authorization: Bearer {KEY}"),
+                f"{proxy.root}/conversations/export-all?format={name}",
+            ],
+            check=True,
+            stdout=subprocess.PIPE,
+        ).stdout
+    answer = json.loads(said)
+    if answer["http_code"] != OK:
+        raise SystemExit(f"benchmarks: {name} was answered with {answer['http_code']}")
+    times = answer["time_total"], answer["time_starttransfer"]
+    return Run(*times, size=answer["size_download"], growth=growth[0])
 
 
 @contextmanager

@@ -160,11 +160,11 @@ def everything() -> Passage:
 
 def split(passage: Passage, size: int) -> list[Passage]:
     """The same conversation in passages of *size* messages."""
-    starts = list(range(0, len(passage.lines), size)) or [0]
+    starts = list(range(0, len(passage.rows), size)) or [0]
     return [
         Passage(
             passage.conversation,
-            passage.lines[start : start + size],
+            passage.rows[start : start + size],
             is_first=start == 0,
             is_last=start == starts[-1],
         )
@@ -181,7 +181,7 @@ def written(
     starts = range(0, len(passages), at_once)
     data = [encoder.encode(passages[start : start + at_once]) for start in starts]
     conversations = sum(passage.is_first for passage in passages)
-    messages = sum(len(passage.lines) for passage in passages)
+    messages = sum(len(passage.rows) for passage in passages)
     with closing(encoder):
         return b"".join([begin, *data, *encoder.finish(Counts(conversations, messages))])
 

@@ -1,14 +1,16 @@
 """What to export in, the bytes of one file out, in pieces; never a request and never a file name.
 
 Reading is `storage.snapshot`'s and writing `formats`'; here they are put together. Encoding a page
-takes milliseconds, so it runs in a thread. Nothing runs ahead of whoever takes the pieces: between
-two of them one page is in memory, and no connection is held.
+takes milliseconds, so it runs in a thread. While a piece is on its way the next one is encoded and
+the page after that is read, and no more: whoever takes no more pieces holds two pages in memory,
+and no connection.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, closing
 from dataclasses import dataclass
+from typing import TypeVar
 
 from officeai_proxy.formats.registry import Format, format_of, is_whole_tree
 from officeai_proxy.formats.writing.passages import Counts, Encoder, Options, Passage
@@ -16,6 +18,8 @@ from officeai_proxy.model import Caller
 from officeai_proxy.storage.conversations import ConversationFilter
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.snapshot import Snapshot, Wanted
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,16 +52,24 @@ class Export:
         """What the first conversation is called; None when there is none."""
         return self._snapshot.first.name if self._snapshot.first else None
 
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
+    @property
+    def owner(self) -> str | None:
+        """Whose the first conversation is; None when there is none."""
+        return self._snapshot.first.user_identifier if self._snapshot.first else None
+
+    def pieces(self) -> AsyncGenerator[bytes, None]:
         """The bytes of the file.
 
         Raises:
             DatabaseUnavailable: the database went away.
             Vanished: a conversation was deleted for good while it was being read.
         """
+        return one_ahead(self._encoded())
+
+    async def _encoded(self) -> AsyncGenerator[bytes, None]:
         encoder = self._encoder
         yield encoder.start()
-        async with aclosing(self._snapshot.pages()) as pages:
+        async with aclosing(one_ahead(self._snapshot.pages())) as pages:
             async for page in pages:
                 data = await asyncio.to_thread(encoder.encode, page)
                 self._count(page)
@@ -68,9 +80,28 @@ class Export:
 
     def _count(self, passages: list[Passage]) -> None:
         begun = sum([passage.is_first for passage in passages])
-        lines = sum([len(passage.lines) for passage in passages])
+        lines = sum([len(passage.rows) for passage in passages])
         written = self.written
         self.written = Counts(written.conversations + begun, written.messages + lines)
+
+
+async def one_ahead(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """*items*, each of them begun while the one before it is still in use."""
+    async with aclosing(items):
+        following = asyncio.ensure_future(_next(items))
+        try:
+            while found := await following:
+                following = asyncio.ensure_future(_next(items))
+                yield found[0]
+        finally:
+            following.cancel()
+            await asyncio.wait([following])
+
+
+async def _next(items: AsyncGenerator[T, None]) -> tuple[T] | None:
+    async for item in items:
+        return (item,)
+    return None
 
 
 @asynccontextmanager

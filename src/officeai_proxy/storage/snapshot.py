@@ -26,11 +26,11 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.errors import Vanished
-from officeai_proxy.formats.writing.passages import ConversationHead, Line, Passage
+from officeai_proxy.formats.writing.passages import ConversationHead, Passage, Row
 from officeai_proxy.model import Caller
 from officeai_proxy.storage.conversations import ConversationFilter, ConversationRepository
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.snapshot_queries import Row, SnapshotQueries, is_cut
+from officeai_proxy.storage.snapshot_queries import SnapshotQueries, are_whole, is_cut
 
 PAGE = 1000
 """Messages of one read."""
@@ -140,12 +140,14 @@ class Snapshot:
     async def _short(self, batch: Sequence[ConversationHead]) -> AsyncIterator[list[Passage]]:
         """The conversations of *batch*, each of which fits into one page."""
         async with self._database.read() as connection:
-            leaves = await self._queries.leaves(connection, batch)
             rows = await self._queries.messages(connection, batch, until=self._cut)
-        found = {number: list(group) for number, group in groupby(rows, key=itemgetter(0))}
+            found = {number: list(group) for number, group in groupby(rows, key=itemgetter(0))}
+            others = [head for head in batch if not self._is_as_it_was(head, found)]
+            leaves = await self._queries.leaves(connection, others) if others else {}
+        gone = {head.id for head in others} - leaves.keys()
         passages: list[Passage] = []
         for head in batch:
-            if head.id not in leaves:
+            if head.id in gone:
                 continue
             if self._has_branched(head, leaves):
                 own = await self._rows_at(head, await self._line_up(head, above=0))
@@ -196,7 +198,16 @@ class Snapshot:
                 yield await self._rows_at(head, line[start : start + PAGE])
 
     def _has_branched(self, head: ConversationHead, leaves: Mapping[int, bool]) -> bool:
-        return not self._wanted.whole_tree and head.leaf_id is not None and not leaves[head.id]
+        is_line = not self._wanted.whole_tree and head.leaf_id is not None
+        return is_line and not leaves.get(head.id, True)
+
+    def _is_as_it_was(self, head: ConversationHead, found: Mapping[int, Sequence[Row]]) -> bool:
+        """Whether the rows that were *found* are surely those of the moment, as nearly always."""
+        rows, count = found.get(head.id, ()), self._count(head)
+        if not 0 < count <= len(rows):
+            return False
+        # The leaf is the newest message of its path, and no longer there when the path is another.
+        return self._wanted.whole_tree or bool(rows[count - 1][1] == head.leaf_id)
 
     def _with_leaf(self, head: ConversationHead, rows: Sequence[Row]) -> ConversationHead:
         """*head* with the number of its leaf, which counts in the whole tree only."""
@@ -242,10 +253,10 @@ class Snapshot:
         is_last: bool = True,
     ) -> AsyncIterator[Passage]:
         """*rows* as one passage, or as several when some of them are large."""
-        large = [row[1] for row in rows if is_cut(row)]
-        if not large:
-            yield Passage(head, list(map(Line._make, rows)), is_first, is_last)
+        if are_whole(rows):
+            yield Passage(head, rows, is_first, is_last)
             return
+        large = [row[1] for row in rows if is_cut(row)]
         async with self._database.read() as connection:
             sizes = await self._queries.sizes(connection, head, large)
         start = 0
@@ -254,14 +265,14 @@ class Snapshot:
             yield Passage(head, lines, is_first and start == 0, is_last and end == len(rows))
             start = end
 
-    async def _whole(self, head: ConversationHead, rows: Sequence[Row]) -> list[Line]:
+    async def _whole(self, head: ConversationHead, rows: Sequence[Row]) -> list[Row]:
         """*rows* with the texts that are not in them."""
         ids = [row[1] for row in rows if is_cut(row)]
         async with self._database.read() as connection:
             whole = await self._queries.whole(connection, head, ids)
         if len(whole) < len(ids):
             raise Vanished
-        return [whole.get(row[1]) or Line._make(row) for row in rows]
+        return [whole.get(row[1], row) for row in rows]
 
 
 def _cuts(sizes: Sequence[int]) -> Iterator[int]:

@@ -7,7 +7,8 @@ of messages allows, and are read one by one.
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import reduce
-from typing import Any, TypeAlias, cast
+from operator import itemgetter
+from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
@@ -29,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from officeai_proxy.formats.writing.passages import ConversationHead, Line, iso_moment
+from officeai_proxy.formats.writing.passages import ConversationHead, Row, iso_moment
 from officeai_proxy.model import Caller
 from officeai_proxy.storage.address import Dialect
 from officeai_proxy.storage.conversation_list import ConversationFilter, conditions_of
@@ -41,9 +42,6 @@ LARGE = 8192
 
 CUT = ""
 """What stands in place of longer JSON; JSON is never empty. Longer content is null."""
-
-Row: TypeAlias = tuple[Any, ...]
-"""The fields of a `Line`, the texts that are too long left out."""
 
 _c = conversations.c
 _m = conversation_messages.c
@@ -62,7 +60,14 @@ class SnapshotQueries:
         self._asked_for = and_(is_asked_for, self._is_mine)
         self._rows = self._lines(whole=False).where(self._asked_for)
         self._whole = self._lines(whole=True).where(self._asked_for)
-        self._here = self._rows if whole_tree else self._rows.where(_m.on_path)
+        here = self._rows if whole_tree else self._rows.where(_m.on_path)
+        # Putting a statement together takes longer than running it, so it is done once.
+        self._leaves = self._leaves_of_many()
+        several = here.where(_m.id <= bindparam("until"))
+        self._several = several.order_by(_m.conversation_id, _m.id)
+        self._page = (
+            here.where(_m.id > bindparam("above")).order_by(_m.id).limit(bindparam("count"))
+        )
 
     async def heads(
         self, connection: AsyncConnection, wanted: ConversationFilter, *, only: int | None
@@ -101,7 +106,7 @@ class SnapshotQueries:
             "leaf_ids": [head.leaf_id for head in heads if head.leaf_id is not None],
             "empty_ids": [head.id for head in heads if head.leaf_id is None],
         }
-        rows = await _fetch(connection, self._leaves(), values)
+        rows = await _fetch(connection, self._leaves, values)
         return {number: bool(on_path) for number, on_path in rows}
 
     async def newest(self, connection: AsyncConnection) -> int:
@@ -112,17 +117,15 @@ class SnapshotQueries:
         self, connection: AsyncConnection, heads: Sequence[ConversationHead], *, until: int
     ) -> Sequence[Row]:
         """The messages of several conversations, each conversation's together, oldest first."""
-        statement = self._here.where(_m.id <= bindparam("until"))
-        ordered = statement.order_by(_m.conversation_id, _m.id)
-        return await _fetch(connection, ordered, {"ids": [h.id for h in heads], "until": until})
+        values = {"ids": [head.id for head in heads], "until": until}
+        return await _fetch(connection, self._several, values)
 
     async def page(
         self, connection: AsyncConnection, head: ConversationHead, *, above: int, limit: int
     ) -> Sequence[Row]:
         """At most *limit* messages of one conversation with ids greater than *above*."""
-        statement = self._here.where(_m.id > bindparam("above")).order_by(_m.id)
-        limited = statement.limit(bindparam("count"))
-        return await _fetch(connection, limited, {"ids": [head.id], "above": above, "count": limit})
+        values = {"ids": [head.id], "above": above, "count": limit}
+        return await _fetch(connection, self._page, values)
 
     async def at(
         self, connection: AsyncConnection, head: ConversationHead, ids: Sequence[int]
@@ -134,12 +137,12 @@ class SnapshotQueries:
 
     async def whole(
         self, connection: AsyncConnection, head: ConversationHead, ids: Sequence[int]
-    ) -> dict[int, Line]:
+    ) -> dict[int, Row]:
         """The same by id, with their texts uncut."""
         wanted = self._whole.where(_m.id.in_(bindparam("message_ids", expanding=True)))
         values = {"ids": [head.id], "message_ids": list(ids)}
         rows = await _fetch(connection, wanted, values)
-        return {row[1]: Line._make(row) for row in rows}
+        return {row[1]: row for row in rows}
 
     async def sizes(
         self, connection: AsyncConnection, head: ConversationHead, ids: Sequence[int]
@@ -197,7 +200,7 @@ class SnapshotQueries:
         is_short = (measure(text) <= LARGE, text)
         return case(is_short) if instead is None else case(is_short, (text.is_not(None), instead))
 
-    def _leaves(self) -> CompoundSelect[Any]:
+    def _leaves_of_many(self) -> CompoundSelect[Any]:
         """Where there is a leaf there is its conversation; those without one are asked for."""
         is_leaf = _m.id.in_(bindparam("leaf_ids", expanding=True))
         is_empty = _c.id.in_(bindparam("empty_ids", expanding=True))
@@ -228,6 +231,15 @@ _UUID_PARTS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
 def is_cut(row: Row) -> bool:
     """Whether *row* lacks a text because it is long."""
     return row[4] is None or row[8] == CUT or row[9] == CUT
+
+
+def are_whole(rows: Sequence[Row]) -> bool:
+    """Whether no row lacks a text; asked of every page, so without a step of Python for each."""
+    return not (
+        None in map(itemgetter(4), rows)
+        or CUT in map(itemgetter(8), rows)
+        or CUT in map(itemgetter(9), rows)
+    )
 
 
 def _zero() -> ColumnElement[int]:

@@ -6,6 +6,7 @@ and the cells are known. The content is always in quotes, other cells where they
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 from typing_extensions import override
 
@@ -14,7 +15,8 @@ from officeai_proxy.formats.writing.passages import (
     Counts,
     Encoder,
     Passage,
-    metadata_of,
+    iso_moment,
+    metadata_text,
 )
 from officeai_proxy.formats.writing.spreadsheet_text import COLUMNS, defused
 
@@ -37,26 +39,26 @@ class CsvEncoder(Encoder):
     def encode(self, passages: Sequence[Passage]) -> bytes:
         # A role and a model are the same in many rows, and quoted once for all of them.
         self._names = {"": ""}
-        return "".join([self._rows(passage) for passage in passages]).encode()
+        return b"".join(chain.from_iterable(map(self._rows, passages)))
 
     @override
     def finish(self, counts: Counts) -> Iterator[bytes]:
         yield from ()
 
-    def _rows(self, passage: Passage) -> str:
+    def _rows(self, passage: Passage) -> Iterator[bytes]:
         first = self._first_cells(passage.conversation)
         made_safe, name = self._made_safe, self._name
-        rows: list[str] = []
-        for line in passage.lines:
-            content = made_safe(line.content)
+        for row in passage.rows:
+            _, number, parent, role, content, model, tokens, moment, metadata, _, *call = row
+            content = made_safe(content)
             if '"' in content:
                 content = content.replace('"', '""')
-            rows.append(
-                f"{first}{line.id},{_number(line.parent_id)},{name(line.role)},"
-                f'"{content}",{name(line.model_name or "")},{_number(line.token_count)},'
-                f"{line.timestamp},{_quoted(metadata_of(line))}\r\n"
-            )
-        return "".join(rows)
+            # Many small texts take less time to encode than a large one, which needs new memory.
+            yield (
+                f'{first}{number},{"" if parent is None else parent},{name(role)},"{content}",'
+                f"{name(model or '')},{'' if tokens is None else tokens},{iso_moment(moment)},"
+                f"{_quoted(metadata_text(metadata, *call))}\r\n"
+            ).encode()
 
     def _first_cells(self, conversation: ConversationHead) -> str:
         cells = (conversation.session_id, conversation.title or "", conversation.user_identifier)
@@ -67,10 +69,6 @@ class CsvEncoder(Encoder):
         if cell is None:
             cell = self._names[text] = _cell(self._made_safe(text))
         return cell
-
-
-def _number(value: int | None) -> int | str:
-    return "" if value is None else value
 
 
 def _quoted(text: str) -> str:

@@ -22,7 +22,7 @@ class OpenAIEncoder(Encoder):
 
     @override
     def encode(self, passages: Sequence[Passage]) -> bytes:
-        return b"".join([_piece(passage) for passage in passages if passage.lines])
+        return b"".join([_piece(passage) for passage in passages if passage.rows])
 
     @override
     def finish(self, counts: Counts) -> Iterator[bytes]:

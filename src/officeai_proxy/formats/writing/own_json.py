@@ -16,12 +16,13 @@ from officeai_proxy.formats.writing.passages import (
     ConversationHead,
     Counts,
     Encoder,
-    Line,
     Passage,
-    metadata_of,
-    raw_of,
+    Row,
+    iso_moment,
+    metadata_text,
 )
 from officeai_proxy.wire import jsontext
+from officeai_proxy.wire.messages import rebuild
 
 FORMAT = "officeai-conversations"
 VERSION = 1
@@ -59,31 +60,32 @@ class JsonlEncoder(Encoder):
         if passage.is_first:
             self._ids = array("q")
             pieces += [self._begin(), _head(passage.conversation)]
-        if passage.lines:
+        if passage.rows:
             between = b"," if self._ids else b""
-            pieces += [between, orjson.dumps(self._messages(passage.lines))[1:-1]]
+            pieces += [between, orjson.dumps(self._messages(passage.rows))[1:-1]]
         if passage.is_last:
             pieces += [b"]}", self._end()]
         return b"".join(pieces)
 
-    def _messages(self, lines: Sequence[Line]) -> list[dict[str, object]]:
+    def _messages(self, rows: Sequence[Row]) -> list[dict[str, object]]:
         first = len(self._ids) + 1
-        self._ids.extend([line.id for line in lines])
-        return [self._message(number, line) for number, line in enumerate(lines, first)]
+        self._ids.extend([row[1] for row in rows])
+        return [self._message(number, row) for number, row in enumerate(rows, first)]
 
-    def _message(self, number: int, line: Line) -> dict[str, object]:
+    def _message(self, number: int, row: Row) -> dict[str, object]:
+        _, _, parent, role, content, model, tokens, moment, metadata, extra, *call = row
         message: dict[str, object] = {
             "id": number,
-            "parent_id": self._parent(number, line.parent_id),
-            "role": line.role,
-            "content": line.content,
-            "model_name": line.model_name,
-            "token_count": line.token_count,
-            "timestamp": line.timestamp,
-            "metadata": orjson.Fragment(metadata_of(line) or "{}"),
+            "parent_id": self._parent(number, parent),
+            "role": role,
+            "content": content,
+            "model_name": model,
+            "token_count": tokens,
+            "timestamp": iso_moment(moment),
+            "metadata": orjson.Fragment(metadata_text(metadata, *call) or "{}"),
         }
-        if line.extra is not None:
-            message["raw"] = orjson.Fragment(jsontext.dumps(raw_of(line)))
+        if extra is not None:
+            message["raw"] = orjson.Fragment(jsontext.dumps(rebuild(role, content, extra)))
         return message
 
     def _parent(self, number: int, parent_id: int | None) -> int | None:

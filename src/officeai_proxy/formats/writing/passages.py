@@ -8,7 +8,7 @@ Times and metadata are text, as storage hands them over: neither has to be parse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 from officeai_proxy.model import JsonObject
 from officeai_proxy.wire.jsontext import dumps, loads
@@ -16,7 +16,7 @@ from officeai_proxy.wire.messages import rebuild
 
 
 class Line(NamedTuple):
-    """A stored message. It is a tuple because a row becomes one without any further work.
+    """A stored message, field by field as a row of the database has it.
 
     `moment` is the time in UTC as `2026-01-31 12:00:05.250000`.
     """
@@ -39,6 +39,10 @@ class Line(NamedTuple):
     def timestamp(self) -> str:
         """The time as ISO 8601 with Z, and with microseconds when there are any."""
         return iso_moment(self.moment)
+
+
+Row: TypeAlias = tuple[Any, ...]
+"""The fields of a `Line`, in its order."""
 
 
 class ConversationHead(NamedTuple):
@@ -73,12 +77,21 @@ def iso_moment(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Consecutive messages of one conversation, oldest first."""
+    """Consecutive messages of one conversation, oldest first.
+
+    `rows` are plain tuples of the fields of a `Line`: whoever writes a million of them takes them
+    apart as they are, all others read `lines`.
+    """
 
     conversation: ConversationHead
-    lines: Sequence[Line]
+    rows: Sequence[Row]
     is_first: bool = True
     is_last: bool = True
+
+    @property
+    def lines(self) -> list[Line]:
+        """The messages with names for their fields."""
+        return list(map(Line._make, self.rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,23 +138,25 @@ class Encoder(Protocol):
 
 
 def metadata_of(line: Line) -> str:
-    """A message's metadata as JSON text; "" when there are none.
+    """A message's metadata as JSON text; "" when there are none."""
+    return metadata_text(line.metadata, line.exchange_id, line.outcome, line.finish_reason)
+
+
+def metadata_text(
+    metadata: str | None, exchange_id: str | None, outcome: str | None, finish_reason: str | None
+) -> str:
+    """A message's metadata as JSON text, from the fields of its line; "" when there are none.
 
     What is known of the call that brought the message is part of it, as in the answers of the API.
     """
-    known: JsonObject = {}
-    if line.exchange_id is not None:
-        if line.metadata is None and line.outcome is None and line.finish_reason is None:
-            return f'{{"exchange_id":"{line.exchange_id}"}}'
-        known["exchange_id"] = line.exchange_id
-    if line.outcome is not None:
-        known["outcome"] = line.outcome
-    if line.finish_reason is not None:
-        known["finish_reason"] = line.finish_reason
-    if not known:
-        return line.metadata or ""
-    given = cast("JsonObject", loads(line.metadata)) if line.metadata else {}
-    return dumps({**given, **known})
+    if outcome is None and finish_reason is None:
+        if exchange_id is None:
+            return metadata or ""
+        if metadata is None:
+            return f'{{"exchange_id":"{exchange_id}"}}'
+    known = {"exchange_id": exchange_id, "outcome": outcome, "finish_reason": finish_reason}
+    given = cast("JsonObject", loads(metadata)) if metadata else {}
+    return dumps({**given, **{name: value for name, value in known.items() if value is not None}})
 
 
 def raw_of(line: Line) -> JsonObject:

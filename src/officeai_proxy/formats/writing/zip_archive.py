@@ -86,7 +86,7 @@ class ZipEncoder(Encoder):
         if passage.is_first:
             self._begin(passage.conversation)
         data = self._encoded(passage)
-        self._messages += len(passage.lines)
+        self._messages += len(passage.rows)
         self._bytes += len(data)
         self._digest.update(data)
         moment = _moment(passage.conversation.updated_at)
@@ -114,7 +114,7 @@ class ZipEncoder(Encoder):
         start = self._inner.start() if passage.is_first else b""
         data = start + self._inner.encode([passage])
         if passage.is_last:
-            data += b"".join(self._inner.finish(Counts(1, self._messages + len(passage.lines))))
+            data += b"".join(self._inner.finish(Counts(1, self._messages + len(passage.rows))))
         return data
 
     def _note(self) -> None:
