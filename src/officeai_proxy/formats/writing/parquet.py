@@ -18,9 +18,11 @@ from officeai_proxy.formats.writing.spreadsheet_text import COLUMNS
 
 _INTEGERS = ("message_id", "parent_id", "token_count")
 
-# A table of few rows is not worth its headers, and a table of many is kept until it is written.
-_GROUP_ROWS = 10_000
-_GROUP_CHARACTERS = 4 * 1024 * 1024
+# A group of few rows is not worth its headers, and a group is in memory until it is written.
+_GROUP_BYTES = 4 * 1024 * 1024
+
+# Looking for repetitions pays where there are some; for texts it takes memory for nothing.
+_REPEATED = ("session_id", "title", "user_identifier", "role", "model_name")
 
 
 class ParquetEncoder(Encoder):
@@ -45,8 +47,10 @@ class ParquetEncoder(Encoder):
         integer, text = self._arrow.int64(), self._arrow.large_string()
         fields = [(name, integer if name in _INTEGERS else text) for name in COLUMNS]
         self._schema = self._arrow.schema(fields)
-        self._writer = parquet.ParquetWriter(self._sink, self._schema, compression="zstd")
-        self._rows: list[tuple[object, ...]] = []
+        self._writer = parquet.ParquetWriter(
+            self._sink, self._schema, compression="zstd", use_dictionary=list(_REPEATED)
+        )
+        self._batches: list[Any] = []
         self._size = 0
 
     @override
@@ -55,30 +59,36 @@ class ParquetEncoder(Encoder):
 
     @override
     def encode(self, passages: Sequence[Passage]) -> bytes:
-        for passage in passages:
-            head = passage.conversation
-            first = (head.session_id, head.title, head.user_identifier)
-            for line in passage.lines:
-                self._rows.append((*first, *_cells(line)))
-                self._size += len(line.content)
-        if len(self._rows) >= _GROUP_ROWS or self._size >= _GROUP_CHARACTERS:
+        rows = [row for passage in passages for row in _rows(passage)]
+        if rows:
+            self._take(rows)
+        if self._size >= _GROUP_BYTES:
             self._write_group()
         return self._sink.taken()
 
     @override
     def finish(self, counts: Counts) -> Iterator[bytes]:
-        if self._rows:
+        if self._batches:
             self._write_group()
         self._writer.close()
         yield self._sink.taken()
 
-    def _write_group(self) -> None:
+    def _take(self, rows: Sequence[tuple[object, ...]]) -> None:
+        """Keep *rows* for the next group, as compact as they will be in it."""
         columns = [
             self._arrow.array(values, type=field.type)
-            for values, field in zip(zip(*self._rows, strict=True), self._schema, strict=True)
+            for values, field in zip(zip(*rows, strict=True), self._schema, strict=True)
         ]
-        self._rows, self._size = [], 0
-        self._writer.write_table(self._arrow.Table.from_arrays(columns, schema=self._schema))
+        batch = self._arrow.RecordBatch.from_arrays(columns, schema=self._schema)
+        self._batches.append(batch)
+        self._size += batch.nbytes
+
+    def _write_group(self) -> None:
+        table = self._arrow.Table.from_batches(self._batches)
+        self._batches, self._size = [], 0
+        self._writer.write_table(table)
+        # What was freed is kept by Arrow for later use, of which an idle server has none.
+        self._arrow.default_memory_pool().release_unused()
 
 
 class _Sink:
@@ -107,6 +117,12 @@ class _Sink:
     def taken(self) -> bytes:
         data, self._pieces = b"".join(self._pieces), []
         return data
+
+
+def _rows(passage: Passage) -> Iterator[tuple[object, ...]]:
+    head = passage.conversation
+    first = (head.session_id, head.title, head.user_identifier)
+    return ((*first, *_cells(line)) for line in passage.lines)
 
 
 def _cells(line: Line) -> tuple[object, ...]:
