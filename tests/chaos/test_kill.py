@@ -14,7 +14,7 @@ from tests.chaos.stored import stored_calls, wait_until_stored
 from tests.proxies import RunningProxy
 from tests.upstream import ScriptedUpstream
 
-ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "6"))
 CLIENTS = 12
 
 

@@ -16,7 +16,7 @@ from tests.databases import PostgresServer, new_postgres_server
 from tests.proxies import RunningProxy
 from tests.upstream import ScriptedUpstream
 
-SECONDS = float(os.environ.get("CHAOS_OUTAGE_SECONDS", "20"))
+SECONDS = float(os.environ.get("CHAOS_OUTAGE_SECONDS", "8"))
 
 
 @pytest.fixture

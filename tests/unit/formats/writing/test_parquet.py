@@ -41,11 +41,12 @@ def test_everything_comes_back():
 
 
 def test_rows_are_written_in_groups(monkeypatch: pytest.MonkeyPatch):
-    """What waits to be written is bounded, in rows and in text."""
-    monkeypatch.setattr(parquet, "_GROUP_ROWS", 4)
-    passages = [talk("a", "b"), talk("c", "d"), talk("e")]
+    """What waits to be written is bounded by its size."""
+    texts = ["a" * 600, "b" * 600, "c" * 600, "d" * 600, "e"]
+    passages = [talk(text) for text in texts]
+    monkeypatch.setattr(parquet, "_GROUP_BYTES", 1000)
 
     file = pyarrow.parquet.ParquetFile(io.BytesIO(written("parquet", passages, at_once=1)))
 
-    assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == [4, 1]
-    assert file.read().column("content").to_pylist() == list("abcde")
+    assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == [2, 2, 1]
+    assert file.read().column("content").to_pylist() == texts
