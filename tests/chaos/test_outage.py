@@ -1,14 +1,19 @@
 """A database that is away: no call fails for it, and nothing is missing afterwards."""
 
 import asyncio
+import io
+import json
 import os
 import sqlite3
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+from benchmarks.exports import fill
 from tests.chaos.history import History, Seen, judge
 from tests.chaos.load import Client
 from tests.chaos.stored import stored_calls, wait_until_stored
@@ -147,3 +152,46 @@ def test_the_program_ends_during_an_outage_and_the_next_one_stores_everything(
         assert took < 15
     finally:
         proxy.kill()
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("format_", ["json", "csv", "zip"])
+def test_postgresql_killed_under_an_export(
+    tmp_path: Path, postgres: PostgresServer, format_: str
+) -> None:
+    """The download breaks off for its client, whatever the format; the next one is whole."""
+    url = postgres.create(f"exported_{format_}")
+    asyncio.run(fill(url, 40_000, 100))
+    with RunningProxy(tmp_path / "proxy", {"DATABASE_URL": url}) as proxy, proxy.client() as client:
+        address = f"/conversations/export-all?format={format_}"
+        with client.stream("GET", address) as answer:
+            assert answer.status_code == 200
+            pieces = answer.iter_raw()
+            got = [next(pieces)]
+            postgres.stop("immediate")
+            with pytest.raises(httpx.RemoteProtocolError):
+                got.extend(pieces)
+        postgres.start()
+        whole = wait_for_export(client, address)
+
+    torn = b"".join(got)
+    assert len(torn) < len(whole)
+    if format_ == "json":
+        assert b'"complete":true' not in torn
+        assert json.loads(whole)["counts"] == {"conversations": 400, "messages": 40_000}
+    elif format_ == "csv":
+        assert whole.count(b"\r\n") == 40_001
+    else:
+        with pytest.raises(zipfile.BadZipFile):
+            zipfile.ZipFile(io.BytesIO(torn))
+        assert zipfile.ZipFile(io.BytesIO(whole)).testzip() is None
+
+
+def wait_for_export(client: httpx.Client, address: str) -> bytes:
+    """The file, once the database is back."""
+    end = time.monotonic() + 30
+    while (answer := client.get(address)).status_code == 503:
+        assert time.monotonic() < end, "the export does not come back"
+        time.sleep(0.1)
+    assert answer.status_code == 200
+    return answer.content

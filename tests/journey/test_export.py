@@ -3,10 +3,14 @@
 import csv
 import io
 import json
+import os
+import pty
+import re
 import signal
 import subprocess
 import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -128,6 +132,32 @@ def test_ctrl_c_leaves_the_old_file(tmp_path: Path) -> None:
     assert b"Traceback" not in told
     assert [path.name for path in folder.iterdir()] == ["all.xlsx"]
     assert (folder / "all.xlsx").read_text() == "old"
+
+
+def test_a_terminal_shows_a_bar(tmp_path: Path) -> None:
+    """On a terminal there are the count, the rate and the time that is left; and the file."""
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    run("db", "upgrade", folder=tmp_path, DATABASE_URL=url)
+    run_apart(_fill(url))
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        (*COMMAND, "export", "-o", "all.jsonl"),
+        cwd=tmp_path,
+        env=clean_environment(OFFICEAI_DATABASE_URL=url, TERM="xterm", COLUMNS="100"),
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    # A terminal that nobody has open any more answers with an error instead of an end.
+    with suppress(OSError):
+        while piece := os.read(ours, 65536):
+            shown += piece
+    os.close(ours)
+
+    assert process.wait(PATIENCE) == 0
+    assert b"Exporting" in shown
+    assert re.search(rb"10000/10000.*messages, [\d,]+ a second, .*0:00:00", shown)
+    assert (tmp_path / "all.jsonl").read_bytes().count(b"\n") == 1
 
 
 async def _fill(url: str) -> None:
