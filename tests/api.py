@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import httpx
 import pytest
@@ -12,10 +13,12 @@ import uvicorn
 from fastapi import FastAPI
 
 from officeai_proxy import error_handlers, history, swagger
+from officeai_proxy.audit import AuditLog
 from officeai_proxy.auth.keyring import Keyring
 from officeai_proxy.auth.keys import digest
 from officeai_proxy.history.downloads import ExportSlots
 from officeai_proxy.model import ApiKey, Scope
+from officeai_proxy.recording.setaside import SetAsideFolder
 from officeai_proxy.settings import Settings, load_settings
 from officeai_proxy.storage.database import Database
 
@@ -86,27 +89,39 @@ class Services:
     freshness: CountedFreshness = field(default_factory=CountedFreshness)
     export_slots: ExportSlots = field(default_factory=lambda: ExportSlots(2))
     keyring: Keyring = field(init=False)
+    audit: AuditLog = field(init=False)
+    set_aside: SetAsideFolder = field(init=False)
 
     def __post_init__(self) -> None:
         """Know all keys of the tests."""
+        self.audit = AuditLog(self.database, self.clock)
+        self.set_aside = SetAsideFolder(self.settings.journal_dir)
         self.keyring = Keyring([KEY], lambda: NOW)
         self.keyring.replace_managed(MANAGED)
+
+
+def new_application() -> FastAPI:
+    """The routes of the read side, without services."""
+    app = FastAPI(title="officeai-proxy", docs_url=None, redoc_url=None, redirect_slashes=False)
+    error_handlers.install(app)
+    swagger.install(app)
+    for router in history.ROUTERS:
+        app.include_router(router)
+    return app
+
+
+# Putting the routes together takes longer than most tests do.
+_shared_application = cache(new_application)
 
 
 class Api:
     """One application and the clients that call it."""
 
-    def __init__(self, services: Services) -> None:
-        """Wire the application as the real one is."""
+    def __init__(self, services: Services, app: FastAPI | None = None) -> None:
+        """Wire the application as the real one is; *app* is one that others do not use as well."""
         self.services = services
-        self.app = FastAPI(
-            title="officeai-proxy", docs_url=None, redoc_url=None, redirect_slashes=False
-        )
+        self.app = app or _shared_application()
         self.app.state.services = services
-        error_handlers.install(self.app)
-        swagger.install(self.app)
-        for router in history.ROUTERS:
-            self.app.include_router(router)
 
     def client(self, key: str | None = KEY) -> httpx.AsyncClient:
         """A client with *key* that calls the application without a socket."""

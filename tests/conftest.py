@@ -33,13 +33,13 @@ StartProxy = Callable[..., RunningProxy]
 
 @pytest.fixture
 def start_proxy(
-    tmp_path: Path, upstream: ScriptedUpstream, database_url: str
+    tmp_path: Path, upstream: ScriptedUpstream, prepared_url: str
 ) -> Iterator[StartProxy]:
     """Start the program in front of `upstream`, on SQLite and on PostgreSQL; any settings."""
     started: list[RunningProxy] = []
 
     def start(*, environment: dict[str, str] | None = None, **settings: str) -> RunningProxy:
-        given = {"UPSTREAM_BASE_URL": upstream.base_url, "DATABASE_URL": database_url, **settings}
+        given = {"UPSTREAM_BASE_URL": upstream.base_url, "DATABASE_URL": prepared_url, **settings}
         proxy = RunningProxy(tmp_path / f"proxy{len(started)}", given, environment or {})
         started.append(proxy)
         return proxy.start()

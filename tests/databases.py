@@ -47,6 +47,39 @@ _SETTINGS = {
 }
 
 
+# What a test may have done to the tables: columns, indexes, the revision of the schema.
+_SHAPE = """
+SELECT concat(
+  (SELECT string_agg(format('%s.%s %s', c.relname, a.attname, a.atttypid), ',' ORDER BY 1)
+   FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+   WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped),
+  (SELECT string_agg(version_num, ',') FROM alembic_version))
+"""
+
+# A few tables are not empty when they are new; what is in them is kept in a schema of its own.
+_KEEP = """
+DO $$ DECLARE t text; filled bool; BEGIN
+  CREATE SCHEMA origin;
+  FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+    EXECUTE format('SELECT EXISTS (SELECT FROM public.%I)', t) INTO filled;
+    IF filled THEN EXECUTE format('CREATE TABLE origin.%I AS TABLE public.%I', t, t); END IF;
+  END LOOP;
+END $$
+"""
+
+_EMPTY = """
+DO $$ DECLARE t text; BEGIN
+  PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+   WHERE datname = current_database() AND pid <> pg_backend_pid();
+  EXECUTE (SELECT 'TRUNCATE ' || string_agg(quote_ident(tablename), ',')
+           || ' RESTART IDENTITY' FROM pg_tables WHERE schemaname = 'public');
+  FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'origin' LOOP
+    EXECUTE format('INSERT INTO public.%I SELECT * FROM origin.%I', t, t);
+  END LOOP;
+END $$
+"""
+
+
 class PostgresServer:
     """A PostgreSQL server of one's own: started, stopped and started again on the same port."""
 
@@ -186,6 +219,50 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class EmptiedDatabase:
+    """A database that is emptied after each test, and made anew when its tables have changed."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        """Nothing is made yet."""
+        self._server = server
+        self._name: str | None = None
+        self._shape: object = None
+
+    def take(self) -> str:
+        """Its URL."""
+        if self._name is None:
+            self._name = f"test_{uuid4().hex}"
+            self._server.create(self._name, template=TEMPLATE)
+            run_apart(self._keep())
+        return self._server.url(self._name)
+
+    def give_back(self) -> None:
+        """Empty it, whoever is still connected to it."""
+        if not run_apart(self._empty()):
+            assert self._name is not None
+            self._server.drop(self._name)
+            self._name = None
+
+    async def _keep(self) -> None:
+        connection = await asyncpg.connect(self._server.url(str(self._name)))
+        self._shape = await connection.fetchval(_SHAPE)
+        await connection.execute(_KEEP)
+        await connection.close()
+
+    async def _empty(self) -> bool:
+        """Whether it could be emptied and is as it was."""
+        connection = await asyncpg.connect(self._server.url(str(self._name)))
+        try:
+            is_same = bool(await connection.fetchval(_SHAPE) == self._shape)
+            if is_same:
+                await connection.execute(_EMPTY)
+        except asyncpg.PostgresError:
+            return False
+        finally:
+            await connection.close()
+        return is_same
+
+
 def _unprivileged_account() -> str | None:
     """PostgreSQL refuses to run as root; None when we are not root."""
     if os.geteuid() != 0:
@@ -216,28 +293,45 @@ async def _prepare(url: str) -> None:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty database, without any table."""
-    yield from _new_url(request, tmp_path, template="template0")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def _prepared_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    yield from _new_url(request, tmp_path, template=TEMPLATE)
-
-
-def _new_url(request: pytest.FixtureRequest, folder: Path, *, template: str) -> Iterator[str]:
     if request.param == "sqlite":
-        yield f"sqlite:///{folder / 'officeai.db'}"
+        yield f"sqlite:///{tmp_path / 'officeai.db'}"
         return
     server: PostgresServer = request.getfixturevalue("postgres_server")
     name = f"test_{uuid4().hex}"
-    yield server.create(name, template=template)
+    yield server.create(name)
     server.drop(name)
 
 
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables: copying it is much faster than making one."""
+    file = tmp_path_factory.mktemp("template") / "officeai.db"
+    run_apart(_prepare(f"sqlite:///{file}"))
+    return file
+
+
+@pytest.fixture(scope="session")
+def _emptied(postgres_server: PostgresServer) -> EmptiedDatabase:
+    """A PostgreSQL database that is used again and again: emptying is faster than making."""
+    return EmptiedDatabase(postgres_server)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def prepared_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database with all tables and nothing in them."""
+    if request.param == "sqlite":
+        file = tmp_path / "officeai.db"
+        shutil.copyfile(request.getfixturevalue("_sqlite_template"), file)
+        yield f"sqlite:///{file}"
+        return
+    emptied: EmptiedDatabase = request.getfixturevalue("_emptied")
+    yield emptied.take()
+    emptied.give_back()
+
+
 @pytest.fixture
-async def database(_prepared_url: str) -> AsyncIterator[Database]:
+async def database(prepared_url: str) -> AsyncIterator[Database]:
     """A database with all tables and nothing in them."""
-    database = Database(_prepared_url)
-    await prepare(database)
+    database = Database(prepared_url)
     yield database
     await database.close()

@@ -1,0 +1,66 @@
+"""Messages that are added whole: with fields beside role and content, such as tool calls."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+CALL: dict[str, Any] = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+}
+PATH = "/conversations/s1/messages"
+
+
+@pytest.fixture
+async def session(client: httpx.AsyncClient) -> None:
+    """A conversation to add to."""
+    named = {"session_id": "s1", "user_identifier": "alice"}
+    assert (await client.post("/conversations/", json=named)).status_code == 201
+
+
+@pytest.mark.usefixtures("session")
+@pytest.mark.parametrize(
+    "raw",
+    ["text", [CALL], {}, {**CALL, "role": "user"}, {**CALL, "content": "other words"}],
+    ids=["text", "list", "empty", "role", "words"],
+)
+async def test_two_messages_in_one_are_refused(client: httpx.AsyncClient, raw: Any) -> None:
+    """`raw` that is no object, or says something else than role and content, is 422."""
+    answer = await client.post(PATH, json={"role": "assistant", "content": "", "raw": raw})
+
+    assert answer.status_code == 422
+    assert "`raw`" in answer.json()["error"]["message"]
+    assert (await client.get(PATH)).json()["total"] == 0
+
+
+@pytest.mark.usefixtures("session")
+async def test_a_whole_message_comes_back_whole(client: httpx.AsyncClient) -> None:
+    """What is posted as `raw` is `raw` in every later answer; its text is the content."""
+    named = {"role": "user", "content": "Buy bread.", "name": "ann"}
+    posted = [
+        {"role": "assistant", "content": "", "raw": CALL},
+        {"role": "user", "content": "Buy bread.", "raw": named, "token_count": 3},
+    ]
+
+    added = await client.post(PATH, json=posted)
+
+    assert added.status_code == 201, added.text
+    read = (await client.get(PATH)).json()["data"]
+    assert [one["raw"] for one in read] == [CALL, named]
+    assert [one["content"] for one in read] == ["", "Buy bread."]
+    assert read[1]["token_count"] == 3
+
+
+@pytest.mark.usefixtures("session")
+async def test_a_whole_message_equals_the_one_that_a_client_resends(
+    client: httpx.AsyncClient,
+) -> None:
+    """Posted whole or in its two fields, a plain message is stored the same."""
+    plain = {"role": "user", "content": "hello"}
+
+    first = await client.post(PATH, json=plain)
+    second = await client.post(PATH, json={**plain, "raw": plain})
+
+    assert first.json()["raw"] == second.json()["raw"] == plain
