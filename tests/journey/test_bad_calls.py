@@ -12,7 +12,7 @@ from tests.upstream import Answer, ReceivedRequest, ScriptedUpstream, completion
 CHATS = "/v1/chat/completions"
 NAMES = {"message", "type", "param", "code"}
 
-sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+sqlite_only = pytest.mark.parametrize("prepared_url", ["sqlite"], indirect=True)
 
 
 def with_content(content: bytes) -> bytes:

@@ -40,11 +40,11 @@ def wait_for(proxy: RunningProxy, key: str, status: int) -> float:
 
 
 def test_keys_are_made_and_revoked_while_the_program_runs(
-    start_proxy: StartProxy, database_url: str, tmp_path: Path
+    start_proxy: StartProxy, prepared_url: str, tmp_path: Path
 ) -> None:
     """A new key opens, and a revoked one closes, within five seconds, in every worker."""
     proxy = start_proxy(WORKERS="2")
-    settings = {"DATABASE_URL": database_url, "DATA_DIR": str(tmp_path / "cli")}
+    settings = {"DATABASE_URL": prepared_url, "DATA_DIR": str(tmp_path / "cli")}
 
     made = run("keys", "create", "--name", "laptop", folder=tmp_path, **settings)
     *_, identity, key = made.stdout.split()
@@ -63,11 +63,11 @@ def test_keys_are_made_and_revoked_while_the_program_runs(
 
 
 def test_a_key_for_chatting_reads_nothing_and_a_key_for_reading_does_not_chat(
-    start_proxy: StartProxy, database_url: str, tmp_path: Path
+    start_proxy: StartProxy, prepared_url: str, tmp_path: Path
 ) -> None:
     """Scopes hold on both sides, and a key of another workspace sees nothing of this one."""
     proxy = start_proxy()
-    settings = {"DATABASE_URL": database_url, "DATA_DIR": str(tmp_path / "cli")}
+    settings = {"DATABASE_URL": prepared_url, "DATA_DIR": str(tmp_path / "cli")}
 
     def key(*options: str) -> str:
         made = run("keys", "create", "--name", "k", "--json", *options, folder=tmp_path, **settings)

@@ -21,7 +21,7 @@ LAST_CONTENT = len(EVENTS) - 1
 Leave = Callable[[Wire], None]
 WAYS = {"fin": Wire.half_close, "close": lambda wire: wire.socket.close(), "rst": Wire.reset}
 
-sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+sqlite_only = pytest.mark.parametrize("prepared_url", ["sqlite"], indirect=True)
 
 
 class Departure:

@@ -23,7 +23,7 @@ CHATS = "/v1/chat/completions"
 EVENTS = stream_of("one two three four")
 SECRET = "sk-upstream-secret"
 
-sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+sqlite_only = pytest.mark.parametrize("prepared_url", ["sqlite"], indirect=True)
 BREAKS = {"rst": Answer.reset, "fin": Answer.close}
 
 

@@ -39,13 +39,13 @@ def talked(start_proxy: StartProxy) -> RunningProxy:
 
 
 def test_the_format_follows_from_the_name(
-    talked: RunningProxy, database_url: str, tmp_path: Path
+    talked: RunningProxy, prepared_url: str, tmp_path: Path
 ) -> None:
     """Each file is what HTTP gives, is told on standard error, and leaves nothing beside it."""
     folder = tmp_path / "out"
     folder.mkdir()
     for name in ("all.json", "all.csv", "all.zip"):
-        done = run("export", "-o", name, folder=folder, DATABASE_URL=database_url)
+        done = run("export", "-o", name, folder=folder, DATABASE_URL=prepared_url)
         assert (done.returncode, done.stdout) == (0, "")
         assert "2 conversations with 4 messages" in done.stderr
 
@@ -59,13 +59,13 @@ def test_the_format_follows_from_the_name(
 
 
 def test_filters_and_standard_output(
-    talked: RunningProxy, database_url: str, tmp_path: Path
+    talked: RunningProxy, prepared_url: str, tmp_path: Path
 ) -> None:
     """Session, user, workspace and format, into a pipe."""
     del talked
 
     def lines(*arguments: str) -> list[str]:
-        done = run("export", "-f", "jsonl", *arguments, folder=tmp_path, DATABASE_URL=database_url)
+        done = run("export", "-f", "jsonl", *arguments, folder=tmp_path, DATABASE_URL=prepared_url)
         assert done.returncode == 0, done.stderr
         return [json.loads(line)["session_id"] for line in done.stdout.splitlines()]
 
@@ -74,7 +74,7 @@ def test_filters_and_standard_output(
     assert lines("--user", "bob") == ["work"]
     assert lines("--workspace", "other") == []
     assert lines("--before", "2020-01-01") == []
-    raw = run("export", "-f", "csv", "--no-csv-safe", folder=tmp_path, DATABASE_URL=database_url)
+    raw = run("export", "-f", "csv", "--no-csv-safe", folder=tmp_path, DATABASE_URL=prepared_url)
     assert "=去 trip" in raw.stdout
     assert "'=去" not in raw.stdout
 

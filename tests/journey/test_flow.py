@@ -13,7 +13,7 @@ from tests.upstream import Answer, ReceivedRequest, ScriptedUpstream, echo, said
 MEGABYTE = 2**20
 HUGE = 200 * MEGABYTE
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+pytestmark = pytest.mark.parametrize("prepared_url", ["sqlite"], indirect=True)
 
 
 class Fountain:

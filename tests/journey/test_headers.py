@@ -141,7 +141,7 @@ def test_what_a_client_says_to_the_upstream_arrives(
     ] == passed
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("prepared_url", ["sqlite"], indirect=True)
 def test_a_clients_account_passes_when_the_proxy_has_no_key(
     upstream: ScriptedUpstream, start_proxy: StartProxy
 ) -> None:

@@ -211,7 +211,7 @@ def slow_reader() -> Iterator[SlowReader]:
     reader.close()
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("prepared_url", ["sqlite"], indirect=True)
 def test_an_upload_reaches_the_upstream_while_it_goes_on(
     start_proxy: StartProxy, slow_reader: SlowReader
 ) -> None:

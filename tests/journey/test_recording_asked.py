@@ -30,7 +30,7 @@ def test_x_record_off_leaves_one_call_out(shared: RunningProxy, session: str) ->
     assert shared.path_of(session) == [("user", "open"), ("assistant", "echo: open")]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("prepared_url", ["sqlite"], indirect=True)
 def test_record_all_gives_each_call_a_session(start_proxy: StartProxy) -> None:
     """With OFFICEAI_RECORD=all a call without a session gets one of its own, and is told it."""
     proxy = start_proxy(RECORD="all")

@@ -15,7 +15,7 @@ from tests.upstream import ScriptedUpstream
 SECRET = "sk-very-secret"
 PASSWORD = "hunter2"
 
-sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+sqlite_only = pytest.mark.parametrize("prepared_url", ["sqlite"], indirect=True)
 
 
 def refused(folder: Path, *arguments: str, **environment: str) -> str:

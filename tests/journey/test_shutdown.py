@@ -14,7 +14,7 @@ from tests.upstream import Answer, ReceivedRequest, Script, ScriptedUpstream, st
 
 EVENTS = stream_of("one two three four")
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+pytestmark = pytest.mark.parametrize("prepared_url", ["sqlite"], indirect=True)
 
 
 def events_around(gate: Gate) -> Script:

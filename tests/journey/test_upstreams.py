@@ -15,7 +15,7 @@ from tests.upstream import ScriptedUpstream, stream_of
 CHATS = "/v1/chat/completions"
 NAME = "llm.example"
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+pytestmark = pytest.mark.parametrize("prepared_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture

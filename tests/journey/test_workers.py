@@ -65,7 +65,7 @@ def test_every_level_of_durability_records(start_proxy: StartProxy, level: str) 
 
 
 def test_what_was_deleted_for_good_is_in_no_file_any_more(
-    start_proxy: StartProxy, database_url: str
+    start_proxy: StartProxy, prepared_url: str
 ) -> None:
     """Ten seconds after an erasure neither the journal nor SQLite's files hold the words."""
     proxy = start_proxy()

@@ -1,0 +1,193 @@
+"""What a session already holds and a chat request in, what to send of the first before the second
+out; and the request's body with it. Nothing here reads a database, and nothing is stored.
+
+A client without memory sends its newest message only. What goes before it are the newest messages
+of the session, whole, as many as a budget allows: a tool call is sent with all of its results or
+not at all, because OpenAI refuses one without the other.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from officeai_proxy.model import JsonObject, Role
+from officeai_proxy.wire.identity import identity, is_instruction
+from officeai_proxy.wire.jsontext import dumps, loads
+from officeai_proxy.wire.messages import role_of
+
+MESSAGE_TOKENS = 4
+"""What a message takes beside its content (OpenAI cookbook, counting tokens)."""
+
+# What a request may say of a message. Replies have more, such as the reasoning, which servers
+# refuse or bill when it comes back to them.
+_SENT_BACK = frozenset(("role", "content", "name", "tool_calls", "tool_call_id", "function_call"))
+
+_ASCII_PER_TOKEN = 4
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
+_COLON = re.compile(rb"\s*:\s*")
+_BETWEEN = ", \t\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much of a session may be sent again."""
+
+    messages: int
+    tokens: int
+
+
+def context_of(
+    path: Sequence[JsonObject], new: Sequence[JsonObject], budget: Budget
+) -> list[JsonObject]:
+    """The messages of *path*, oldest first, that are to be sent before *new* ones.
+
+    A request that holds an answer of the model brings its own history, and gets nothing. One that
+    has instructions of its own gets none of the stored ones.
+    """
+    if any(message.get("role") == Role.ASSISTANT for message in new):
+        return []
+    has_instructions = any(is_instruction(role_of(message)) for message in new)
+    told = [
+        _sendable(message)
+        for message in _without_retried(path, new)
+        if not (has_instructions and is_instruction(role_of(message)))
+    ]
+    return _newest([group for group in _groups(told, new) if _has_content(group[0])], budget)
+
+
+def with_context(body: bytes, context: Sequence[JsonObject]) -> bytes:
+    """*body* with *context* before its messages, but behind its own leading instructions.
+
+    *body* is a JSON object with a list of messages; every other byte of it stays as it was.
+
+    Raises:
+        ValueError: there is no list of messages in it.
+    """
+    place = _place_of_messages(body)
+    if place is None:
+        raise ValueError("it has no list of messages")
+    text = body[place:].decode()
+    end, following = _leading_instructions(text)
+    added = ",".join(dumps(message) for message in context)
+    own = "," if end > 1 else ""
+    rest = text[end:] if following is None else f",{text[following:]}"
+    return body[:place] + f"{text[:end]}{own}{added}{rest}".encode()
+
+
+def tokens_of(message: JsonObject) -> int:
+    """About how many tokens *message* takes: four ASCII characters each, any other character one.
+
+    It errs on the side of too many, as a budget has to.
+    """
+    text = dumps({name: value for name, value in message.items() if name != "role"})
+    plain = sum(character.isascii() for character in text)
+    return MESSAGE_TOKENS + plain // _ASCII_PER_TOKEN + len(text) - plain
+
+
+def _without_retried(path: Sequence[JsonObject], new: Sequence[JsonObject]) -> Sequence[JsonObject]:
+    """*path* without the unanswered message at its end that *new* says again."""
+    said = {identity(message) for message in new if not is_instruction(role_of(message))}
+    end = len(path)
+    while end and role_of(path[end - 1]) != Role.ASSISTANT and identity(path[end - 1]) in said:
+        end -= 1
+    return path[:end]
+
+
+def _sendable(message: JsonObject) -> JsonObject:
+    return {name: value for name, value in message.items() if name in _SENT_BACK}
+
+
+def _groups(path: Sequence[JsonObject], new: Sequence[JsonObject]) -> Iterator[list[JsonObject]]:
+    """*path* in pieces that belong together: a message, or calls of tools with all their results.
+
+    Calls whose results are neither there nor in *new* are left out, and results without a call.
+    """
+    brought = set(_results_in(new))
+    at = 0
+    while at < len(path):
+        message, end = path[at], at + 1
+        asked = _calls_in(message)
+        while end < len(path) and role_of(path[end]) in (Role.TOOL, Role.FUNCTION):
+            end += 1
+        results = path[at + 1 : end] if asked else []
+        if asked <= {*_results_in(results), *brought} and not _is_result(message):
+            yield [message, *(one for one in results if _answers(one, asked))]
+        at = end if asked or _is_result(message) else at + 1
+
+
+def _newest(groups: Sequence[list[JsonObject]], budget: Budget) -> list[JsonObject]:
+    """As many groups from the end as the budget allows; leading instructions count as well."""
+    kept: list[list[JsonObject]] = []
+    messages, tokens = budget.messages, budget.tokens
+    for group in reversed(groups):
+        messages -= len(group)
+        tokens -= sum(map(tokens_of, group))
+        if messages < 0 or tokens < 0:
+            break
+        kept.append(group)
+    return [message for group in reversed(kept) for message in group]
+
+
+def _calls_in(message: JsonObject) -> set[str]:
+    """The ids of the calls of tools in *message*; a legacy function call goes by its name."""
+    calls, function = message.get("tool_calls"), message.get("function_call")
+    listed = calls if isinstance(calls, list) else []
+    named = [call.get("id") for call in listed if isinstance(call, dict)]
+    if isinstance(function, dict):
+        named.append(function.get("name"))
+    return {one for one in named if isinstance(one, str)}
+
+
+def _results_in(messages: Sequence[JsonObject]) -> Iterator[str]:
+    for message in messages:
+        answered = message.get("tool_call_id" if role_of(message) == Role.TOOL else "name")
+        if _is_result(message) and isinstance(answered, str):
+            yield answered
+
+
+def _answers(message: JsonObject, asked: set[str]) -> bool:
+    return any(one in asked for one in _results_in([message]))
+
+
+def _is_result(message: JsonObject) -> bool:
+    return role_of(message) in (Role.TOOL, Role.FUNCTION)
+
+
+def _has_content(message: JsonObject) -> bool:
+    """Whether there is something in it; a reply that was cut off at once has nothing."""
+    return bool(message.get("content") or message.get("tool_calls") or message.get("function_call"))
+
+
+def _place_of_messages(body: bytes) -> int | None:
+    """Where the list of messages begins; of repeated keys the last one counts."""
+    depth, place = 0, None
+    for token in _TOKEN.finditer(body):
+        text = token.group()
+        if text in b"{[":
+            depth += 1
+        elif text in b"}]":
+            depth -= 1
+        elif depth == 1 and (colon := _COLON.match(body, token.end())) and _is_key(text):
+            place = colon.end() if body[colon.end() : colon.end() + 1] == b"[" else None
+    return place
+
+
+def _is_key(text: bytes) -> bool:
+    return loads(text) == "messages"
+
+
+def _leading_instructions(text: str) -> tuple[int, int | None]:
+    """Where the instructions end with which the list in *text* begins, and where the next message
+    begins, if there is one.
+    """
+    decoder = json.JSONDecoder()
+    end = 1
+    while True:
+        start = len(text) - len(text[end:].lstrip(_BETWEEN))
+        if text[start] == "]":
+            return end, None
+        message, behind = decoder.raw_decode(text, start)
+        if not (isinstance(message, dict) and is_instruction(role_of(message))):
+            return end, start
+        end = behind
