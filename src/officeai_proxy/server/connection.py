@@ -1,39 +1,78 @@
 """HTTP/1.1 as it comes over one connection: refuses what is none, and hands on requests.
 
 A thin layer over uvicorn's protocol class, which names no limit for the head of a request, answers
-malformed ones in plain text, and takes an offer of another protocol for accepted.
+malformed ones in plain text, takes an offer of another protocol for accepted, and waits for slow
+clients for ever.
 """
 
+import asyncio
 from http import HTTPStatus
-from typing import cast
+from typing import Any, cast
 
 import httptools
 from typing_extensions import override
+from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
+from officeai_proxy.api.security_headers import HEADERS
 from officeai_proxy.error_handlers import error_body, error_headers
-from officeai_proxy.errors import InvalidRequest, MethodNotAllowed, ProxyError
-
-MAX_HEAD_BYTES = 64 * 1024
-MAX_HEADERS = 256
+from officeai_proxy.errors import InvalidRequest, MethodNotAllowed, ProxyError, Unavailable
+from officeai_proxy.server.patience import RESERVE, Patience, Standing, Waiting
 
 
 class Connection(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 over one connection; what is none is refused as all errors here are."""
 
     _fault: ProxyError | None = None
-    _head_bytes = 0
+    _is_surplus = False
+    _requests = 0
+    _received = 0
+    # Bytes that are neither a whole head nor of a body: of a head, of trailers, between requests.
+    _loose_bytes = 0
     _is_in_head = False
+    _is_in_body = False
+    # What the bytes that came last brought.
     _has_ended = False
+    _has_body = False
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        patience: Patience,
+    ) -> None:
+        """Be one of the connections that *patience* looks after."""
+        super().__init__(config, server_state, app_state, _loop)
+        self._patience = patience
+        self._limits = patience.limits
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client connected. Whether there is room for it is told with its first request."""
+        super().connection_made(transport)
+        surplus = self._patience.welcome(self)
+        self._is_surplus = surplus > 0
+        if surplus > RESERVE:
+            transport.abort()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is closed."""
+        self._patience.forget(self)
+        super().connection_lost(exc)
 
     @override
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
-        self._unset_keepalive_if_required()
-        self._has_ended = False
+        self._received += len(data)
+        self._has_ended = self._has_body = False
         try:
             self.parser.feed_data(data)
-            self._check_unfinished_head(len(data))
+            self._check_loose_bytes(len(data))
         except httptools.HttpParserUpgrade as upgrade:
             self._read_on_without_offer(data[upgrade.args[0] :])
         except (httptools.HttpParserError, ProxyError):
@@ -42,38 +81,100 @@ class Connection(HttpToolsProtocol):
     @override
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._is_in_head = True
-        self._head_bytes = 0
+        self._is_in_head, self._is_in_body = True, False
+        self._loose_bytes = 0
+        self._requests += 1
         super().on_message_begin()
 
     @override
     def on_headers_complete(self) -> None:
         """A head is whole."""
-        self._is_in_head = False
+        self._is_in_head, self._is_in_body = False, True
+        self._loose_bytes = 0
         self._check_head()
         if not self.parser.should_upgrade():
             super().on_headers_complete()
+            # Trailers go into a list of their own and are dropped (RFC 9110, section 6.5.1): the
+            # request would otherwise get headers that came after its body, and any number of them.
+            self.headers = []
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        """A piece of a body came."""
+        self._has_body = True
+        super().on_body(body)
 
     @override
     def on_message_complete(self) -> None:
         """A request is whole."""
         self._has_ended = True
+        self._is_in_body = False
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
-    def _check_unfinished_head(self, size: int) -> None:
+    @override
+    def on_response_complete(self) -> None:
+        """A reply is whole: go on with the next request. uvicorn would set a timer for it here."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+
+    def standing(self) -> Standing:
+        """What this connection waits for, from its client."""
+        if self.transport.is_closing():
+            return Standing(Waiting.GONE)
+        if self.flow.write_paused:
+            # Nothing is written meanwhile, so that what waits to be sent only becomes less.
+            return Standing(Waiting.READER, self._requests, -self.transport.get_write_buffer_size())
+        return Standing(self._awaited(), self._requests, self._received)
+
+    def give_up(self, waiting: Waiting) -> None:
+        """The client took too long: tell it if no reply was begun, and hang up."""
+        if waiting in (Waiting.READER, Waiting.GONE):
+            # It does not take what was sent, and closing would wait until it does.
+            self.transport.abort()
+        elif waiting in (Waiting.HEAD, Waiting.BODY):
+            self._refuse(_TooSlow())
+        else:
+            self.transport.close()
+
+    def _awaited(self) -> Waiting:
+        # There is no cycle before the first request; uvicorn's annotation does not say so.
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        is_answered = cycle is None or cycle.response_complete
+        if self.flow.read_paused:
+            return Waiting.NOTHING
+        if self._is_in_body and cycle is not None:
+            if is_answered:
+                return Waiting.REST
+            return Waiting.NOTHING if cycle.waiting_for_100_continue else Waiting.BODY
+        if not is_answered:
+            return Waiting.NOTHING
+        if self._is_in_head:
+            return Waiting.HEAD
+        return Waiting.NEXT if self._requests else Waiting.FIRST
+
+    def _check_loose_bytes(self, size: int) -> None:
         # Bytes that came together with the end of another request are not all of this head.
-        if self._is_in_head and not self._has_ended:
-            self._head_bytes += size
-            if self._head_bytes > MAX_HEAD_BYTES:
+        if self._has_body:
+            self._loose_bytes = 0
+        elif not self._has_ended:
+            self._loose_bytes += size
+            if self._loose_bytes > self._limits.head_bytes:
                 raise self._because(_HeadTooLarge())
 
     def _check_head(self) -> None:
+        if self._is_surplus:
+            raise self._because(_TooManyConnections())
         size, hosts = len(self.url), 0
         for name, value in self.headers:
             size += len(name) + len(value)
             hosts += name == b"host"
-        if size > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
+        if size > self._limits.head_bytes or len(self.headers) > self._limits.headers:
             raise self._because(_HeadTooLarge())
         if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
             # RFC 9112, section 3.2.
@@ -98,12 +199,18 @@ class Connection(HttpToolsProtocol):
         self.data_received(b"%b %b HTTP/%b\r\n" % line + headers + b"\r\n" + rest)
 
     def _refuse(self, fault: ProxyError) -> None:
-        """Answer with *fault*, unless a reply is under way, and hang up."""
-        # There is none before the first request; uvicorn's annotation does not say so.
+        """Answer with *fault*, unless this request has its answer or one is under way; hang up."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
-        if cycle is None or cycle.response_complete or not cycle.response_started:
+        if cycle is None or self._may_be_told(cycle):
             self.transport.write(_raw_answer(fault))
         self.transport.close()
+        if cycle is not None and not cycle.response_complete:
+            # Whoever works on it shall write nothing behind this.
+            cycle.disconnected = True
+            cycle.message_event.set()
+
+    def _may_be_told(self, cycle: RequestResponseCycle) -> bool:
+        return not cycle.response_started or (cycle.response_complete and not self._is_in_body)
 
 
 class _NotHttp(InvalidRequest):
@@ -117,10 +224,24 @@ class _HeadTooLarge(InvalidRequest):
     code = "headers_too_large"
 
 
+class _TooSlow(InvalidRequest):
+    """The request did not come in time; send it again, without pauses."""
+
+    status = 408
+    code = "request_timeout"
+
+
+class _TooManyConnections(Unavailable):
+    """The proxy has as many connections open as it may; close some, or try again in a moment."""
+
+    code = "too_many_connections"
+
+
 def _raw_answer(fault: ProxyError) -> bytes:
     body = error_body(fault)
     headers = (
         *error_headers(fault),
+        *HEADERS,
         (b"content-length", b"%d" % len(body)),
         (b"connection", b"close"),
     )

@@ -4,7 +4,9 @@ SIGTERM and SIGINT end it in order: no new connections, running calls may finish
 period, the rest is cut off and recorded as such, the journal is emptied, exit code 0.
 """
 
+import asyncio
 import math
+import resource
 import signal
 import socket
 import sys
@@ -12,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
+from typing import cast
 
 import uvicorn
 from typing_extensions import override
@@ -21,6 +24,7 @@ from officeai_proxy.app import Application, create_app
 from officeai_proxy.server.connection import Connection
 from officeai_proxy.server.listening import BACKLOG
 from officeai_proxy.server.logs import log_config
+from officeai_proxy.server.patience import Limits, Patience
 from officeai_proxy.settings import Settings
 
 SWITCH_SECONDS = 0.0005
@@ -30,6 +34,9 @@ Every system call of a call gives the interpreter away. With Python's own 5 ms a
 recorder several times over, and the program served a third fewer calls while it recorded.
 """
 
+OTHER_FILES = 256
+"""Open files of a worker beyond its connections and its calls: journal, database, exports."""
+
 
 def run(settings: Settings, listener: socket.socket, *, on_ready: Callable[[], None]) -> int:
     """Serve on *listener* until a signal ends it; the exit code.
@@ -37,6 +44,7 @@ def run(settings: Settings, listener: socket.socket, *, on_ready: Callable[[], N
     *on_ready* is called once calls can be made.
     """
     config = _config(settings)
+    _allow_files(2 * settings.max_connections + OTHER_FILES)
     if settings.workers == 1:
         server = Server(config, on_ready=on_ready)
         server.run(sockets=[listener])
@@ -89,11 +97,21 @@ def _application(settings: Settings) -> Application:
     return create_app(settings)
 
 
+def _allow_files(wanted: int) -> None:
+    """Let this process and its workers open *wanted* files, or as many as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def _config(settings: Settings) -> uvicorn.Config:
+    http = partial(Connection, patience=Patience(Limits.of(settings)))
     return uvicorn.Config(
         partial(_application, settings),
         factory=True,
-        http=Connection,
+        # uvicorn only ever calls it, as it would call the class.
+        http=cast("type[asyncio.Protocol]", http),
         ws="none",
         lifespan="on",
         workers=settings.workers,

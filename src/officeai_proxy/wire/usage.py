@@ -3,7 +3,7 @@
 For calls whose content is not recorded: their reply is not parsed, and not kept.
 """
 
-from json import JSONDecodeError, JSONDecoder
+from json import JSONDecoder
 
 _KEY = b'"usage"'
 _DECODER = JSONDecoder()
@@ -18,7 +18,8 @@ def usage_in(tail: bytes) -> str | None:
         if start >= 0 and text[at + len(_KEY) : start].strip() == ":":
             try:
                 _, end = _DECODER.raw_decode(text, start)
-            except (JSONDecodeError, RecursionError):
+            except (ValueError, RecursionError):
+                # JSONDecodeError is a ValueError, and so is a number with thousands of digits.
                 return None
             return text[start:end]
         at = text.rfind('"usage"', 0, at)
