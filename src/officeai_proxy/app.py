@@ -5,6 +5,7 @@ No other module knows both the hot path and the database. Two applications in on
 """
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,25 +15,51 @@ from datetime import UTC, datetime
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from officeai_proxy import __version__, administration, error_handlers, health, history, swagger
+from officeai_proxy import (
+    __version__,
+    administration,
+    error_handlers,
+    health,
+    history,
+    old_names,
+    page,
+    swagger,
+)
+from officeai_proxy.api import policy
+from officeai_proxy.api.security_headers import SecurityHeaders
+from officeai_proxy.audit import AuditLog
 from officeai_proxy.auth.keyring import Keyring
+from officeai_proxy.auth.limits.ledger import Ledger
+from officeai_proxy.auth.limits.sharing import UseSharing
 from officeai_proxy.auth.refresher import KeyRefresher
+from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import ProxyError
 from officeai_proxy.health import Pulse
 from officeai_proxy.history.downloads import ExportSlots
+from officeai_proxy.metrics import routes as metrics_routes
+from officeai_proxy.metrics.counting import CallCounter, CountedSlots
+from officeai_proxy.metrics.opened import Metrics
 from officeai_proxy.model import ApiKey
+from officeai_proxy.prices.book import PriceBook
 from officeai_proxy.proxy import openapi
 from officeai_proxy.proxy.forwarding import refuse
+from officeai_proxy.proxy.relaying import Relaying
 from officeai_proxy.proxy.routes import Proxy, is_proxied
-from officeai_proxy.proxy.upstream import Timeouts, choose_upstream
+from officeai_proxy.proxy.upstream import Timeouts, Upstream, choose_upstream
+from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.freshness import JournalFreshness
 from officeai_proxy.recording.journal import Journal, open_directory
+from officeai_proxy.recording.journal_keys import check_keys, note_keys
 from officeai_proxy.recording.recorder import Recorder
+from officeai_proxy.recording.setaside import SetAsideFolder
 from officeai_proxy.recording.thread import RecorderThread
+from officeai_proxy.retention.keeper import Keeper
+from officeai_proxy.session_memory import StoredSessions
 from officeai_proxy.settings import MEGABYTE, Settings
 from officeai_proxy.storage.api_keys import ApiKeyRepository
-from officeai_proxy.storage.database import Database, is_transient
+from officeai_proxy.storage.database import Database, Dialect, is_transient
 from officeai_proxy.storage.exchanges import SqlExchangeStore
+from officeai_proxy.storage.key_use import KeyUseBoard
 from officeai_proxy.storage.migrations import prepare
 from officeai_proxy.storage.search_upkeep import purge
 
@@ -58,13 +85,20 @@ class Services:
     database: Database
     freshness: JournalFreshness
     pulse: Pulse
-    export_slots: ExportSlots
+    export_slots: CountedSlots
+    metrics: Metrics
+    audit: AuditLog
+    set_aside: SetAsideFolder
     clock: Callable[[], datetime] = field(default=utc_now)
 
     async def active_keys(self) -> list[ApiKey]:
         """The managed keys that open something now."""
         async with self.database.read() as connection:
             return await ApiKeyRepository(connection).active(self.clock())
+
+    async def refresh_keys(self) -> None:
+        """Bring the keys of this worker to what is stored now; never fails."""
+        await KeyRefresher(self, self.keyring).refresh()
 
 
 class Application:
@@ -74,42 +108,48 @@ class Application:
         """Build everything; nothing is opened before the server starts it."""
         self.settings = settings
         self.routes = _routes(self._lifespan)
-        self._proxy: ASGIApp | None = None
+        self._guarded_routes = SecurityHeaders(self.routes)
+        self._proxy: Proxy | None = None
+        self._metrics: Metrics | None = None
+        self._prices = PriceBook.open(settings.prices)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event (ASGI specification)."""
         if scope["type"] == "http" and self._proxy is not None and is_proxied(scope["path"]):
             await _guarded(self._proxy, scope, receive, send)
         else:
-            await self.routes(scope, receive, send)
+            if scope["type"] == "http" and self._metrics is not None:
+                send = self._metrics.counter.watching(send)
+            await self._guarded_routes(scope, receive, send)
+
+    @property
+    def relaying(self) -> Relaying | None:
+        """What serves calls that need not wait, for servers that can do without ASGI for them."""
+        return None if self._proxy is None else self._proxy.relaying
 
     @asynccontextmanager
     async def _lifespan(self, routes: FastAPI) -> AsyncIterator[None]:
         """Open the journal, the recorder and the upstream; close them in reverse."""
         settings = self.settings
-        open_directory(settings.journal_dir)
-        journal = Journal(
-            settings.journal_dir,
-            durability=settings.durability,
-            backlog_bytes=int(settings.max_journal_backlog_mb * MEGABYTE),
+        journal = _open_journal(settings)
+        metrics = self._metrics = Metrics(settings.data_dir / "metrics")
+        recorder = RecorderThread(
+            lambda: _RecorderWorker.make(settings, self._prices, metrics.counter)
         )
-        recorder = RecorderThread(lambda: _RecorderWorker.make(settings))
-        services = _services(settings, journal, recorder)
-        routes.state.services = services
-        timeouts = Timeouts(
-            settings.connect_timeout, settings.first_byte_timeout, settings.idle_timeout
-        )
-        upstream = choose_upstream(
-            settings.upstream_base_url, timeouts, trust_env=settings.upstream_trust_env
-        )
+        routes.state.services = services = _services(settings, journal, recorder, metrics)
+        upstream = _upstream(settings)
+        ledger = Ledger(settings.data_dir / "limits")
         recorder.start()
         try:
             async with asyncio.TaskGroup() as tasks:
                 proxy = Proxy(
                     settings,
                     keyring=services.keyring,
+                    ledger=ledger,
                     upstream=upstream,
                     journal=journal,
+                    counter=metrics.counter,
+                    memory=StoredSessions(services.database, wait=services.freshness.wait),
                     tasks=tasks,
                 )
                 self._proxy = proxy
@@ -117,40 +157,75 @@ class Application:
                 await refresher.refresh()
                 chores = [
                     tasks.create_task(refresher.run()),
-                    tasks.create_task(_tidy(journal)),
+                    tasks.create_task(_tidy(journal, metrics.counter)),
+                    tasks.create_task(_keep_limits(services, ledger)),
                 ]
+                gc.freeze()
+                gc.set_threshold(50000, 50, 50)
                 yield
                 services.pulse.is_stopping = True
                 proxy.cut()
                 for chore in chores:
                     chore.cancel()
         finally:
-            self._proxy = None
+            self._proxy = self._metrics = None
             await upstream.close()
             journal.close()
-            if not await recorder.stop(DRAIN_SECONDS):
-                log.warning("the recorder has not finished; the next start stores the rest")
+            ledger.close()
+            await _end_recording(recorder, metrics)
             await services.database.close()
+
+
+def _open_journal(settings: Settings) -> Journal:
+    open_directory(settings.journal_dir)
+    keys = MasterKeys.of(settings.encryption_secrets)
+    check_keys(settings.journal_dir, keys)
+    return Journal(
+        settings.journal_dir,
+        durability=settings.durability,
+        backlog_bytes=int(settings.max_journal_backlog_mb * MEGABYTE),
+        seal=FrameSeal.of(keys),
+    )
+
+
+async def _end_recording(recorder: RecorderThread, metrics: Metrics) -> None:
+    """Wait for the recorder, which counts until its end."""
+    if await recorder.stop(DRAIN_SECONDS):
+        metrics.close()
+    else:
+        log.warning("the recorder has not finished; the next start stores the rest")
 
 
 class _RecorderWorker:
     """The recorder with its database, inside the recorder's own loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, prices: PriceBook, counter: CallCounter) -> None:
+        self._keys = MasterKeys.of(settings.encryption_secrets)
+        self._journal_dir = settings.journal_dir
         self._database = Database(
-            settings.database, durability=settings.durability, checkpoints=True, pool_size=2
+            settings.database,
+            durability=settings.durability,
+            checkpoints=True,
+            pool_size=3,
+            keys=self._keys,
         )
+        self._keeper = Keeper(self._database, settings, clock=utc_now)
         self._is_stopping = asyncio.Event()
         self._recorder = Recorder(
             settings.journal_dir,
             SqlExchangeStore(self._database),
             is_transient=is_transient,
             tidy=self._tidy,
+            seal=FrameSeal.of(self._keys),
+            cost_of=prices.cost,
+            on_stored=counter.stored,
         )
 
     @classmethod
-    async def make(cls, settings: Settings) -> "_RecorderWorker":
-        return cls(settings)
+    async def make(
+        cls, settings: Settings, prices: PriceBook, counter: CallCounter
+    ) -> "_RecorderWorker":
+        return cls(settings, prices, counter)
 
     def poke(self) -> None:
         self._recorder.poke()
@@ -162,7 +237,10 @@ class _RecorderWorker:
     async def run(self) -> None:
         try:
             if await self._prepared():
-                await self._recorder.run()
+                async with asyncio.TaskGroup() as tasks:
+                    keeping = tasks.create_task(self._keeper.run())
+                    await self._recorder.run()
+                    keeping.cancel()
         finally:
             await self._database.close()
 
@@ -174,6 +252,7 @@ class _RecorderWorker:
             except Exception as exc:  # noqa: BLE001 - the recorder must outlive a database that is away
                 log.warning("the database cannot be prepared yet: %s", exc)
             else:
+                note_keys(self._journal_dir, self._keys)
                 return True
             try:
                 async with asyncio.timeout(1.0):
@@ -184,6 +263,7 @@ class _RecorderWorker:
 
     async def _tidy(self) -> bool:
         """Bring what was deleted for good out of SQLite's index and out of its WAL."""
+        self._keeper.lead()
         is_done = await purge(self._database)
         await self._database.checkpoint()
         return is_done
@@ -206,15 +286,30 @@ def _routes(lifespan: Callable[[FastAPI], object]) -> FastAPI:
     )
     error_handlers.install(routes)
     routes.include_router(openapi.router)
-    for router in (*history.ROUTERS, *administration.ROUTERS):
+    for router in (*history.ROUTERS, *administration.ROUTERS, old_names.router):
         routes.include_router(router)
     routes.include_router(health.router)
+    routes.include_router(metrics_routes.router)
     swagger.install(routes)
+    page.install(routes)
+    policy.install(routes)
     return routes
 
 
-def _services(settings: Settings, journal: Journal, recorder: RecorderThread) -> Services:
-    database = Database(settings.database, durability=settings.durability)
+def _upstream(settings: Settings) -> Upstream:
+    timeouts = Timeouts(
+        settings.connect_timeout, settings.first_byte_timeout, settings.idle_timeout
+    )
+    return choose_upstream(
+        settings.upstream_base_url, timeouts, trust_env=settings.upstream_trust_env
+    )
+
+
+def _services(
+    settings: Settings, journal: Journal, recorder: RecorderThread, metrics: Metrics
+) -> Services:
+    sealing = MasterKeys.of(settings.encryption_secrets)
+    database = Database(settings.database, durability=settings.durability, keys=sealing)
     pulse = Pulse(
         journal_dir=settings.journal_dir,
         journal=journal,
@@ -230,14 +325,32 @@ def _services(settings: Settings, journal: Journal, recorder: RecorderThread) ->
         database=database,
         freshness=JournalFreshness(settings.journal_dir, poke=recorder.poke),
         pulse=pulse,
-        export_slots=ExportSlots(settings.max_exports),
+        export_slots=metrics.counted(ExportSlots(settings.max_exports)),
+        metrics=metrics,
+        audit=AuditLog(database, utc_now),
+        set_aside=SetAsideFolder(settings.journal_dir, FrameSeal.of(sealing)),
     )
 
 
-async def _tidy(journal: Journal) -> None:
+async def _tidy(journal: Journal, counter: CallCounter) -> None:
     while True:
         await asyncio.sleep(TIDY_SECONDS)
         journal.tidy()
+        counter.dropped(journal.dropped)
+
+
+async def _keep_limits(services: Services, ledger: Ledger) -> None:
+    """Share the use of keys with other hosts, where there may be some, and forget dead keys."""
+    keyring = services.keyring
+    if keyring.managed_known:
+        ledger.forget_all_but(keyring.limited_accounts())
+    if services.database.dialect is Dialect.POSTGRESQL:
+        await UseSharing(
+            ledger,
+            KeyUseBoard(services.database),
+            directory=ledger.directory,
+            accounts=keyring.limited_accounts,
+        ).run()
 
 
 async def _guarded(proxy: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:

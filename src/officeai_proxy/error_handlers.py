@@ -23,6 +23,7 @@ from officeai_proxy.errors import (
     ProxyError,
     RequestRefused,
     TooManyExports,
+    TooManyRequests,
     Unavailable,
     UnprocessableInput,
 )
@@ -57,6 +58,9 @@ def error_headers(error: ProxyError) -> list[tuple[bytes, bytes]]:
         headers.append((b"www-authenticate", b"Bearer"))
     if isinstance(error, (Unavailable, TooManyExports)):
         headers.append((b"retry-after", RETRY_AFTER))
+    if isinstance(error, TooManyRequests):
+        headers.append((b"retry-after", b"%d" % error.retry_after))
+        headers.extend(error.headers)
     return headers
 
 

@@ -2,6 +2,7 @@
 
     ProxyError
     ├── ConfigurationError            the program cannot start like this
+    ├── Unopenable                    what is stored is not what was sealed
     ├── RequestRefused                the caller has to change something (4xx)
     │   ├── InvalidRequest            400
     │   ├── InvalidKey                401
@@ -13,7 +14,11 @@
     │   ├── BodyTooLarge              413
     │   ├── UnsupportedMedia          415
     │   ├── UnprocessableInput        422
-    │   └── TooManyExports            429
+    │   ├── TooManyExports            429
+    │   └── TooManyRequests           429, and says when to try again
+    │       ├── RequestsLimited
+    │       ├── TokensLimited
+    │       └── TooManyWrongKeys
     ├── UpstreamError                 the upstream did not do its part
     │   ├── UpstreamUnreachable       502
     │   ├── UpstreamBroke             502
@@ -51,6 +56,12 @@ class ProxyError(Exception):
 
 class ConfigurationError(ProxyError):
     """The configuration cannot be used."""
+
+
+class Unopenable(ProxyError):
+    """A sealed value cannot be opened: it was changed, moved, or sealed with another key."""
+
+    code = "unopenable"
 
 
 class RequestRefused(ProxyError):
@@ -139,6 +150,42 @@ class TooManyExports(RequestRefused):
     status = 429
     type = "rate_limit_error"
     code = "too_many_exports"
+
+
+class TooManyRequests(RequestRefused):
+    """Too much in too short a time; try again later."""
+
+    status = 429
+    type = "requests"
+    code = "rate_limit_exceeded"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        retry_after: int = 1,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        """*retry_after* is whole seconds; *headers* go with the answer."""
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.headers = headers
+
+
+class RequestsLimited(TooManyRequests):
+    """Rate limit reached for this key on requests; try again later."""
+
+
+class TokensLimited(TooManyRequests):
+    """Rate limit reached for this key on tokens; try again later."""
+
+    type = "tokens"
+
+
+class TooManyWrongKeys(TooManyRequests):
+    """Too many incorrect API keys came from this address. Send a key of this proxy."""
+
+    code = "too_many_wrong_keys"
 
 
 class UpstreamError(ProxyError):

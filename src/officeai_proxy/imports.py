@@ -54,6 +54,16 @@ class Account:
     messages: int = 0
     errors: list[Failure] = field(default_factory=list)
 
+    @property
+    def numbers(self) -> dict[str, int]:
+        """How much there is of each, without the reasons."""
+        return {
+            "imported": self.imported,
+            "skipped": self.skipped,
+            "failed": self.failed,
+            "messages": self.messages,
+        }
+
     def add(self, outcome: Outcome) -> None:
         """Count a conversation that was imported, or was there already."""
         self.messages += outcome.messages

@@ -1,6 +1,6 @@
 """The nouns of the project as frozen values; no behaviour that needs a database or a network."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -65,18 +65,59 @@ class Durability(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a key may do; None: as much as it likes.
+
+    `rpm` and `tpm` are requests and tokens in any 60 seconds, `concurrency` calls at one time.
+    """
+
+    rpm: int | None = None
+    tpm: int | None = None
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostUse:
+    """What one key used on one host in the last minute: numbers per second, the newest first.
+
+    `age` is the seconds since it was told; the first numbers are of the second of telling.
+    """
+
+    account: str
+    running: int
+    requests: Sequence[int]
+    tokens: Sequence[int]
+    age: float = 0.0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to tell."""
+        return not self.running and not self.requests and not self.tokens
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever holds the key of a request: one workspace, some scopes, perhaps one user."""
+    """Whoever holds the key of a request: one workspace, some scopes, perhaps one user.
+
+    `limits` is None for a key without any; `account` names what they are counted on.
+    """
 
     key_id: str
     workspace: str = DEFAULT_WORKSPACE
     scopes: frozenset[Scope] = frozenset(Scope)
     user: str | None = None
+    expires_at: datetime | None = None
+    limits: Limits | None = None
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A managed key as it is stored: never the key itself, only its SHA-256."""
+    """A managed key as it is stored: never the key itself, only its SHA-256.
+
+    `replaces` is the first of the keys that it took the place of by rotation: their calls count on
+    the same limits.
+    """
 
     id: str
     name: str
@@ -88,15 +129,30 @@ class ApiKey:
     user: str | None = None
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    limits: Limits | None = None
+    replaces: str | None = None
 
     def is_active(self, now: datetime) -> bool:
         """Whether the key opens anything at *now*."""
         expired = self.expires_at is not None and self.expires_at <= now
         return self.revoked_at is None and not expired
 
+    @property
+    def account(self) -> str:
+        """What the key's limits are counted on."""
+        return self.replaces or self.id
+
     def caller(self) -> Caller:
         """The caller whom this key stands for."""
-        return Caller(self.id, self.workspace, self.scopes, self.user)
+        return Caller(
+            self.id,
+            self.workspace,
+            self.scopes,
+            self.user,
+            expires_at=self.expires_at,
+            limits=self.limits,
+            account=self.account,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,11 +205,18 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the upstream counted them."""
+    """Tokens as the upstream counted them.
+
+    `cached_tokens` are part of the prompt, `reasoning_tokens` of the completion. `audio_tokens`, of
+    both, are known only while a call is recorded: they decide whether its cost can be told.
+    """
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     total_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

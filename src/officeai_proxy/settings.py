@@ -4,8 +4,10 @@ Environment variables carry the prefix `OFFICEAI_`. A wrong value is a `Configur
 line that names the setting and never shows a secret.
 """
 
+import base64
 import ipaddress
 import json
+import re
 import tomllib
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AliasChoices,
     Field,
+    SecretBytes,
     SecretStr,
     ValidationError,
     field_validator,
@@ -36,6 +39,9 @@ from officeai_proxy.model import Durability
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 
 MEGABYTE = 1024 * 1024
+
+_KEY_ID = re.compile("[A-Za-z0-9_-]{1,32}")
+_SECRET_BYTES = 32
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -107,6 +113,10 @@ class Settings(BaseSettings):
         (),
         description="Keys for the simple case, comma separated: workspace `default`, all scopes.",
     )
+    encryption_keys: Annotated[dict[str, SecretBytes], NoDecode] = Field(
+        default_factory=dict,
+        description="Keys that seal what is stored, `id:base64` with commas; the first one seals.",
+    )
     record: Record = Field(
         Record.HEADER, description="`header`: calls with X-Session-ID; `all`: every chat call."
     )
@@ -141,6 +151,24 @@ class Settings(BaseSettings):
     max_import_item_mb: float = Field(
         256, gt=0, le=4096, description="The largest conversation in it, which is read in memory."
     )
+    context_messages: int = Field(
+        1000, ge=1, le=10000, description="The most messages that X-Session-Context may ask for."
+    )
+    context_tokens: int = Field(
+        100_000, ge=1, le=10_000_000, description="The most tokens it may add, by estimate."
+    )
+    retention_days: float = Field(
+        0, ge=0, le=36500, description="Days after its last activity a conversation goes; 0: never."
+    )
+    bin_days: float = Field(
+        30, ge=0, le=36500, description="Days in the bin before it is for good; 0: for ever there."
+    )
+    archive_dir: Path | None = Field(
+        None, description="Where conversations are written before retention deletes them."
+    )
+    audit_days: float = Field(
+        0, ge=0, le=36500, description="Days that rows of the audit log are kept; 0: for ever."
+    )
     connect_timeout: float = Field(
         10, gt=0, le=86400, description="Seconds to connect to the upstream."
     )
@@ -150,8 +178,36 @@ class Settings(BaseSettings):
     idle_timeout: float = Field(
         120, gt=0, le=86400, description="Seconds between two bytes of the upstream's reply."
     )
+    max_connections: int = Field(
+        4096, ge=1, le=1_000_000, description="Connections that each worker holds open at once."
+    )
+    max_header_kb: float = Field(
+        64, ge=1, le=65536, description="The largest head of a request, in kilobytes."
+    )
+    max_headers: int = Field(256, ge=8, le=10_000, description="Headers that a request may have.")
+    header_timeout: float = Field(
+        15, gt=0, le=86400, description="Seconds in which a request's headers must have come."
+    )
+    body_timeout: float = Field(
+        20, gt=0, le=86400, description="Seconds in which more of a request's body must come …"
+    )
+    min_body_rate: float = Field(
+        240, ge=0, le=1e9, description="… and how much: so many bytes a second on average."
+    )
+    keep_alive_timeout: float = Field(
+        75, gt=0, le=86400, description="Seconds that an idle connection is kept open."
+    )
+    send_timeout: float = Field(
+        120, gt=0, le=86400, description="Seconds in which a client must take some of its reply."
+    )
     trusted_proxies: str = Field(
         "", description="Addresses whose X-Forwarded-For is believed, comma separated; `*` for all."
+    )
+    prices: Path | None = Field(
+        None, description="A JSON or TOML file of prices that win over the built-in ones."
+    )
+    metrics_open: bool = Field(
+        False, description="Whether `/metrics` answers without a key; else it needs scope `admin`."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much is logged, on standard error."
@@ -177,6 +233,19 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(key.strip() for key in value.split(",") if key.strip())
+
+    @field_validator("encryption_keys", mode="before")
+    @classmethod
+    def _read_encryption_keys(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        keys: dict[str, bytes] = {}
+        for number, entry in enumerate(filter(None, map(str.strip, value.split(","))), start=1):
+            name, _, secret = entry.partition(":")
+            if not _KEY_ID.fullmatch(name) or name in keys:
+                raise ValueError(f"entry {number} needs an id of its own: letters, digits, - and _")
+            keys[name] = _read_secret(secret, number)
+        return keys
 
     @field_validator("model_aliases", mode="before")
     @classmethod
@@ -241,6 +310,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def encryption_secrets(self) -> dict[str, bytes]:
+        """The encryption keys themselves, by their ids; nothing when encryption is off."""
+        return {name: key.get_secret_value() for name, key in self.encryption_keys.items()}
+
+    @property
     def max_body_bytes(self) -> int:
         """The largest request body, in bytes."""
         return int(self.max_body_mb * MEGABYTE)
@@ -272,6 +346,19 @@ class Settings(BaseSettings):
         """What a client on this machine uses as its base URL."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - compared, not bound
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/v1"
+
+
+def _read_secret(text: str, number: int) -> bytes:
+    """32 bytes in base64; the message of the error never repeats them."""
+    try:
+        secret = base64.b64decode(text.strip(), validate=True)
+    except ValueError:
+        secret = b""
+    if len(secret) != _SECRET_BYTES:
+        raise ValueError(
+            f"entry {number} must be id:base64 of 32 bytes; `openssl rand -base64 32` makes some"
+        )
+    return secret
 
 
 def _is_loopback(host: str | None) -> bool:

@@ -18,8 +18,22 @@ from officeai_proxy.wire import jsontext
 
 CALLS: list[dict[str, Any]] = [
     {"user_identifier": "user123", "session_id": "s1", "model_asked": "officeai"},
-    {"user_identifier": "alice", "session_id": "s2", "model_served": "gpt-4o", "stream": True},
-    {"path": "/v1/embeddings", "status_code": 401, "error": "=1+1, it said\nno"},
+    {
+        "user_identifier": "alice",
+        "session_id": "s2",
+        "model_served": "gpt-4o",
+        "stream": True,
+        "key_id": "key_b",
+        "latency_ms": 1500.0,
+        "ttft_ms": 250.0,
+        "cost": 0.0125,
+    },
+    {
+        "path": "/v1/embeddings",
+        "status_code": 401,
+        "error": "=1+1, it said\nno",
+        "client_ip": "10.0.0.9",
+    },
     {"outcome": "client_closed", "status_code": None, "user_identifier": "user123"},
     {"workspace": "other", "session_id": "theirs"},
 ]
@@ -52,6 +66,8 @@ def a_row(number: int, **more: Any) -> dict[str, Any]:
         "stream": False,
         "model_asked": None,
         "model_served": None,
+        "ttft_ms": None,
+        "cost": None,
     }
     return {**row, **more}
 
@@ -117,6 +133,15 @@ async def test_a_line_reads_as_old_scripts_expect(client: httpx.AsyncClient):
         (f"?exchange_id={UUID(int=1)}", [1]),
         ("?user=user123&outcome=complete", [0]),
         ("?user=nobody", []),
+        ("?key=key_b", [1]),
+        ("?upstream=api.openai.com&method=POST&client_ip=10.0.0.9", [2]),
+        ("?stream=true", [1]),
+        ("?stream=false&user=user123", [3, 0]),
+        ("?has_error=true", [2]),
+        ("?has_error=false", [3, 1, 0]),
+        ("?min_latency_ms=500", [1]),
+        ("?max_latency_ms=12.5", [3, 2, 0]),
+        ("?min_ttft_ms=100", [1]),
     ],
 )
 async def test_filters(client: httpx.AsyncClient, query: str, expected: list[int]):
@@ -161,3 +186,87 @@ async def test_as_a_table(client: httpx.AsyncClient):
     assert [row["status_code"] for row in rows] == ["", "401", "200", "200"]
     assert rows[1]["error"] == ".=1+1, it said\nno"
     assert rows[2]["stream"] == "True"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?min_latency_ms=-1",
+        "?min_latency_ms=nan",
+        "?max_latency_ms=inf",
+        "?stream=perhaps",
+        "?has_error=2",
+        "?limit=0&format=csv",
+        "?format=xml",
+    ],
+)
+async def test_what_is_no_filter_is_refused(client: httpx.AsyncClient, query: str):
+    """A value that cannot be meant is 422 and names itself."""
+    answer = await client.get(f"/history{query}")
+
+    assert answer.status_code == 422
+    assert answer.json()["error"]["param"] in query
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+async def test_without_a_limit_it_is_the_whole_log(
+    client: httpx.AsyncClient, database: Database, form: str
+):
+    """JSON Lines and CSV have every call in one answer, also more than a page can hold."""
+    rows = [a_row(100 + number, user_identifier="many") for number in range(2345)]
+    async with database.write() as connection:
+        await connection.execute(insert(exchanges), rows)
+
+    answer = await client.get(f"/history?format={form}&user=many")
+
+    assert "x-next-cursor" not in answer.headers
+    if form == "csv":
+        text = answer.content.decode("utf-8-sig")
+        read = [row["exchange_id"] for row in csv.DictReader(io.StringIO(text, newline=""))]
+    else:
+        read = [jsontext.loads(line)["exchange_id"] for line in answer.text.splitlines()]
+    assert [UUID(number).int for number in read] == list(range(2444, 99, -1))
+
+
+async def test_a_whole_log_takes_a_slot(api: Api):
+    """It is an export like others: when too many run, it is refused, and nothing is half sent."""
+    slots = api.services.export_slots
+    async with api.client() as client:
+        with slots.one(), slots.one():
+            refused = await client.get("/history?format=jsonl")
+            page = await client.get("/history?format=jsonl&limit=1")
+        assert (refused.status_code, page.status_code) == (429, 200)
+        assert (await client.get("/history?format=jsonl")).status_code == 200
+    assert slots.taken == 0
+
+
+class TestOldScripts:
+    """The lines that people copied from the first export instructions, with a key set once."""
+
+    async def test_history_is_one_json_file(self, client: httpx.AsyncClient):
+        """`Invoke-RestMethod /history | ConvertTo-Json`, and curl, write one JSON object."""
+        answer = await client.get("/history")
+
+        assert answer.headers["content-type"] == "application/json"
+        assert len(answer.json()["history"]) == 4
+
+    async def test_history_becomes_a_flat_table(self, client: httpx.AsyncClient):
+        """Each line has the seven places that the script reads, `result.status_code` among them."""
+        flat = [
+            {
+                "time": line["time"],
+                "api": line["api"],
+                "service_name": line["service_name"],
+                "service_type": line["service_type"],
+                "method": line["method"],
+                "status_code": line["result"]["status_code"],
+                "params_json": jsontext.dumps(line),
+                "result_json": jsontext.dumps(line["result"]),
+            }
+            for line in (await client.get("/history")).json()["history"]
+        ]
+
+        assert [row["status_code"] for row in flat] == [None, 401, 200, 200]
+        assert {row["service_type"] for row in flat} == {"chat", "embeddings"}
+        assert flat[1]["result_json"] == '{"status_code":401}'
+        assert all(row["time"].endswith("Z") for row in flat)

@@ -29,7 +29,7 @@ $flat | Export-Csv -Path .\history.csv -NoTypeInformation -Encoding UTF8
 
 KEY_ONCE = (
     "$PSDefaultParameterValues['Invoke-RestMethod:Headers'] = "
-    '@{ Authorization = "Bearer $env:OFFICEAI_KEY" }\n'
+    '@{ Authorization = "Bearer $env:PROXY_KEY" }\n'
 )
 
 
@@ -71,7 +71,7 @@ def test_powershell_with_the_key_as_a_default(called: RunningProxy, tmp_path: Pa
     subprocess.run(
         [pwsh, "-NoProfile", "-Command", script],
         cwd=tmp_path,
-        env=clean_environment(OFFICEAI_KEY=called.key, HOME=str(tmp_path)),
+        env=clean_environment(PROXY_KEY=called.key, HOME=str(tmp_path)),
         check=True,
         timeout=60,
     )

@@ -2,5 +2,7 @@
 
 from fastapi import APIRouter
 
-ROUTERS: tuple[APIRouter, ...] = ()
+from officeai_proxy.administration import audit, keys
+
+ROUTERS: tuple[APIRouter, ...] = (keys.router, audit.router)
 """What an app includes to serve administration."""

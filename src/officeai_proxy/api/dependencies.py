@@ -6,8 +6,10 @@ from typing import Annotated, Protocol, cast
 
 from fastapi import Depends, Request
 
+from officeai_proxy.audit import AuditLog
 from officeai_proxy.auth.dependencies import require
 from officeai_proxy.auth.keyring import Keyring
+from officeai_proxy.erasure import SetAside
 from officeai_proxy.model import Caller, Scope
 from officeai_proxy.settings import Settings
 from officeai_proxy.storage.database import Database
@@ -52,6 +54,16 @@ class Services(Protocol):
         ...
 
     @property
+    def audit(self) -> AuditLog:
+        """Where it is written down who did what."""
+        ...
+
+    @property
+    def set_aside(self) -> SetAside:
+        """Exchanges of this host that could never be stored."""
+        ...
+
+    @property
     def export_slots(self) -> Slots:
         """How many exports may run at once."""
         ...
@@ -80,4 +92,5 @@ async def _fresh_services(request: Request) -> Services:
 Fresh = Annotated[Services, Depends(_fresh_services)]
 Reader = Annotated[Caller, Depends(require(Scope.READ))]
 Exporter = Annotated[Caller, Depends(require(Scope.EXPORT))]
+Administrator = Annotated[Caller, Depends(require(Scope.ADMIN))]
 Writer = Annotated[Caller, Depends(require(Scope.WRITE))]

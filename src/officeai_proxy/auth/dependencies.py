@@ -1,6 +1,6 @@
 """FastAPI's side of the keys: a request in, a caller who may do this out; never a key."""
 
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated, Protocol, cast
 
 from fastapi import Request, Security
@@ -34,6 +34,7 @@ def authenticate(request: Request) -> Caller:
     Raises:
         InvalidRequest: there are several Authorization headers, and no way to tell which is meant.
         InvalidKey: there is no key, or it opens nothing.
+        TooManyWrongKeys: it opens nothing, as many before it from this address.
         KeysUnavailable: the managed keys could never be read, so that nobody knows.
     """
     values = [value for name, value in request.scope["headers"] if name == b"authorization"]
@@ -42,18 +43,30 @@ def authenticate(request: Request) -> Caller:
             f"Authorization is there {len(values)} times; send it once.", param="Authorization"
         )
     services = cast("Services", request.app.state.services)
-    return services.keyring.caller_of(values[0] if values else None)
+    address = request.client.host if request.client else "unknown"
+    return services.keyring.caller_of(values[0] if values else None, address)
 
 
-def require(scope: Scope) -> Callable[..., Awaitable[Caller]]:
-    """A dependency that gives the caller, whose key must have *scope*."""
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A dependency that gives the caller, whose key must have `scope`.
 
-    async def caller_with_scope(
+    A value, not a closure, so that `api.policy` can read off a route what it asks for.
+    """
+
+    scope: Scope
+
+    async def __call__(
+        self,
         request: Request,
         _: Annotated[HTTPAuthorizationCredentials | None, Security(_API_KEY)],
     ) -> Caller:
+        """The caller of *request*. Raises as `authenticate` and `check_scope` do."""
         caller = authenticate(request)
-        check_scope(caller, scope)
+        check_scope(caller, self.scope)
         return caller
 
-    return caller_with_scope
+
+def require(scope: Scope) -> Requirement:
+    """A dependency that gives the caller, whose key must have *scope*."""
+    return Requirement(scope)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from officeai_proxy.auth.floods import WrongKeys
 from officeai_proxy.auth.keys import digest
 from officeai_proxy.errors import InvalidKey, KeysUnavailable
 from officeai_proxy.model import ApiKey, Caller
@@ -45,6 +46,7 @@ class Keyring:
             for place, key in enumerate(configured, start=1)
         }
         self._managed: dict[bytes, _Managed] | None = None
+        self._wrong_keys = WrongKeys()
 
     @property
     def managed_known(self) -> bool:
@@ -55,12 +57,20 @@ class Keyring:
         """From now on *keys* are the managed ones, and no others."""
         self._managed = {key.digest: _Managed(key, key.caller()) for key in keys}
 
-    def caller_of(self, authorization: bytes | None) -> Caller:
+    def limited_accounts(self) -> set[str]:
+        """What the calls of the managed keys with limits are counted on."""
+        keys = [managed.key for managed in (self._managed or {}).values()]
+        return {key.account for key in keys if key.limits is not None}
+
+    def caller_of(self, authorization: bytes | None, address: str = "") -> Caller:
         """The caller whose key the `Authorization` header holds (RFC 6750, section 2.1).
+
+        *address* is where the request came from.
 
         Raises:
             InvalidKey: there is no key, or it opens nothing (any more).
             KeysUnavailable: nobody knows yet, because the managed keys could never be read.
+            TooManyWrongKeys: the key opens nothing, as many before it from the same address.
         """
         found = digest(_bearer_token(authorization))
         configured = self._configured.get(found)
@@ -70,6 +80,7 @@ class Keyring:
             raise KeysUnavailable
         managed = self._managed.get(found)
         if managed is None or not managed.key.is_active(self._clock()):
+            self._wrong_keys.note(address)
             raise InvalidKey(WRONG_KEY)
         return managed.caller
 

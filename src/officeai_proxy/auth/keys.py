@@ -2,6 +2,11 @@
 
 import hashlib
 import secrets
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from officeai_proxy.model import DEFAULT_WORKSPACE, ApiKey, Limits, Scope
 
 PREFIX = "sk-oai-"
 
@@ -29,3 +34,57 @@ def digest(key: str | bytes) -> bytes:
 def hint(key: str) -> str:
     """How *key* is shown in lists: its first 8 and last 4 characters, nothing of a short one."""
     return f"{key[:8]}…{key[-4:]}" if len(key) >= SHORTEST_WITH_HINT else "…"
+
+
+def make_key(
+    name: str,
+    *,
+    now: datetime,
+    workspace: str = DEFAULT_WORKSPACE,
+    scopes: frozenset[Scope] = frozenset(Scope),
+    user: str | None = None,
+    expires_at: datetime | None = None,
+    limits: Limits | None = None,
+) -> tuple[str, ApiKey]:
+    """A new key, and what is stored of it."""
+    key = new_key()
+    stored = ApiKey(
+        id=_new_id(),
+        name=name,
+        digest=digest(key),
+        hint=hint(key),
+        workspace=workspace,
+        scopes=scopes,
+        created_at=now,
+        user=user,
+        expires_at=expires_at,
+        limits=None if limits == Limits() else limits,
+    )
+    return key, stored
+
+
+def rotated(old: ApiKey, *, now: datetime) -> tuple[str, ApiKey]:
+    """A new key with the rights of *old*, and what is stored of it.
+
+    Its calls count on the limits of the old one, so that a rotation does not double them.
+    """
+    key = new_key()
+    stored = replace(
+        old,
+        id=_new_id(),
+        digest=digest(key),
+        hint=hint(key),
+        created_at=now,
+        replaces=old.account,
+    )
+    return key, stored
+
+
+def end_of_overlap(old: ApiKey, *, now: datetime, overlap: timedelta) -> datetime:
+    """Until when *old* goes on working beside the key that takes its place."""
+    end = now + overlap
+    return end if old.expires_at is None else min(end, old.expires_at)
+
+
+def _new_id() -> str:
+    return f"key_{uuid4().hex[:16]}"

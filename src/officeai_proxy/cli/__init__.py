@@ -16,10 +16,14 @@ from officeai_proxy.errors import ConfigurationError, ProxyError
 COMMANDS = {
     "serve": "Run the proxy.",
     "demo": "Run the proxy with a built-in upstream; no model and no key needed.",
-    "keys": "Make, list and revoke keys.",
+    "keys": "Make, list, rotate and revoke keys.",
     "export": "Write conversations to a file.",
     "import": "Bring conversations of a file into the database.",
     "search": "Find messages that say all of the words, newest first.",
+    "stats": "Count calls, tokens, cost and times.",
+    "users": "Erase people.",
+    "prune": "Delete what is too old, and empty the bin, for good.",
+    "audit": "Read the audit log, and prove that it is whole.",
     "db": "Upgrade, check or index the database.",
     "doctor": "Look at the configuration and say what is wrong with it.",
 }

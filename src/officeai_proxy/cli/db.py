@@ -1,14 +1,22 @@
-"""`officeai-proxy db`: bring the schema up to date, prove that all is sound, index it anew."""
+"""`officeai-proxy db`: bring the schema up to date, prove that all is sound, index it anew.
+
+`db rotate` has a module of its own.
+"""
 
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import click
 
-from officeai_proxy.cli.opening import with_database
+from officeai_proxy.audit import COMMAND_LINE, AuditLog
+from officeai_proxy.cli.opening import database_of, with_database
+from officeai_proxy.cli.rotation import rotate
+from officeai_proxy.model import Caller
 from officeai_proxy.settings import load_settings
+from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.migrations import SCHEMA_REVISION, check, prepare
 from officeai_proxy.storage.search_upkeep import reindex
@@ -44,8 +52,19 @@ def reindex_() -> None:
     """Build the search index anew, also while the proxy runs; searches find too little
     meanwhile.
     """
-    count = with_database(load_settings(), reindex)
+
+    async def work(database: Database) -> int:
+        trail = AuditLog(database, lambda: datetime.now(UTC)).trail(
+            Action.REINDEX_DATABASE, Caller(COMMAND_LINE)
+        )
+        await trail.leave(detail={"stage": "begun"})
+        return await reindex(database)
+
+    count = with_database(load_settings(), work)
     click.echo(f"The search index is new: {count} messages.")
+
+
+command.add_command(rotate)
 
 
 def _run(work: Callable[[Database], Awaitable[T]]) -> T:
@@ -53,7 +72,7 @@ def _run(work: Callable[[Database], Awaitable[T]]) -> T:
     settings = load_settings()
 
     async def opened() -> T:
-        database = Database(settings.database, durability=settings.durability)
+        database = database_of(settings)
         try:
             return await work(database)
         finally:

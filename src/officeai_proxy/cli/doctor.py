@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 import click
 
+from officeai_proxy.cli.opening import database_of
 from officeai_proxy.errors import ProxyError
 from officeai_proxy.proxy.upstream import (
     Timeouts,
@@ -16,7 +17,6 @@ from officeai_proxy.proxy.upstream import (
 )
 from officeai_proxy.recording.journal import open_directory
 from officeai_proxy.settings import MEGABYTE, Settings, load_settings
-from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.migrations import SCHEMA_REVISION, revision_of
 
 LITTLE_SPACE = 512 * MEGABYTE
@@ -62,18 +62,25 @@ async def _services(settings: Settings) -> list[Finding]:
 
 
 async def _database(settings: Settings) -> Finding:
-    database = Database(settings.database, durability=settings.durability)
+    database = database_of(settings)
     try:
         revision = await revision_of(database)
+        if revision == SCHEMA_REVISION:
+            await database.unlock()
     except ProxyError as error:
         return Finding("database", is_well=False, note=f"{database.location}: {error.message}")
     finally:
         await database.close()
     if revision == SCHEMA_REVISION:
-        note = "schema up to date"
+        note = f"schema up to date, {_sealing(settings)}"
     else:
         note = "the schema is brought up to date by `serve` or `db upgrade`"
     return Finding("database", is_well=True, note=f"{database.location}: {note}")
+
+
+def _sealing(settings: Settings) -> str:
+    names = ", ".join(settings.encryption_keys)
+    return f"encrypted with the keys {names}" if names else "not encrypted"
 
 
 async def _upstream(settings: Settings) -> Finding:

@@ -10,16 +10,15 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from officeai_proxy.audit import COMMAND_LINE, AuditLog
 from officeai_proxy.cli.opening import with_database
 from officeai_proxy.cli.parameters import Name
 from officeai_proxy.formats.reading.imported import Reading
 from officeai_proxy.imports import Account, Importer
 from officeai_proxy.model import DEFAULT_WORKSPACE, Caller
 from officeai_proxy.settings import Settings, load_settings
+from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.database import Database
-
-KEY = "command-line"
-"""Who imports, as far as the database is told; no key is needed on the machine itself."""
 
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -39,9 +38,14 @@ def command(file: Path, user: str | None, workspace: str) -> None:
     settings = load_settings()
 
     async def work(database: Database) -> Account:
-        importer = Importer(database, Caller(KEY, workspace), user=user)
+        caller = Caller(COMMAND_LINE, workspace)
+        trail = AuditLog(database, lambda: datetime.now(UTC)).trail(Action.IMPORT, caller)
+        importer = Importer(database, caller, user=user)
+        await trail.leave(user=user, detail={"stage": "begun"})
         with file.open("rb") as opened, _progress() as told:
-            return await importer.run(opened, _reading(settings), told=told)
+            account = await importer.run(opened, _reading(settings), told=told)
+        await trail.leave(user=user, detail={"stage": "ended", **account.numbers})
+        return account
 
     account = with_database(settings, work)
     for failure in account.errors:

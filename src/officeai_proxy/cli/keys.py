@@ -1,21 +1,49 @@
-"""`officeai-proxy keys`: make, list and revoke keys, also while the proxy runs."""
+"""`officeai-proxy keys`: make, list, rotate and revoke keys, also while the proxy runs."""
 
 import json
 from datetime import UTC, datetime, timedelta
 
 import click
+from typing_extensions import override
 
-from officeai_proxy.cli.opening import make_key, with_database
+from officeai_proxy.audit import COMMAND_LINE
+from officeai_proxy.auth.durations import parse_overlap
+from officeai_proxy.auth.key_lines import key_line, key_state
+from officeai_proxy.auth.keys import end_of_overlap, make_key, rotated
+from officeai_proxy.cli.opening import with_database
 from officeai_proxy.cli.parameters import Expiry, Name, Scopes
-from officeai_proxy.model import DEFAULT_WORKSPACE, ApiKey, Scope
+from officeai_proxy.model import DEFAULT_WORKSPACE, ApiKey, Limits, Scope
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.api_keys import ApiKeyRepository
+from officeai_proxy.storage.audit import append
+from officeai_proxy.storage.audit_chain import Action, Detail, Event
 from officeai_proxy.storage.database import Database
+
+MOST = 2**63 - 1
+"""What the databases keep in an integer column."""
+
+
+class Overlap(click.ParamType[timedelta]):
+    """How long a replaced key goes on working: `24h`, or `0` for not at all."""
+
+    name = "duration"
+
+    @override
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """Read the duration."""
+        if isinstance(value, timedelta):
+            return value
+        try:
+            return parse_overlap(str(value))
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
 
 
 @click.group("keys")
 def command() -> None:
-    """Make, list and revoke keys; a running proxy knows within 5 seconds."""
+    """Make, list, rotate and revoke keys; a running proxy knows within 5 seconds."""
 
 
 @command.command()
@@ -30,6 +58,9 @@ def command() -> None:
 )
 @click.option("--user", type=Name(), help="Bind the key to one user_identifier.")
 @click.option("--expires", type=Expiry(), help="When it ends: 90d, 12h, 30m.")
+@click.option("--rpm", type=click.IntRange(1, MOST), help="Requests in a minute, at most.")
+@click.option("--tpm", type=click.IntRange(1, MOST), help="Tokens in a minute, at most.")
+@click.option("--concurrency", type=click.IntRange(1, MOST), help="Calls at one time, at most.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def create(
     name: str,
@@ -37,12 +68,15 @@ def create(
     scopes: frozenset[Scope],
     user: str | None,
     expires: timedelta | None,
+    rpm: int | None,
+    tpm: int | None,
+    concurrency: int | None,
     *,
     as_json: bool,
 ) -> None:
     """Make a key; it is printed once, alone on the last line.
 
-    Example: officeai-proxy keys create --name laptop --scopes chat,read --expires 90d
+    Example: officeai-proxy keys create --name laptop --scopes chat,read --expires 90d --rpm 60
     """
     now = datetime.now(UTC)
     key, stored = make_key(
@@ -52,18 +86,16 @@ def create(
         scopes=scopes,
         user=user,
         expires_at=None if expires is None else now + expires,
+        limits=Limits(rpm, tpm, concurrency),
     )
 
     async def add(database: Database) -> None:
         async with database.write() as connection:
             await ApiKeyRepository(connection).add(stored)
+            await append(connection, _event(Action.CREATE_KEY, stored, now))
 
     with_database(load_settings(), add)
-    if as_json:
-        click.echo(json.dumps({**_told(stored), "key": key}, ensure_ascii=False))
-    else:
-        click.echo(f"id {stored.id}")
-        click.echo(key)
+    _print_once(key, stored, now, as_json=as_json)
 
 
 @command.command("list")
@@ -75,15 +107,51 @@ def list_(*, as_json: bool) -> None:
         async with database.read() as connection:
             return await ApiKeyRepository(connection).all()
 
-    keys = with_database(load_settings(), read)
+    keys, now = with_database(load_settings(), read), datetime.now(UTC)
     if as_json:
-        click.echo(json.dumps([_told(key) for key in keys], ensure_ascii=False))
+        click.echo(json.dumps([key_line(key, now) for key in keys], ensure_ascii=False))
         return
     for key in keys:
         scopes = ",".join(sorted(key.scopes))
-        click.echo(f"{key.id}  {_state(key):8} {key.hint}  {key.workspace}  {scopes}  {key.name}")
+        limits = "".join(f" {name}={most}" for name, most in _limits(key))
+        click.echo(
+            f"{key.id}  {key_state(key, now):8} {key.hint}  {key.workspace}  {scopes}{limits}  "
+            f"{key.name}"
+        )
     if not keys:
         click.echo("There are no keys yet. Make one with `officeai-proxy keys create --name …`.")
+
+
+@command.command()
+@click.argument("key_id")
+@click.option(
+    "--overlap",
+    default="24h",
+    type=Overlap(),
+    show_default=True,
+    help="How long the old key goes on working; 0: not at all; at most 7d.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def rotate(key_id: str, overlap: timedelta, *, as_json: bool) -> None:
+    """Make a key with the rights of another one, which then ends.
+
+    Example: officeai-proxy keys rotate key_0123456789abcdef --overlap 24h
+    """
+    now = datetime.now(UTC)
+
+    async def work(database: Database) -> tuple[str, ApiKey]:
+        async with database.write() as connection:
+            keys = ApiKeyRepository(connection)
+            old = await keys.find(key_id)
+            key, stored = rotated(old, now=now)
+            until = end_of_overlap(old, now=now, overlap=overlap)
+            await keys.take_over(old, stored, now=now, until=until)
+            event = _event(Action.ROTATE_KEY, old, now, detail={"successor": stored.id})
+            await append(connection, event)
+            return key, stored
+
+    key, stored = with_database(load_settings(), work)
+    _print_once(key, stored, now, as_json=as_json)
 
 
 @command.command()
@@ -93,36 +161,43 @@ def revoke(key_id: str) -> None:
 
     Example: officeai-proxy keys revoke key_0123456789abcdef
     """
+    now = datetime.now(UTC)
 
     async def work(database: Database) -> bool:
         async with database.write() as connection:
-            return await ApiKeyRepository(connection).revoke(key_id, now=datetime.now(UTC))
+            keys = ApiKeyRepository(connection)
+            if not await keys.revoke(key_id, now=now):
+                return False
+            key = await keys.find(key_id)
+            await append(connection, _event(Action.REVOKE_KEY, key, now))
+            return True
 
     if not with_database(load_settings(), work):
         raise click.ClickException(f"There is no key {key_id} that is still in force.")
     click.echo(f"{key_id} is revoked.")
 
 
-def _state(key: ApiKey) -> str:
-    if key.revoked_at is not None:
-        return "revoked"
-    return "active" if key.is_active(datetime.now(UTC)) else "expired"
+def _print_once(key: str, stored: ApiKey, now: datetime, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({**key_line(stored, now), "key": key}, ensure_ascii=False))
+    else:
+        click.echo(f"id {stored.id}")
+        click.echo(key)
 
 
-def _told(key: ApiKey) -> dict[str, object]:
-    return {
-        "id": key.id,
-        "name": key.name,
-        "hint": key.hint,
-        "workspace": key.workspace,
-        "scopes": sorted(key.scopes),
-        "user_identifier": key.user,
-        "state": _state(key),
-        "created_at": _time(key.created_at),
-        "expires_at": _time(key.expires_at),
-        "revoked_at": _time(key.revoked_at),
-    }
+def _limits(key: ApiKey) -> list[tuple[str, int]]:
+    limits = key.limits or Limits()
+    named = {"rpm": limits.rpm, "tpm": limits.tpm, "concurrency": limits.concurrency}
+    return [(name, most) for name, most in named.items() if most is not None]
 
 
-def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+def _event(action: Action, key: ApiKey, now: datetime, *, detail: Detail | None = None) -> Event:
+    return Event(
+        at=now,
+        actor=COMMAND_LINE,
+        action=action,
+        workspace=key.workspace,
+        user=key.user,
+        target=key.id,
+        detail=detail or {},
+    )

@@ -1,17 +1,14 @@
 """Types of options that several commands take: text in, a checked value out or what is wrong."""
 
-import re
 from datetime import UTC, datetime, timedelta
 
 import click
 from typing_extensions import override
 
+from officeai_proxy.auth.durations import parse_lifetime
 from officeai_proxy.auth.labels import check_label
 from officeai_proxy.errors import ProxyError
 from officeai_proxy.model import Scope
-
-_DURATION = re.compile(r"(\d{1,6})([mhd])")
-_UNIT = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 class Name(click.ParamType[str]):
@@ -61,10 +58,10 @@ class Expiry(click.ParamType[timedelta]):
         """Read the duration."""
         if isinstance(value, timedelta):
             return value
-        match = _DURATION.fullmatch(str(value))
-        if match is None or int(match[1]) == 0:
-            self.fail(f"{value!r} is not a duration such as 90d, 12h or 30m.", param, ctx)
-        return timedelta(**{_UNIT[match[2]]: int(match[1])})
+        try:
+            return parse_lifetime(str(value))
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
 
 
 class Scopes(click.ParamType[frozenset[Scope]]):

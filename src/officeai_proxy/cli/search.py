@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import click
 
+from officeai_proxy.audit import COMMAND_LINE, AuditLog
 from officeai_proxy.auth.labels import check_label
 from officeai_proxy.cli.opening import with_database
 from officeai_proxy.errors import RequestRefused
 from officeai_proxy.model import DEFAULT_WORKSPACE, Caller, Role
 from officeai_proxy.settings import load_settings
+from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.paging import PageRequest, Stretch
 from officeai_proxy.storage.search import Hit, SearchFilter, SearchRepository
@@ -55,9 +58,13 @@ def command(
     wanted = SearchFilter(query=query, user_identifier=user, role=role)
 
     async def find(database: Database) -> Stretch[Hit]:
+        caller = Caller(COMMAND_LINE, workspace)
+        trail = AuditLog(database, lambda: datetime.now(UTC)).trail(Action.SEARCH, caller)
         async with database.read() as connection:
-            repository = SearchRepository(connection, Caller("command line", workspace))
-            return await repository.page(wanted, PageRequest(limit))
+            page = await SearchRepository(connection, caller).page(wanted, PageRequest(limit))
+        detail = {"messages": len(page.items)}
+        await trail.leave(user=user, detail=detail, is_sealed=not page.items)
+        return page
 
     page = with_database(load_settings(), find)
     if as_json:

@@ -1,6 +1,7 @@
 """`officeai-proxy serve`: check the configuration, make the first key, say what is where, serve."""
 
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,9 +9,13 @@ import click
 
 from officeai_proxy import __version__
 from officeai_proxy.cli.opening import first_key, with_database
+from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import DatabaseUnavailable
+from officeai_proxy.page.visits import invite
+from officeai_proxy.prices.book import PriceBook
 from officeai_proxy.proxy.upstream import Timeouts, choose_upstream
 from officeai_proxy.recording.journal import open_directory
+from officeai_proxy.recording.journal_keys import check_keys
 from officeai_proxy.server import bind, configure_logging, run
 from officeai_proxy.settings import OPENAI_BASE_URL, Settings, load_settings
 from officeai_proxy.storage.database import Database
@@ -39,24 +44,36 @@ def serve(settings: Settings, *, upstream_note: str = "") -> None:
     """Serve with *settings* until a signal; never returns."""
     configure_logging(settings)
     open_directory(settings.journal_dir)
+    check_keys(settings.journal_dir, MasterKeys.of(settings.encryption_secrets))
+    PriceBook.open(settings.prices)
     timeouts = Timeouts(
         settings.connect_timeout, settings.first_byte_timeout, settings.idle_timeout
     )
     choose_upstream(settings.upstream_base_url, timeouts, trust_env=settings.upstream_trust_env)
     listener = bind(settings)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-    key, database_note = _open_database(settings)
-    lines = banner(settings, key=key, database_note=database_note, upstream_note=upstream_note)
+    first, database_note = _open_database(settings)
+    lines = banner(settings, first=first, database_note=database_note, upstream_note=upstream_note)
     sys.exit(run(settings, listener, on_ready=lambda: click.echo(lines)))
 
 
-def _open_database(settings: Settings) -> tuple[str | None, str]:
+@dataclass(frozen=True, slots=True)
+class FirstKey:
+    """The key of a first start, and what signs its holder in to the page once."""
+
+    key: str
+    once: str
+
+
+def _open_database(settings: Settings) -> tuple[FirstKey | None, str]:
     """Bring the database up to date and make the first key; neither stops a start without it."""
     configured = bool(settings.api_keys)
     location = Database(settings.database).location
 
-    async def prepared(database: Database) -> str | None:
-        return None if configured else await first_key(database, now=datetime.now(UTC))
+    async def prepared(database: Database) -> FirstKey | None:
+        now = datetime.now(UTC)
+        key = None if configured else await first_key(database, now=now)
+        return None if key is None else FirstKey(key, await invite(database, key, now=now))
 
     try:
         return with_database(settings, prepared), location
@@ -67,7 +84,7 @@ def _open_database(settings: Settings) -> tuple[str | None, str]:
 
 
 def banner(
-    settings: Settings, *, key: str | None, database_note: str, upstream_note: str = ""
+    settings: Settings, *, first: FirstKey | None, database_note: str, upstream_note: str = ""
 ) -> str:
     """What a newcomer needs to see: where to point a client, with which key, and what is kept."""
     root = settings.base_url.removesuffix("/v1")
@@ -77,15 +94,17 @@ def banner(
     lines = [
         f"officeai-proxy {__version__} is ready",
         f"  base_url   {settings.base_url}",
+        f"  page       {root}/ui" + ("" if first is None else f"/enter?once={first.once}"),
         f"  docs       {root}/docs",
         f"  upstream   {upstream}",
         f"  database   {database_note}",
         f"  data       {settings.data_dir.resolve()}",
     ]
-    if key is not None:
-        lines.append(f"  key        {key}")
+    if first is not None:
+        lines.insert(3, "             (signs in once, within 15 minutes; later with the key)")
+        lines.append(f"  key        {first.key}")
         lines.append("             (made just now and shown only this once; keep it)")
-        lines += ["  try", *(f"    {line}" for line in _first_call(settings, key=key))]
+        lines += ["  try", *(f"    {line}" for line in _first_call(settings, key=first.key))]
     elif settings.api_keys:
         lines.append(f"  key        {len(settings.api_keys)} in OFFICEAI_API_KEYS")
     else:

@@ -75,7 +75,11 @@ class CallLine(BaseModel):
     prompt_tokens: int | None
     completion_tokens: int | None
     total_tokens: int | None
-    cost: float | None
+    cached_tokens: int | None = Field(
+        description="Of the prompt's tokens, those read from a cache."
+    )
+    reasoning_tokens: int | None
+    cost: float | None = Field(description="US dollars; null when no price is known.")
     stream: bool
     outcome: Outcome
     error: str | None
@@ -103,6 +107,8 @@ class CallLine(BaseModel):
             prompt_tokens=record.usage.prompt_tokens,
             completion_tokens=record.usage.completion_tokens,
             total_tokens=record.usage.total_tokens,
+            cached_tokens=record.usage.cached_tokens,
+            reasoning_tokens=record.usage.reasoning_tokens,
             cost=record.cost,
             stream=record.stream,
             outcome=record.outcome,
@@ -132,12 +138,23 @@ def as_jsonl(lines: Sequence[CallLine]) -> str:
     return "".join(jsontext.dumps(line.model_dump(mode="json")) + "\n" for line in lines)
 
 
-def as_csv(lines: Sequence[CallLine]) -> str:
-    """A table with a header, for spreadsheets; no cell is run as a formula."""
+def csv_head() -> str:
+    """How a table begins: the mark of UTF-8, and the names of the columns."""
     text = io.StringIO(newline="")
     text.write(BOM)
+    csv.writer(text).writerow(_COLUMNS)
+    return text.getvalue()
+
+
+def as_csv(lines: Sequence[CallLine]) -> str:
+    """A table with a header, for spreadsheets."""
+    return csv_head() + csv_rows(lines)
+
+
+def csv_rows(lines: Sequence[CallLine]) -> str:
+    """Rows of a table, without its header; no cell is run as a formula."""
+    text = io.StringIO(newline="")
     table = csv.writer(text)
-    table.writerow(_COLUMNS)
     for line in lines:
         cells = line.cells()
         table.writerow([_defused(cells[column]) for column in _COLUMNS])
@@ -168,6 +185,8 @@ _COLUMNS = (
     "exchange_id",
     "key_id",
     "client_ip",
+    "cached_tokens",
+    "reasoning_tokens",
 )
 
 

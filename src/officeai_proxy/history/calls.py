@@ -1,33 +1,40 @@
 """The route of the call log: every proxied call, newest first, without its content."""
 
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import BeforeValidator
 
 from officeai_proxy.api.answers import JsonAnswer, problems
 from officeai_proxy.api.bodies import JsonRoute
-from officeai_proxy.api.dependencies import Fresh, Reader
-from officeai_proxy.api.paging import page_request
-from officeai_proxy.api.values import (
-    Cursor,
-    Limit,
-    MomentQuery,
-    TextQuery,
-    label_or_none,
-    plain_digits,
-)
-from officeai_proxy.auth.permissions import check_user
+from officeai_proxy.api.dependencies import Fresh, Reader, Slots
+from officeai_proxy.api.trails import audited
+from officeai_proxy.api.values import MAX_LIMIT, Cursor, plain_digits
+from officeai_proxy.audit import Trail
 from officeai_proxy.history import examples
-from officeai_proxy.history.call_lines import CallLine, CallLog, as_csv, as_jsonl
-from officeai_proxy.model import Caller, Outcome
-from officeai_proxy.storage.calls import CallFilter, CallRepository
+from officeai_proxy.history.call_filters import Filters
+from officeai_proxy.history.call_lines import CallLine, CallLog, as_jsonl, csv_head, csv_rows
+from officeai_proxy.history.call_stream import CallPages, CallStream, Written
+from officeai_proxy.storage.audit_chain import Action
 
 router = APIRouter(tags=["Calls"], route_class=JsonRoute, default_response_class=JsonAnswer)
+
+DEFAULT_LIMIT = 100
+"""Calls of a page of JSON."""
+
+OptionalLimit = Annotated[
+    int | None,
+    BeforeValidator(plain_digits),
+    Query(
+        ge=1,
+        le=MAX_LIMIT,
+        description=f"Calls of one page, 1 to {MAX_LIMIT}; JSON has {DEFAULT_LIMIT} without it.",
+    ),
+]
 
 NEXT_CURSOR = "X-Next-Cursor"
 """Where the next page's cursor is when the body has no room for it."""
@@ -41,38 +48,12 @@ class CallFormat(StrEnum):
     CSV = "csv"
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """What the call log may be narrowed down to."""
-
-    user: Annotated[str | None, AfterValidator(label_or_none("user")), Query()] = None
-    session: TextQuery = None
-    model: Annotated[TextQuery, Query(description="Asked for or served.")] = None
-    outcome: Outcome | None = None
-    status: Annotated[int | None, BeforeValidator(plain_digits), Query(ge=100, le=599)] = None
-    api: Annotated[TextQuery, Query(description="Such as `/v1/chat/completions`.")] = None
-    exchange_id: UUID | None = None
-    after: MomentQuery = None
-    before: MomentQuery = None
-
-    def of(self, caller: Caller) -> CallFilter:
-        """The same in storage's words, within what *caller* may see."""
-        return CallFilter(
-            user=check_user(caller, self.user, param="user"),
-            session=self.session,
-            model=self.model,
-            outcome=self.outcome,
-            api=self.api,
-            exchange_id=None if self.exchange_id is None else str(self.exchange_id),
-            status=self.status,
-            after=self.after,
-            before=self.before,
-        )
-
-
 _FORMATS: dict[int | str, dict[str, Any]] = {
     int(HTTPStatus.OK): {
-        "description": f"A page. As JSON Lines or CSV its cursor is in the header {NEXT_CURSOR}.",
+        "description": (
+            f"A page; as JSON Lines or CSV its cursor is in the header {NEXT_CURSOR}, and without "
+            "`limit` it is the whole log."
+        ),
         "content": {
             "application/json": {
                 "example": {"history": [examples.CALL], "has_more": False, "next_cursor": None}
@@ -92,28 +73,62 @@ _FORMATS: dict[int | str, dict[str, Any]] = {
 )
 async def list_calls(
     filters: Annotated[Filters, Depends()],
+    trail: Annotated[Trail, audited(Action.LIST_CALLS)],
     caller: Reader,
     services: Fresh,
     format: Annotated[CallFormat, Query()] = CallFormat.JSON,  # noqa: A002 - the parameter's name
-    limit: Limit = 100,
+    limit: OptionalLimit = None,
     cursor: Cursor = None,
 ) -> CallLog | Response:
-    """Every call that went through the proxy, newest first: names and numbers, no content."""
-    async with services.database.read() as connection:
-        page = await CallRepository(connection, caller).page(
-            filters.of(caller), page_request(limit=limit, cursor=cursor)
-        )
-    log = CallLog(
-        history=[CallLine.of(record) for record in page.items],
-        has_more=page.has_more,
-        next_cursor=page.next_cursor,
-    )
-    return log if format is CallFormat.JSON else _as_text(log, format)
+    """Every call that went through the proxy, newest first: names and numbers, no content.
+
+    As JSON Lines or CSV without `limit` all of them come in one answer.
+    """
+    wanted = filters.of(caller)
+    pages = CallPages(services, caller, wanted)
+    is_whole = limit is None and format is not CallFormat.JSON
+    page = await pages.page(cursor, limit=MAX_LIMIT if is_whole else limit or DEFAULT_LIMIT)
+    detail = {"calls": "all" if is_whole else len(page.items), "format": format.value}
+    await trail.leave(user=wanted.user, detail=detail, is_sealed=not page.items)
+    if is_whole:
+        pieces = pages.behind(page, _written(format))
+        return _stream(pieces, format, slots=services.export_slots)
+    lines = [CallLine.of(record) for record in page.items]
+    if format is CallFormat.JSON:
+        return CallLog(history=lines, has_more=page.has_more, next_cursor=page.next_cursor)
+    headers = {} if page.next_cursor is None else {NEXT_CURSOR: page.next_cursor}
+    text = _head(format) + _written(format)(lines)
+    return Response(text, headers=headers | _naming(format), media_type=_MEDIA[format])
 
 
-def _as_text(log: CallLog, wanted: CallFormat) -> Response:
-    headers = {} if log.next_cursor is None else {NEXT_CURSOR: log.next_cursor}
-    if wanted is CallFormat.JSONL:
-        return Response(as_jsonl(log.history), headers=headers, media_type="application/x-ndjson")
-    headers["Content-Disposition"] = 'attachment; filename="history.csv"'
-    return Response(as_csv(log.history), headers=headers, media_type="text/csv")
+def _stream(
+    pieces: AsyncGenerator[bytes, None],
+    wanted: CallFormat,
+    *,
+    slots: Slots,
+) -> CallStream:
+    async def headed() -> AsyncGenerator[bytes, None]:
+        yield _head(wanted).encode()
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield piece
+
+    headers = _naming(wanted)
+    return CallStream(headed(), slots=slots, headers=headers, media_type=_MEDIA[wanted])
+
+
+def _written(wanted: CallFormat) -> Written:
+    return csv_rows if wanted is CallFormat.CSV else as_jsonl
+
+
+def _head(wanted: CallFormat) -> str:
+    return csv_head() if wanted is CallFormat.CSV else ""
+
+
+def _naming(wanted: CallFormat) -> dict[str, str]:
+    if wanted is not CallFormat.CSV:
+        return {}
+    return {"Content-Disposition": 'attachment; filename="history.csv"'}
+
+
+_MEDIA = {CallFormat.JSONL: "application/x-ndjson", CallFormat.CSV: "text/csv; charset=utf-8"}

@@ -12,6 +12,7 @@ from officeai_proxy.api.answers import JsonAnswer, problems
 from officeai_proxy.api.bodies import JsonRoute
 from officeai_proxy.api.dependencies import Fresh, Reader, Writer
 from officeai_proxy.api.paging import page_request
+from officeai_proxy.api.trails import audited
 from officeai_proxy.api.values import (
     MAX_LIMIT,
     Cursor,
@@ -24,6 +25,7 @@ from officeai_proxy.api.values import (
     UserPath,
     UserQuery,
 )
+from officeai_proxy.audit import Trail
 from officeai_proxy.auth.labels import check_label
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.errors import UnprocessableInput
@@ -37,6 +39,8 @@ from officeai_proxy.history.schemas import (
     NewConversation,
 )
 from officeai_proxy.model import Caller
+from officeai_proxy.storage.audit import append
+from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.conversations import (
     ConversationFilter,
     ConversationRepository,
@@ -103,6 +107,7 @@ class SortedFilters(Filters):
 @router.post("/conversations", status_code=HTTPStatus.CREATED, include_in_schema=False)
 async def create_conversation(
     body: Annotated[NewConversation, Body(openapi_examples=examples.NEW_CONVERSATION)],
+    trail: Annotated[Trail, audited(Action.CREATE_CONVERSATION)],
     caller: Writer,
     services: Fresh,
 ) -> ConversationOut:
@@ -118,6 +123,7 @@ async def create_conversation(
             metadata=body.metadata,
             now=services.clock(),
         )
+        await append(connection, trail.event(user=user, target=conversation.session_id))
     return ConversationOut.of(conversation)
 
 
@@ -134,6 +140,7 @@ def _session_id(given: str | None) -> str:
 )
 async def list_of_user(
     user: UserPath,
+    trail: Annotated[Trail, audited(Action.LIST_CONVERSATIONS)],
     caller: Reader,
     services: Fresh,
     limit: Limit = 50,
@@ -146,6 +153,8 @@ async def list_of_user(
     async with services.database.read() as connection:
         repository = ConversationRepository(connection, caller)
         page = await repository.page(ConversationFilter(user_identifier=user), wanted)
+    detail = {"conversations": len(page.items)}
+    await trail.leave(user=user, detail=detail, is_sealed=not page.items)
     return ConversationList.of(page, wanted)
 
 
@@ -153,6 +162,7 @@ async def list_of_user(
 @router.get("/conversations/", include_in_schema=False)
 async def list_conversations(
     filters: Annotated[SortedFilters, Depends()],
+    trail: Annotated[Trail, audited(Action.LIST_CONVERSATIONS)],
     caller: Reader,
     services: Fresh,
     limit: Limit = 50,
@@ -164,6 +174,9 @@ async def list_conversations(
     async with services.database.read() as connection:
         repository = ConversationRepository(connection, caller)
         page = await repository.page(filters.of(caller), wanted)
+    detail = {"conversations": len(page.items)}
+    user = filters.of(caller).user_identifier
+    await trail.leave(user=user, detail=detail, is_sealed=not page.items)
     return ConversationList.of(page, wanted)
 
 
@@ -174,6 +187,7 @@ async def list_conversations(
 )
 async def read_conversation(
     session_id: SessionPath,
+    trail: Annotated[Trail, audited(Action.READ_CONVERSATION)],
     caller: Reader,
     services: Fresh,
     user_identifier: UserQuery = None,
@@ -187,6 +201,10 @@ async def read_conversation(
         )
         messages = MessageRepository(connection, caller)
         page = await messages.page(conversation, page_request(limit=limit))
+    detail = {"messages": len(page.items)}
+    await trail.leave(
+        user=conversation.user_identifier, target=conversation.session_id, detail=detail
+    )
     return ConversationWithMessages.with_page(conversation, page)
 
 
@@ -203,6 +221,7 @@ async def read_conversation(
 async def change_conversation(
     session_id: SessionPath,
     body: Annotated[ConversationChange, Body(openapi_examples=examples.CHANGE)],
+    trail: Annotated[Trail, audited(Action.CHANGE_CONVERSATION)],
     caller: Writer,
     services: Fresh,
     user_identifier: UserQuery = None,
@@ -215,6 +234,8 @@ async def change_conversation(
         changed = await repository.rename(
             conversation, title=body.title, metadata=body.metadata, now=services.clock()
         )
+        owner = conversation.user_identifier
+        await append(connection, trail.event(user=owner, target=session_id))
     return ConversationOut.of(changed)
 
 
@@ -226,6 +247,7 @@ async def change_conversation(
 )
 async def delete_conversation(
     session_id: SessionPath,
+    trail: Annotated[Trail, audited(Action.BIN_CONVERSATION)],
     caller: Writer,
     services: Fresh,
     user_identifier: UserQuery = None,
@@ -242,6 +264,14 @@ async def delete_conversation(
         )
         remove = repository.erase if permanent else repository.bin
         await remove(conversation, now=services.clock())
+        action = Action.ERASE_CONVERSATION if permanent else Action.BIN_CONVERSATION
+        event = trail.event(
+            action=action,
+            user=conversation.user_identifier,
+            target=session_id,
+            workspace=conversation.workspace,
+        )
+        await append(connection, event)
 
 
 @router.post(
@@ -251,6 +281,7 @@ async def delete_conversation(
 )
 async def restore_conversation(
     session_id: SessionPath,
+    trail: Annotated[Trail, audited(Action.RESTORE_CONVERSATION)],
     caller: Writer,
     services: Fresh,
     user_identifier: UserQuery = None,
@@ -261,6 +292,8 @@ async def restore_conversation(
         repository = ConversationRepository(connection, caller)
         binned = await repository.find(session_id, user_identifier=user, deleted=Deleted.ONLY)
         restored = await repository.restore(binned, now=services.clock())
+        owner = restored.user_identifier
+        await append(connection, trail.event(user=owner, target=session_id))
     return ConversationOut.of(restored)
 
 
@@ -268,6 +301,7 @@ async def restore_conversation(
 async def clear_history(
     user_identifier: Annotated[RequiredUser, Query(openapi_examples=examples.USER)],
     confirm: Annotated[str, Query(openapi_examples=examples.USER)],
+    trail: Annotated[Trail, audited(Action.CLEAR_USER)],
     caller: Writer,
     services: Fresh,
 ) -> Cleared:
@@ -279,4 +313,7 @@ async def clear_history(
         )
     async with services.database.write() as connection:
         repository = ConversationRepository(connection, caller)
-        return Cleared(deleted=await repository.clear(user_identifier, now=services.clock()))
+        count = await repository.clear(user_identifier, now=services.clock())
+        detail = {"conversations": count}
+        await append(connection, trail.event(user=user_identifier, detail=detail))
+    return Cleared(deleted=count)

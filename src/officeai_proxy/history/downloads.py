@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import unicodedata
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from urllib.parse import quote
 
@@ -56,9 +56,14 @@ class Download(Response):
         opening: AbstractAsyncContextManager[Export],
         *,
         name: Callable[[Export], str],
+        note: Callable[[Export], Awaitable[None]],
     ) -> None:
-        """Send what *opening* gives, in one of *slots*, as a file called *name* of it."""
+        """Send what *opening* gives, in one of *slots*, as a file called *name* of it.
+
+        *note* is called before the first byte leaves, and its failure refuses the export.
+        """
         super().__init__()
+        self._note = note
         self._slots = slots
         self._opening = opening
         self._name = name
@@ -68,6 +73,7 @@ class Download(Response):
         """Send the file (ASGI specification)."""
         with self._slots.one():
             async with self._opening as export, asyncio.TaskGroup() as tasks:
+                await self._note(export)
                 headers = _headers(export, self._name(export))
                 await send({"type": "http.response.start", "status": 200, "headers": headers})
                 sending = tasks.create_task(_send(export.pieces(), send))

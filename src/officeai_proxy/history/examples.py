@@ -145,7 +145,9 @@ CALL: dict[str, Any] = {
     "prompt_tokens": 15,
     "completion_tokens": 120,
     "total_tokens": 135,
-    "cost": None,
+    "cached_tokens": 0,
+    "reasoning_tokens": None,
+    "cost": 0.0001875,
     "stream": True,
     "outcome": "complete",
     "error": None,
@@ -177,4 +179,28 @@ ERASED: dict[str, Any] = {
     "conversations": 1,
     "messages": 1,
     "calls": 0,
+}
+
+_TIMES: dict[str, Any] = {"p50": 1264.0, "p95": 4032.0, "p99": 8064.0}
+
+_NUMBERS: dict[str, Any] = {
+    "calls": 1204,
+    "errors": 7,
+    "prompt_tokens": 18060,
+    "completion_tokens": 144480,
+    "total_tokens": 162540,
+    "cost": 0.22575,
+    "priced_calls": 1197,
+    "latency_ms": _TIMES,
+    "ttft_ms": {"p50": 312.0, "p95": 632.0, "p99": 1008.0},
+}
+
+STATS: dict[str, Any] = {
+    "object": "list",
+    "group_by": "day",
+    "data": [{"key": "2026-01-31", **_NUMBERS}],
+    "total": _NUMBERS,
+    "limit": 100,
+    "has_more": False,
+    "next_cursor": None,
 }

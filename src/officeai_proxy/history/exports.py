@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import fields
 from datetime import datetime
 from enum import Enum
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -13,7 +14,9 @@ from pydantic import AfterValidator
 
 from officeai_proxy.api.answers import problems
 from officeai_proxy.api.dependencies import Exporter, Fresh, Services
+from officeai_proxy.api.trails import audited
 from officeai_proxy.api.values import SessionPath, UserPath, UserQuery
+from officeai_proxy.audit import Trail
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.errors import NotFound
 from officeai_proxy.exports import Export, Order, open_export
@@ -22,6 +25,7 @@ from officeai_proxy.formats.writing.passages import Options
 from officeai_proxy.history.conversations import Filters
 from officeai_proxy.history.downloads import Download
 from officeai_proxy.model import Caller
+from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.conversations import ConversationFilter, Deleted
 
 router = APIRouter(tags=["Export"])
@@ -82,6 +86,7 @@ CsvSafe = Annotated[
 @router.get("/conversations/export-all", summary="Export all conversations", responses=_ALL)
 async def export_all(
     filters: Annotated[Filters, Depends()],
+    trail: Annotated[Trail, audited(Action.EXPORT_ALL)],
     caller: Exporter,
     services: Fresh,
     format: FormatQuery = "json",  # noqa: A002 - the parameter's name
@@ -92,12 +97,13 @@ async def export_all(
     now = services.clock()
     options = Options(exported_at=now, csv_safe=csv_safe, inner=inner, filters=_told(filters))
     order = Order(format=format, options=options, conversations=filters.of(caller))
-    return _download(services, caller, order, name=lambda _: f"conversations {now:%Y-%m-%d}")
+    return _download(services, caller, order, trail, name=lambda _: f"conversations {now:%Y-%m-%d}")
 
 
 @router.get("/conversations/{session_id}/export", summary="Export a conversation", responses=_ONE)
 async def export_conversation(
     session_id: SessionPath,
+    trail: Annotated[Trail, audited(Action.EXPORT_CONVERSATION)],
     caller: Exporter,
     services: Fresh,
     format: FormatQuery = "json",  # noqa: A002 - the parameter's name
@@ -119,12 +125,13 @@ async def export_conversation(
         conversations=ConversationFilter(user_identifier=user),
         session_id=session_id,
     )
-    return _download(services, caller, order, name=lambda export: export.title or session_id)
+    return _download(services, caller, order, trail, name=lambda export: export.title or session_id)
 
 
 @router.get("/users/{user}/export", summary="Export everything of a user", responses=_OF_USER)
 async def export_user(
     user: UserPath,
+    trail: Annotated[Trail, audited(Action.EXPORT_USER)],
     caller: Exporter,
     services: Fresh,
     format: FormatQuery = "json",  # noqa: A002 - the parameter's name
@@ -141,16 +148,37 @@ async def export_user(
     )
     wanted = ConversationFilter(user_identifier=user, deleted=Deleted.WITH)
     order = Order(format=format, options=options, conversations=wanted)
-    return Download(
-        services.export_slots, _of_known_user(services, caller, order, user), name=lambda _: user
-    )
+    opening = _of_known_user(services, caller, order, user)
+    note = partial(_note, trail, order)
+    return Download(services.export_slots, opening, name=lambda _: user, note=note)
 
 
 def _download(
-    services: Services, caller: Caller, order: Order, *, name: Callable[[Export], str]
+    services: Services,
+    caller: Caller,
+    order: Order,
+    trail: Trail,
+    *,
+    name: Callable[[Export], str],
 ) -> Download:
     opening = open_export(services.database, caller, order)
-    return Download(services.export_slots, opening, name=name)
+    note = partial(_note, trail, order)
+    return Download(services.export_slots, opening, name=name, note=note)
+
+
+async def _note(trail: Trail, order: Order, export: Export) -> None:
+    """Leave a row in the audit log, before the first byte leaves."""
+    expected = export.expected
+    await trail.leave(
+        user=export.owner if order.session_id else order.conversations.user_identifier,
+        target=order.session_id,
+        detail={
+            "format": order.format,
+            "conversations": expected.conversations,
+            "messages": expected.messages,
+        },
+        is_sealed=expected.conversations == 0,
+    )
 
 
 @asynccontextmanager

@@ -9,13 +9,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from officeai_proxy.api.answers import JsonAnswer, problems
 from officeai_proxy.api.bodies import JsonRoute
 from officeai_proxy.api.dependencies import Fresh, Writer
+from officeai_proxy.api.trails import audited
 from officeai_proxy.api.values import label_or_none
+from officeai_proxy.audit import Trail
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.formats.reading.imported import Reading
 from officeai_proxy.history import examples
 from officeai_proxy.history.uploads import uploaded
 from officeai_proxy.imports import Account, Importer
 from officeai_proxy.settings import Settings
+from officeai_proxy.storage.audit_chain import Action
 
 router = APIRouter(tags=["Import"], route_class=JsonRoute, default_response_class=JsonAnswer)
 
@@ -76,7 +79,11 @@ class ImportReport(BaseModel):
     openapi_extra={"requestBody": _BODY},
 )
 async def import_conversations(
-    request: Request, caller: Writer, services: Fresh, user_identifier: ForUser = None
+    request: Request,
+    trail: Annotated[Trail, audited(Action.IMPORT)],
+    caller: Writer,
+    services: Fresh,
+    user_identifier: ForUser = None,
 ) -> ImportReport:
     """Send the file as the body: an export of this proxy (`json`, `jsonl`, `md`, or a `zip` of
     them), ChatGPT's `conversations.json` or its ZIP, Open WebUI's chat export, or a chat that
@@ -88,10 +95,15 @@ async def import_conversations(
     """
     user = check_user(caller, user_identifier, param="user_identifier")
     settings = services.settings
-    limit = settings.max_import_bytes
-    async with uploaded(request, directory=settings.data_dir, limit=limit) as file:
+    limit, is_sealed = settings.max_import_bytes, bool(settings.encryption_keys)
+    async with uploaded(
+        request, directory=settings.data_dir, limit=limit, is_sealed=is_sealed
+    ) as file:
         importer = Importer(services.database, caller, user=user)
+        # An import is many transactions: a row before the first, and one with what has come of it.
+        await trail.leave(user=user, detail={"stage": "begun"})
         account = await importer.run(file, _reading(settings, services))
+    await trail.leave(user=user, detail={"stage": "ended", **account.numbers})
     return ImportReport.of(account)
 
 

@@ -12,7 +12,9 @@ from officeai_proxy.api.answers import JsonAnswer, problems
 from officeai_proxy.api.bodies import JsonRoute
 from officeai_proxy.api.dependencies import Fresh, Reader, Writer
 from officeai_proxy.api.paging import page_request
+from officeai_proxy.api.trails import audited
 from officeai_proxy.api.values import Cursor, Limit, Offset, SessionPath, UserQuery
+from officeai_proxy.audit import Trail
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.history import examples
 from officeai_proxy.history.schemas import (
@@ -22,6 +24,8 @@ from officeai_proxy.history.schemas import (
     PostedMessages,
 )
 from officeai_proxy.model import NewMessage
+from officeai_proxy.storage.audit import append
+from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.conversations import ConversationRepository
 from officeai_proxy.storage.messages import MessageRepository, Order
 from officeai_proxy.wire.messages import new_messages
@@ -43,6 +47,7 @@ class Branch(StrEnum):
 )
 async def list_messages(
     session_id: SessionPath,
+    trail: Annotated[Trail, audited(Action.LIST_MESSAGES)],
     caller: Reader,
     services: Fresh,
     user_identifier: UserQuery = None,
@@ -64,6 +69,12 @@ async def list_messages(
         page = await MessageRepository(connection, caller).page(
             conversation, wanted, order=order, whole_tree=branch is Branch.ALL
         )
+    await trail.leave(
+        user=conversation.user_identifier,
+        target=session_id,
+        workspace=conversation.workspace,
+        detail={"messages": len(page.items)},
+    )
     return MessageList.of(page, wanted)
 
 
@@ -76,6 +87,7 @@ async def list_messages(
 async def add_messages(
     session_id: SessionPath,
     body: Annotated[PostedMessages, Body(openapi_examples=examples.MESSAGES)],
+    trail: Annotated[Trail, audited(Action.ADD_MESSAGES)],
     caller: Writer,
     services: Fresh,
     user_identifier: UserQuery = None,
@@ -93,11 +105,13 @@ async def add_messages(
             session_id, user_identifier=user
         )
         stored = await MessageRepository(connection, caller).append(conversation, messages, now=now)
+        owner, detail = conversation.user_identifier, {"messages": len(stored)}
+        await append(connection, trail.event(user=owner, target=session_id, detail=detail))
     answer = [MessageOut.of(message) for message in stored]
     return answer if isinstance(body, list) else answer[0]
 
 
 def _to_store(posted: PostedMessage, now: datetime) -> NewMessage:
-    message = {"role": posted.role.value, "content": posted.content}
-    [new] = new_messages([message], timestamp=posted.timestamp or now, model_name=posted.model_name)
+    at = posted.timestamp or now
+    [new] = new_messages([posted.message()], timestamp=at, model_name=posted.model_name)
     return replace(new, token_count=posted.token_count, metadata=posted.metadata)

@@ -23,9 +23,10 @@ from officeai_proxy.api.values import (
     label_or_none,
 )
 from officeai_proxy.history import examples
-from officeai_proxy.model import Conversation, Json, Message, Role, UserSummary
+from officeai_proxy.model import Conversation, Json, JsonObject, Message, Role, UserSummary
 from officeai_proxy.storage.paging import Page, PageRequest
 from officeai_proxy.wire import jsontext
+from officeai_proxy.wire.messages import text_of
 
 MAX_METADATA = 64 * 1024
 """Bytes of the JSON text."""
@@ -124,6 +125,27 @@ class PostedMessage(BaseModel):
     token_count: int | None = Field(None, ge=0, le=MAX_INTEGER, strict=True)
     metadata: Metadata | None = Field(None, description="Yours; at most 64 KB as JSON.")
     timestamp: Moment | None = Field(None, description="When it was said; now, if absent.")
+    raw: AnyObject | None = Field(
+        None,
+        description="The OpenAI message whole, if it has more than a role and content, such as "
+        "`tool_calls`; its role and text are those of `role` and `content`.",
+    )
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if self.raw is not None:
+            told: JsonObject = {"role": self.role.value, "content": self.content}
+            if not isinstance(self.raw, dict) or self.raw.get("role") != self.role.value:
+                raise ValueError("`raw` should be a JSON object with the same role as `role`")
+            if text_of(self.raw) != text_of(told):
+                raise ValueError("`raw` should have the same text as `content`")
+        return self
+
+    def message(self) -> JsonObject:
+        """The OpenAI message."""
+        if self.raw is not None:
+            return cast("JsonObject", self.raw)
+        return {"role": self.role.value, "content": self.content}
 
 
 def _kind_of_body(value: object) -> str:

@@ -9,11 +9,14 @@ from officeai_proxy.api.answers import JsonAnswer, problems
 from officeai_proxy.api.bodies import JsonRoute
 from officeai_proxy.api.dependencies import Fresh, Reader
 from officeai_proxy.api.paging import page_request
+from officeai_proxy.api.trails import audited
 from officeai_proxy.api.values import Cursor, Limit, Moment, PlainText, UserQuery
+from officeai_proxy.audit import Trail
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.history import examples
 from officeai_proxy.history.schemas import ConversationOut, MessageOut
 from officeai_proxy.model import Role
+from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.search import Hit, SearchFilter, SearchRepository
 from officeai_proxy.words.excerpt import excerpt
 from officeai_proxy.words.query import Query as SearchQuery
@@ -69,6 +72,7 @@ async def search(
             openapi_examples=examples.SEARCH,
         ),
     ],
+    trail: Annotated[Trail, audited(Action.SEARCH)],
     caller: Reader,
     services: Fresh,
     user_identifier: UserQuery = None,
@@ -98,6 +102,8 @@ async def search(
         page = await SearchRepository(connection, caller).page(
             wanted, page_request(limit=limit, cursor=cursor)
         )
+    user, detail = wanted.user_identifier, {"messages": len(page.items)}
+    await trail.leave(user=user, detail=detail, is_sealed=not page.items)
     return HitList(
         data=[HitOut.of(hit, wanted.query) for hit in page.items],
         limit=limit,

@@ -14,6 +14,7 @@ from typing import BinaryIO, cast
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from officeai_proxy.crypto.scratch import scratch_file
 from officeai_proxy.errors import (
     BodyTooLarge,
     InvalidRequest,
@@ -27,8 +28,10 @@ _WRITE_BYTES = 1024 * 1024
 
 
 @asynccontextmanager
-async def uploaded(request: Request, *, directory: Path, limit: int) -> AsyncIterator[BinaryIO]:
-    """The body of *request*, at most *limit* bytes, as a file.
+async def uploaded(
+    request: Request, *, directory: Path, limit: int, is_sealed: bool
+) -> AsyncIterator[BinaryIO]:
+    """The body of *request*, at most *limit* bytes, as a file; *is_sealed* while it is on the disk.
 
     Raises:
         UnsupportedMedia: it is a form, or compressed.
@@ -39,7 +42,7 @@ async def uploaded(request: Request, *, directory: Path, limit: int) -> AsyncIte
     """
     _check_kind(request)
     _check_size(int(request.headers.get("content-length", 0)), limit)
-    file = await asyncio.to_thread(_new_file, directory)
+    file = await asyncio.to_thread(_new_file, directory, is_sealed=is_sealed)
     try:
         await _receive(request, file, limit)
         yield file
@@ -65,9 +68,11 @@ def _check_size(size: int, limit: int) -> None:
         )
 
 
-def _new_file(directory: Path) -> BinaryIO:
+def _new_file(directory: Path, *, is_sealed: bool) -> BinaryIO:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if is_sealed:
+            return scratch_file(directory)
         return cast("BinaryIO", tempfile.TemporaryFile(dir=directory))
     except OSError as exc:
         raise NoRoom from exc

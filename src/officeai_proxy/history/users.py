@@ -3,32 +3,29 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
 from officeai_proxy.api.answers import JsonAnswer, problems
 from officeai_proxy.api.bodies import JsonRoute
-from officeai_proxy.api.dependencies import Fresh, Reader, Services
+from officeai_proxy.api.dependencies import Fresh, Reader, Writer
 from officeai_proxy.api.paging import page_request
+from officeai_proxy.api.trails import audited
 from officeai_proxy.api.values import Cursor, Limit, Offset, UserPath
-from officeai_proxy.auth.dependencies import require
+from officeai_proxy.audit import Trail
 from officeai_proxy.auth.permissions import check_user
+from officeai_proxy.erasure import Eraser
 from officeai_proxy.history.schemas import Erased, UserList, UserOut
-from officeai_proxy.model import Caller, Scope
-from officeai_proxy.storage.conversations import ConversationRepository
+from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.users import UserRepository
 
 router = APIRouter(tags=["Users"], route_class=JsonRoute, default_response_class=JsonAnswer)
-
-Eraser = Annotated[Caller, Depends(require(Scope.WRITE))]
-
-CALLS_AT_ONCE = 1000
-"""How many lines of the call log one transaction deletes; others can write between two."""
 
 _ONE = problems(HTTPStatus.NOT_FOUND)
 
 
 @router.get("/users", summary="List users", responses=problems())
 async def list_users(
+    trail: Annotated[Trail, audited(Action.LIST_USERS)],
     caller: Reader,
     services: Fresh,
     limit: Limit = 100,
@@ -39,53 +36,44 @@ async def list_users(
     wanted = page_request(limit=limit, offset=offset, cursor=cursor)
     async with services.database.read() as connection:
         page = await UserRepository(connection, caller).page(wanted)
+    await trail.leave(detail={"users": len(page.items)})
     return UserList.of(page, wanted)
 
 
 @router.get("/users/{user}", summary="Read a user", responses=_ONE)
-async def read_user(user: UserPath, caller: Reader, services: Fresh) -> UserOut:
+async def read_user(
+    user: UserPath,
+    trail: Annotated[Trail, audited(Action.READ_USER)],
+    caller: Reader,
+    services: Fresh,
+) -> UserOut:
     """What is there of one user."""
     check_user(caller, user, param="user")
     async with services.database.read() as connection:
-        return UserOut.of(await UserRepository(connection, caller).find(user))
+        found = await UserRepository(connection, caller).find(user)
+    await trail.leave(user=user, target=user)
+    return UserOut.of(found)
 
 
 @router.delete("/users/{user}", summary="Erase a user", responses=_ONE)
-async def erase_user(user: UserPath, caller: Eraser, services: Fresh) -> Erased:
-    """Delete everything of one user for good: conversations, the bin, and lines of the call log.
+async def erase_user(
+    user: UserPath,
+    trail: Annotated[Trail, audited(Action.ERASE_USER)],
+    caller: Writer,
+    services: Fresh,
+) -> Erased:
+    """Delete everything of one user for good: conversations, the bin, lines of the call log, calls
+    that were set aside, and the name in the audit log, which keeps that somebody was erased.
 
     It is done conversation by conversation, so that others can write meanwhile; when it breaks off
     in the middle, do it again.
     """
     check_user(caller, user, param="user")
-    async with services.database.read() as connection:
-        await UserRepository(connection, caller).find(user)
-    erased = Erased(user_identifier=user, conversations=0, messages=0, calls=0)
-    while (messages := await _erase_one(services, caller, user)) is not None:
-        erased.conversations += 1
-        erased.messages += messages
-    erased.calls = await _erase_calls(services, caller, user)
-    return erased
-
-
-async def _erase_one(services: Services, caller: Caller, user: str) -> int | None:
-    """Erase one conversation of *user*; how many messages it had, or None when none is left."""
-    async with services.database.write() as connection:
-        conversation = await UserRepository(connection, caller).any_conversation(user)
-        if conversation is None:
-            return None
-        repository = ConversationRepository(connection, caller)
-        await repository.erase(conversation, now=services.clock())
-        return conversation.message_count
-
-
-async def _erase_calls(services: Services, caller: Caller, user: str) -> int:
-    """Erase what the call log has of *user* beyond the conversations."""
-    total = 0
-    while True:
-        async with services.database.write() as connection:
-            repository = UserRepository(connection, caller)
-            count = await repository.erase_calls(user, limit=CALLS_AT_ONCE, now=services.clock())
-        total += count
-        if count < CALLS_AT_ONCE:
-            return total
+    eraser = Eraser(services.database, caller, set_aside=services.set_aside, clock=services.clock)
+    erased = await eraser.run(user, trail)
+    return Erased(
+        user_identifier=user,
+        conversations=erased.conversations,
+        messages=erased.messages,
+        calls=erased.calls,
+    )

@@ -12,6 +12,8 @@ from uuid import uuid4
 from starlette.types import Receive, Scope
 
 from officeai_proxy.auth.keyring import Keyring
+from officeai_proxy.auth.limits.estimate import estimate_tokens
+from officeai_proxy.auth.limits.ledger import Lease, Ledger
 from officeai_proxy.auth.permissions import check_scope, check_user
 from officeai_proxy.errors import (
     InvalidJson,
@@ -20,10 +22,11 @@ from officeai_proxy.errors import (
     NotFound,
     RecordingUnavailable,
 )
-from officeai_proxy.model import Caller
+from officeai_proxy.model import Caller, Limits
 from officeai_proxy.model import Scope as KeyScope
 from officeai_proxy.proxy.bodies import check_length, pieces_of, read_body
 from officeai_proxy.proxy.call import Call
+from officeai_proxy.proxy.context import ContextAdder
 from officeai_proxy.proxy.exchange_ids import ExchangeIds
 from officeai_proxy.proxy.headers import RequestHeaders, read_request_headers
 from officeai_proxy.proxy.upstream import Header, UpstreamRequest
@@ -49,6 +52,7 @@ class Asked:
     user: str | None
     session: str | None
     is_recorded: bool
+    context: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +64,47 @@ class Body:
     model_sent: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """A request whose head was checked, and whose body is still to come."""
+
+    headers: RequestHeaders
+    asked: Asked
+    method: str
+    path: bytes
+    target: bytes
+    is_chat: bool
+    client_ip: str
+    started_ns: int
+    started_mono: int
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the body has to be read or is small; any other is passed on as it comes."""
+        headers = self.headers
+        is_small = headers.content_length is not None and headers.content_length <= SMALL_BODY
+        return self.is_chat or (headers.has_body and (is_small or "json" in headers.content_type))
+
+
 class Admission:
     """Admits calls to one upstream."""
 
     def __init__(
-        self, settings: Settings, keyring: Keyring, *, is_keeping: Callable[[], bool]
+        self,
+        settings: Settings,
+        keyring: Keyring,
+        *,
+        ledger: Ledger,
+        context: ContextAdder,
+        is_keeping: Callable[[], bool],
     ) -> None:
         """*is_keeping* tells whether the journal takes what is recorded."""
         self._keyring = keyring
+        self._ledger = ledger
+        self._context = context
         self._is_keeping = is_keeping
         self._ids = ExchangeIds()
-        self._limit = settings.max_body_bytes
+        self.limit = settings.max_body_bytes
         self._records_all = settings.record is Record.ALL
         self._refuses_unrecorded = settings.on_full is OnFull.REFUSE
         self._aliases: Mapping[str, str] = settings.model_aliases
@@ -80,45 +114,73 @@ class Admission:
             [(b"authorization", f"Bearer {key.get_secret_value()}".encode())] if key else []
         )
 
-    async def admit(self, scope: Scope, receive: Receive, *, on_sent: Callable[[], None]) -> Call:
-        """Admit the request in *scope*; *on_sent* is called once its body has come in whole.
+    def open(self, scope: Scope) -> Opening:
+        """Check the head of the request in *scope*, before any of its body is read.
 
         Raises:
             RequestRefused: the caller has to change something.
             Unavailable: this cannot be recorded, or the key not be checked, right now.
-            CallerLeft: the caller hung up before the request was whole.
         """
         started_ns, started_mono = time.time_ns(), time.monotonic_ns()
         headers = read_request_headers(scope["headers"], keeps_account=not self._credentials)
-        is_chat = scope["path"] == CHAT_COMPLETIONS and scope["method"] == "POST"
-        asked = self._asked(headers, is_chat=is_chat)
-        if scope["method"] == "TRACE":
+        method = scope["method"]
+        is_chat = scope["path"] == CHAT_COMPLETIONS and method == "POST"
+        client_ip = scope["client"][0] if scope.get("client") else "unknown"
+        asked = self._asked(headers, client_ip, is_chat=is_chat)
+        if method == "TRACE":
             # It gives the request back as it came, and with it the upstream's key.
             raise MethodNotAllowed("TRACE is not forwarded.")
         raw_path = _raw_path(scope)
         target = self._target(raw_path, scope.get("query_string", b""))
-        check_length(headers.content_length, self._limit)
-        held = await self._held_body(headers, receive, is_chat=is_chat)
-        if held is None and headers.has_body:
-            body = Body(pieces_of(receive, limit=self._limit, then=on_sent), NOT_A_CHAT, None)
-        else:
-            body = self._read(held, headers, is_chat=is_chat)
-            on_sent()
+        check_length(headers.content_length, self.limit)
+        return Opening(
+            headers=headers,
+            asked=asked,
+            method=method,
+            path=raw_path,
+            target=target,
+            is_chat=is_chat,
+            client_ip=client_ip,
+            started_ns=started_ns,
+            started_mono=started_mono,
+        )
+
+    async def admit(self, scope: Scope, receive: Receive, *, on_sent: Callable[[], None]) -> Call:
+        """Admit the request in *scope*; *on_sent* is called once its body has come in whole.
+
+        Raises:
+            RequestRefused: the caller has to change something, or to wait (TooManyRequests).
+            Unavailable: this cannot be recorded, or the key not be checked, right now.
+            CallerLeft: the caller hung up before the request was whole.
+        """
+        opening = self.open(scope)
+        if not opening.is_held and opening.headers.has_body:
+            pieces = pieces_of(receive, limit=self.limit, then=on_sent)
+            return self._call(opening, None, Body(pieces, NOT_A_CHAT, None))
+        held = await read_body(receive, limit=self.limit) if opening.is_held else None
+        call = self.whole(opening, held)
+        on_sent()
+        return call
+
+    def whole(self, opening: Opening, held: bytes | None) -> Call:
+        """The call of a request whose body, *held*, is there to its last byte.
+
+        Raises:
+            RequestRefused: the caller has to change something, or to wait (TooManyRequests).
+        """
+        return self._call(opening, held, self._read(held, opening.headers, is_chat=opening.is_chat))
+
+    def _call(self, opening: Opening, held: bytes | None, body: Body) -> Call:
+        asked, headers = opening.asked, opening.headers
         return Call(
             id=self._ids.next(),
             caller=asked.caller,
-            method=scope["method"],
-            path=raw_path.decode("ascii", "replace"),
-            client_ip=scope["client"][0] if scope.get("client") else "unknown",
-            started_ns=started_ns,
-            started_mono=started_mono,
-            request=UpstreamRequest(
-                scope["method"].encode(),
-                target,
-                self._forwarded(headers, is_chat=is_chat),
-                body.outgoing,
-                headers.content_length,
-            ),
+            method=opening.method,
+            path=opening.path.decode("ascii", "replace"),
+            client_ip=opening.client_ip,
+            started_ns=opening.started_ns,
+            started_mono=opening.started_mono,
+            request=self._request(opening, body),
             is_recorded=asked.is_recorded,
             session=asked.session,
             user=asked.user,
@@ -128,10 +190,29 @@ class Admission:
             model_sent=body.model_sent,
             is_stream=body.chat.stream,
             retry_count=headers.retry_count,
+            context=asked.context,
+            # The last thing that can refuse the call: what is booked is sure to be settled.
+            lease=None
+            if asked.caller.limits is None
+            else self._leased(asked.caller, held, headers),
         )
 
-    def _asked(self, headers: RequestHeaders, *, is_chat: bool) -> Asked:
-        caller = self._keyring.caller_of(headers.bearer())
+    def _leased(self, caller: Caller, body: bytes | None, headers: RequestHeaders) -> Lease:
+        """The call booked on the account of its key, which has limits."""
+        estimate = estimate_tokens(body, content_type=headers.content_type)
+        return self._ledger.admit(caller.account, caller.limits or Limits(), estimate)
+
+    def _request(self, opening: Opening, body: Body) -> UpstreamRequest:
+        return UpstreamRequest(
+            opening.method.encode(),
+            opening.target,
+            self._forwarded(opening.headers, is_chat=opening.is_chat),
+            body.outgoing,
+            opening.headers.content_length,
+        )
+
+    def _asked(self, headers: RequestHeaders, client_ip: str, *, is_chat: bool) -> Asked:
+        caller = self._keyring.caller_of(headers.bearer(), client_ip)
         check_scope(caller, KeyScope.CHAT)
         user = check_user(caller, headers.user_id(), param="X-User-ID")
         session = headers.session_id()
@@ -143,7 +224,12 @@ class Admission:
         is_recorded = is_wanted and session is not None
         if is_recorded and self._refuses_unrecorded and not self._is_keeping():
             raise RecordingUnavailable
-        return Asked(caller, user, session, is_recorded)
+        context = (
+            self._context.wanted(headers.context, caller, is_recorded=is_recorded)
+            if headers.context
+            else None
+        )
+        return Asked(caller, user, session, is_recorded, context)
 
     def _target(self, raw: bytes, query: bytes) -> bytes:
         """Where the call goes: the base URL's path, then the caller's path as it was written."""
@@ -156,21 +242,12 @@ class Admission:
         target = (self._base_path + raw[len(PREFIX) :]) or b"/"
         return target + b"?" + query if query else target
 
-    async def _held_body(
-        self, headers: RequestHeaders, receive: Receive, *, is_chat: bool
-    ) -> bytes | None:
-        """The body of a call that has to be read or is small; None: it is passed on as it comes."""
-        is_small = headers.content_length is not None and headers.content_length <= SMALL_BODY
-        if is_chat or (headers.has_body and (is_small or "json" in headers.content_type)):
-            return await read_body(receive, limit=self._limit)
-        return None
-
     def _read(self, body: bytes | None, headers: RequestHeaders, *, is_chat: bool) -> Body:
         """What a body says and how it goes on; only a chat has to be readable, others just pass."""
         if body is None or not (is_chat or "json" in headers.content_type):
             return Body(body, NOT_A_CHAT, None)
         try:
-            chat = read_request(body, encoding=headers.content_encoding, limit=self._limit)
+            chat = read_request(body, encoding=headers.content_encoding, limit=self.limit)
         except ValueError as exc:
             if not is_chat:
                 return Body(body, NOT_A_CHAT, None)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from officeai_proxy.auth.limits.ledger import Lease
 from officeai_proxy.model import Caller
 from officeai_proxy.proxy.upstream import UpstreamRequest
 
@@ -12,7 +13,9 @@ class Call:
     """One call on its way; `is_recorded`: its content goes into the conversation of `session`.
 
     `started_ns` is nanoseconds since 1970, `started_mono` of the monotonic clock. `body` is what
-    the caller sent; the request to the upstream may name another model.
+    the caller sent; the request to the upstream may name another model. `lease` is None for a key
+    without limits. `context` is how many messages of the session the caller wants sent before its
+    own, None for none, and `context_sent` how many there were.
     """
 
     id: UUID
@@ -32,3 +35,6 @@ class Call:
     model_sent: str | None = None
     is_stream: bool = False
     retry_count: int = 0
+    lease: Lease | None = None
+    context: int | None = None
+    context_sent: int | None = None

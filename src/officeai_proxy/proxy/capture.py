@@ -45,6 +45,7 @@ class Capture:
         self._status: int | None = None
         self._headers: list[Header] = []
         self.is_settled = False
+        self.received = 0
 
     def head(self, status: int, headers: list[Header]) -> None:
         """The reply has begun."""
@@ -55,6 +56,7 @@ class Capture:
         """*data* came from the upstream."""
         if self.is_settled:
             return
+        self.received += len(data)
         if self._first_byte is None:
             self._first_byte = time.monotonic_ns()
         if not self._call.is_recorded:

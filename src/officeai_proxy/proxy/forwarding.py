@@ -21,7 +21,7 @@ from officeai_proxy.model import Durability, Exchange, Outcome
 from officeai_proxy.proxy.bodies import CallerLeft
 from officeai_proxy.proxy.call import Call
 from officeai_proxy.proxy.capture import Capture
-from officeai_proxy.proxy.headers import reply_headers
+from officeai_proxy.proxy.reply_head import headers_for_caller, own_headers
 from officeai_proxy.proxy.upstream import Header, UpstreamAborted, UpstreamExchange
 from officeai_proxy.proxy.watch import CallerWatch
 
@@ -111,7 +111,7 @@ class Forwarding:
             {
                 "type": "http.response.start",
                 "status": exchange.status,
-                "headers": reply_headers(exchange.status, exchange.headers, self._own_headers()),
+                "headers": headers_for_caller(self._call, exchange.status, exchange.headers),
             }
         )
         is_over = exchange.ended
@@ -147,18 +147,12 @@ class Forwarding:
             self._capture.head(error.status, [])
         self._capture.settle(outcome, error=f"{error.code}: {error.message}")
         if not self._has_begun:
-            await refuse(error, send, headers=self._own_headers())
+            await refuse(error, send, headers=own_headers(self._call))
 
     async def _tell_if_cut(self, send: Send) -> None:
         """Say that the program ends, if it was that and the reply has not begun."""
         if self._is_cut and not self._has_begun:
-            await refuse(ShuttingDown(), send, headers=self._own_headers())
-
-    def _own_headers(self) -> list[Header]:
-        ours: list[Header] = [(b"x-exchange-id", str(self._call.id).encode())]
-        if self._call.is_recorded and self._call.session is not None:
-            ours.append((b"x-session-id", self._call.session.encode()))
-        return ours
+            await refuse(ShuttingDown(), send, headers=own_headers(self._call))
 
 
 async def refuse(error: ProxyError, send: Send, *, headers: list[Header]) -> None:

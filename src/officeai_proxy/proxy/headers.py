@@ -3,7 +3,7 @@
 Names in ASGI scopes and in replies are lower case (ASGI specification; `proxy.upstream`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from officeai_proxy.auth.labels import label
@@ -68,6 +68,7 @@ _KEPT_FROM_CALLER = HOP_BY_HOP | frozenset(
         # Ours alone.
         b"x-session-id",
         b"x-exchange-id",
+        b"x-session-context-sent",
     )
 )
 
@@ -90,6 +91,7 @@ class RequestHeaders:
     session: list[bytes] = field(default_factory=list)
     user: list[bytes] = field(default_factory=list)
     record: bytes = b""
+    context: bytes = b""
     content_length: int | None = None
     is_chunked: bool = False
     content_type: str = ""
@@ -149,6 +151,9 @@ def _note_kept(headers: RequestHeaders, name: bytes, value: bytes) -> None:
         # Said twice it is a list (RFC 9110, section 5.3), which is neither `on` nor `off`.
         word = value.strip().lower()
         headers.record = headers.record + b", " + word if headers.record else word
+    elif name == b"x-session-context":
+        word = value.strip().lower()
+        headers.context = headers.context + b", " + word if headers.context else word
     elif name == b"content-length" and value.isdigit():
         headers.content_length = int(value)
     elif name == b"transfer-encoding":
@@ -193,6 +198,11 @@ def _keep_unbuffered(headers: list[Header]) -> None:
         headers.append((b"cache-control", b"no-cache"))
     if b"x-accel-buffering" not in names:
         headers.append((b"x-accel-buffering", b"no"))
+
+
+def without(headers: Sequence[Header], names: Collection[bytes]) -> list[Header]:
+    """*headers* but for those called one of *names*."""
+    return [header for header in headers if header[0] not in names]
 
 
 def value_of(headers: Sequence[Header], name: bytes) -> str:

@@ -96,6 +96,13 @@ async def chat_completions(
     x_record: Annotated[  # noqa: ARG001 - documentation only
         Literal["on", "off"] | None, Header(description="`off`: do not record this call.")
     ] = None,
+    x_session_context: Annotated[  # noqa: ARG001 - documentation only
+        str | None,
+        Header(
+            description="Send the newest messages of the session first: a number, or `all`.",
+            examples=["20"],
+        ),
+    ] = None,
 ) -> JsonObject:
     """Forward a chat request to the upstream and record both sides of it.
 

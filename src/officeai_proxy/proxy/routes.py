@@ -10,13 +10,18 @@ from urllib.parse import urlsplit
 from starlette.types import Receive, Scope, Send
 
 from officeai_proxy.auth.keyring import Keyring
+from officeai_proxy.auth.limits.ledger import Ledger
 from officeai_proxy.errors import ProxyError, ShuttingDown
+from officeai_proxy.model import Durability
 from officeai_proxy.proxy.admission import Admission
 from officeai_proxy.proxy.bodies import CallerLeft
 from officeai_proxy.proxy.call import Call
-from officeai_proxy.proxy.capture import Capture
+from officeai_proxy.proxy.captures import Captures
+from officeai_proxy.proxy.context import ContextAdder, SessionMemory
+from officeai_proxy.proxy.counting import CallCounter
 from officeai_proxy.proxy.forwarding import ExchangeJournal, Forwarding, refuse
-from officeai_proxy.proxy.upstream import Upstream
+from officeai_proxy.proxy.relaying import Relaying
+from officeai_proxy.proxy.upstream import DirectUpstream, Upstream
 from officeai_proxy.proxy.watch import CallerWatch
 from officeai_proxy.settings import MEGABYTE, OnDisconnect, Settings
 
@@ -29,18 +34,45 @@ class Proxy:
         settings: Settings,
         *,
         keyring: Keyring,
+        ledger: Ledger,
         upstream: Upstream,
         journal: ExchangeJournal,
+        counter: CallCounter,
+        memory: SessionMemory,
         tasks: asyncio.TaskGroup,
     ) -> None:
         """*tasks* keeps the tasks that watch for callers who leave."""
-        self._admission = Admission(settings, keyring, is_keeping=lambda: journal.is_keeping)
+        self._context = ContextAdder(memory, settings)
+        self._admission = Admission(
+            settings,
+            keyring,
+            ledger=ledger,
+            context=self._context,
+            is_keeping=lambda: journal.is_keeping,
+        )
         self._upstream = upstream
-        self._upstream_name = urlsplit(settings.upstream_base_url).netloc
         self._journal = journal
+        self._counter = counter
         self._tasks = tasks
-        self._limit = int(settings.max_recorded_mb * MEGABYTE)
         self._finishes_alone = settings.on_disconnect is OnDisconnect.FINISH
+        self._captures = Captures(
+            urlsplit(settings.upstream_base_url).netloc,
+            limit=int(settings.max_recorded_mb * MEGABYTE),
+            append=journal.append,
+            counter=counter,
+        )
+        self.relaying = (
+            Relaying(
+                self._admission,
+                self._captures,
+                upstream,
+                counter=counter,
+                tasks=tasks,
+                finishes_alone=self._finishes_alone,
+            )
+            if isinstance(upstream, DirectUpstream) and journal.durability is not Durability.DISK
+            else None
+        )
         self._running: set[Forwarding] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,8 +86,11 @@ class Proxy:
         watch = CallerWatch(receive, tasks=self._tasks, on_left=caller_left)
         try:
             call = await self._admission.admit(scope, receive, on_sent=watch.arm)
+            if call.context is not None:
+                call = await self._context.added(call)
         except ProxyError as error:
             watch.disarm()
+            self._counter.refused(error)
             await refuse(error, send, headers=[])
             return
         except CallerLeft:
@@ -66,29 +101,33 @@ class Proxy:
             return
         forwarding = self._forwarding(call, watch)
         self._running.add(forwarding)
+        self._counter.began()
         try:
             await forwarding.run(send)
         finally:
             self._running.discard(forwarding)
+            self._counter.over()
+            if call.lease is not None:
+                # A call that a fault of ours ended was not settled; nothing of it is kept back.
+                call.lease.settle(0)
 
     def cut(self) -> None:
         """End and record every call that still runs, because the program ends."""
         for forwarding in tuple(self._running):
             forwarding.cut()
+        if self.relaying is not None:
+            self.relaying.cut()
 
     @property
     def running(self) -> int:
         """How many calls are on their way."""
-        return len(self._running)
+        return len(self._running) + (0 if self.relaying is None else len(self.relaying.running))
 
     def _forwarding(self, call: Call, watch: CallerWatch) -> Forwarding:
-        capture = Capture(
-            call, upstream=self._upstream_name, limit=self._limit, keep=self._journal.append
-        )
         return Forwarding(
             call,
             self._upstream.exchange(),
-            capture,
+            self._captures.of(call),
             watch=watch,
             journal=self._journal,
             finishes_alone=self._finishes_alone,

@@ -19,6 +19,7 @@ from zlib import crc32
 import orjson
 
 from officeai_proxy.model import Exchange, Outcome
+from officeai_proxy.recording.frame_seal import FrameSeal
 
 MAGIC = b"OAJ1"
 MAX_PAYLOAD = 2**31 - 1
@@ -58,22 +59,26 @@ class Frame:
     end: int
 
 
-def encode(exchange: Exchange) -> bytes:
-    """The frame that keeps *exchange*, stamped with the present moment."""
+def encode(exchange: Exchange, seal: FrameSeal | None = None) -> bytes:
+    """The frame that keeps *exchange*, stamped with the present moment; sealed with *seal*."""
     about = orjson.dumps(_about(exchange))
-    parts = _PARTS.pack(len(about), len(exchange.request), len(exchange.reply))
-    length = len(parts) + len(about) + len(exchange.request) + len(exchange.reply)
-    covered = _COVERED.pack(length, time.monotonic_ns(), time.time_ns())
-    crc = crc32(covered)
-    for part in (parts, about, exchange.request, exchange.reply):
-        crc = crc32(part, crc)
-    return b"".join(
-        (MAGIC, covered, _CRC.pack(crc), parts, about, exchange.request, exchange.reply)
+    parts: tuple[bytes, ...] = (
+        _PARTS.pack(len(about), len(exchange.request), len(exchange.reply)),
+        about,
+        exchange.request,
+        exchange.reply,
     )
+    if seal is not None:
+        parts = (seal.seal(b"".join(parts)),)
+    covered = _COVERED.pack(sum(map(len, parts)), time.monotonic_ns(), time.time_ns())
+    crc = crc32(covered)
+    for part in parts:
+        crc = crc32(part, crc)
+    return b"".join((MAGIC, covered, _CRC.pack(crc), *parts))
 
 
 def decode(payload: bytes) -> Exchange:
-    """The exchange in a frame's payload.
+    """The exchange in a frame's payload, which must be open.
 
     Raises:
         Undecodable: the payload was written by a version that this one does not know.
@@ -90,7 +95,7 @@ def decode(payload: bytes) -> Exchange:
             request=payload[request_at:reply_at],
             reply=payload[reply_at : reply_at + reply_size],
         )
-    except (struct.error, ValueError, TypeError, KeyError) as exc:
+    except (struct.error, ValueError, TypeError, KeyError, AttributeError) as exc:
         raise Undecodable(f"a journal frame cannot be read: {exc}") from exc
 
 

@@ -20,6 +20,7 @@ from uuid import uuid4
 from officeai_proxy.errors import ConfigurationError
 from officeai_proxy.model import Durability, Exchange
 from officeai_proxy.recording import frames, segments
+from officeai_proxy.recording.frame_seal import FrameSeal
 
 SEGMENT_BYTES = 16 * 1024 * 1024
 
@@ -88,17 +89,20 @@ class Journal:
         durability: Durability = Durability.PROCESS,
         segment_bytes: int = SEGMENT_BYTES,
         backlog_bytes: int = 0,
+        seal: FrameSeal | None = None,
         new_segment: type[LockedSegment] = LockedSegment,
     ) -> None:
         """Write segments of about *segment_bytes* into *directory*.
 
-        At most *backlog_bytes* wait in memory while the disk takes nothing.
+        At most *backlog_bytes* wait in memory while the disk takes nothing. With *seal*, nothing
+        that was said is on the disk in the clear.
         """
         self.directory = directory
         self.durability = durability
         self.dropped = 0
         self._segment_bytes = segment_bytes
         self._backlog_bytes = backlog_bytes
+        self._seal = seal
         self._new_segment = new_segment
         self._segment: SegmentFile | None = None
         self._name = ""
@@ -125,7 +129,7 @@ class Journal:
         When the disk takes nothing the exchange waits in memory for `retry`; when there is no room
         for it either, it is counted in `dropped`.
         """
-        frame = frames.encode(exchange)
+        frame = frames.encode(exchange, self._seal)
         if self._backlog:
             self.retry()
         if self._backlog or not self._write(frame):

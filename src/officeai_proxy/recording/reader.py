@@ -9,8 +9,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from officeai_proxy.errors import Unopenable
 from officeai_proxy.model import Exchange
 from officeai_proxy.recording import frames, segments
+from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.segments import Segment
 
 log = logging.getLogger(__name__)
@@ -18,10 +20,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One frame of the journal. `exchange` is None when this version cannot read the payload."""
+    """One frame of the journal, its payload as it was found.
+
+    `exchange` is None when the payload cannot be read; `fault` then says why.
+    """
 
     exchange: Exchange | None
     payload: bytes
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +46,10 @@ class Batch:
 class JournalReader:
     """Reads all segments of one directory; only the recorder that leads may hold one."""
 
-    def __init__(self, directory: Path) -> None:
-        """Read the segments of *directory* from where they are stored."""
+    def __init__(self, directory: Path, seal: FrameSeal | None = None) -> None:
+        """Read the segments of *directory* from where they are stored; *seal* opens frames."""
         self.directory = directory
+        self._seal = seal
         self._stored = segments.read_stored(directory)
         self._open: dict[str, Segment] = {}
 
@@ -65,7 +72,7 @@ class JournalReader:
             name = min(waiting)[1]
             frame = heads[name]
             assert frame is not None  # noqa: S101 - it was just found among the waiting
-            entries.append(_entry(frame))
+            entries.append(self._entry(frame))
             total += len(frame.payload)
             ends[name] = frame.end
             heads[name] = self._next(name, frame.end, sizes[name], horizon)
@@ -124,9 +131,12 @@ class JournalReader:
                     log.warning("journal %s: %d damaged bytes passed over", name, size - reached)
                 ends[name] = size
 
-
-def _entry(frame: frames.Frame) -> Entry:
-    try:
-        return Entry(frames.decode(frame.payload), frame.payload)
-    except frames.Undecodable:
-        return Entry(None, frame.payload)
+    def _entry(self, frame: frames.Frame) -> Entry:
+        found = frame.payload
+        try:
+            opened = found if self._seal is None else self._seal.open(found)
+            return Entry(frames.decode(opened), found)
+        except frames.Undecodable:
+            return Entry(None, found, "written by an unknown version of this program")
+        except Unopenable as exc:
+            return Entry(None, found, exc.message)

@@ -12,10 +12,12 @@ import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from officeai_proxy.model import CallRecord
 from officeai_proxy.recording import segments
+from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.reader import Batch, Entry, JournalReader
 from officeai_proxy.recording.setaside import set_aside
 from officeai_proxy.recording.turns import Turn, read_turn
@@ -74,11 +76,15 @@ class Recorder:
         is_transient: Callable[[BaseException], bool],
         tidy: Callable[[], Awaitable[bool]],
         pace: Pace = Pace(),
+        seal: FrameSeal | None = None,
+        cost_of: Callable[[CallRecord], float | None] = lambda _: None,
+        on_stored: Callable[[Sequence[CallRecord]], None] = lambda _: None,
     ) -> None:
         """*is_transient* tells the store's errors that pass from those that stay.
 
         *tidy* is called every few seconds by the one recorder of the host that works, and soon
-        again when it says that it is not done.
+        again when it says that it is not done. *seal* opens what the journal holds sealed.
+        *cost_of* tells what a call cost in US dollars, and *on_stored* hears of what was stored.
         """
         self._directory = directory
         self._store = store
@@ -86,6 +92,9 @@ class Recorder:
         self._tidy = tidy
         self._next_tidying = 0.0
         self._pace = pace
+        self._seal = seal
+        self._cost_of = cost_of
+        self._on_stored = on_stored
         self._wake = asyncio.Event()
         self._is_stopping = False
         self._is_away = False
@@ -104,7 +113,7 @@ class Recorder:
         leadership = Leadership(self._directory)
         try:
             if await self._lead(leadership):
-                reader = JournalReader(self._directory)
+                reader = JournalReader(self._directory, self._seal)
                 try:
                     await self._empty(reader)
                 finally:
@@ -197,6 +206,7 @@ class Recorder:
                 backoff = min(backoff * 2, self._pace.last_backoff)
             else:
                 self._tell_that_it_is_back()
+                self._on_stored([turn.call for turn in turns])
                 return None
 
     def _tell_that_it_is_away(self, error: Exception) -> None:
@@ -212,16 +222,17 @@ class Recorder:
 
     def _read(self, entry: Entry) -> Turn | None:
         if entry.exchange is None:
-            self._set_aside(entry, "written by an unknown version of this program")
+            self._set_aside(entry, entry.fault)
             return None
         try:
-            return read_turn(entry.exchange)
+            turn = read_turn(entry.exchange)
+            return replace(turn, call=replace(turn.call, cost=self._cost_of(turn.call)))
         except Exception as exc:  # noqa: BLE001 - a reply nobody foresaw must not stop its neighbours
             self._set_aside(entry, f"cannot be read: {type(exc).__name__}: {exc}"[:1000])
             return None
 
     def _set_aside(self, entry: Entry, reason: str) -> None:
-        kept = set_aside(self._directory, entry, reason=reason)
+        kept = set_aside(self._directory, entry, reason=reason, seal=self._seal)
         log.error("an exchange cannot be stored and is set aside as %s: %s", kept.name, reason)
 
 

@@ -10,15 +10,20 @@ from http import HTTPStatus
 from typing import Any, cast
 
 import httptools
+from starlette.types import Scope
 from typing_extensions import override
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from officeai_proxy.api.security_headers import HEADERS
+from officeai_proxy.app import Application
 from officeai_proxy.error_handlers import error_body, error_headers
 from officeai_proxy.errors import InvalidRequest, MethodNotAllowed, ProxyError, Unavailable
+from officeai_proxy.server.direct_call import DirectCall, Incoming
 from officeai_proxy.server.patience import RESERVE, Patience, Standing, Waiting
+
+CALLS = b"/v1/"
 
 
 class Connection(HttpToolsProtocol):
@@ -44,11 +49,20 @@ class Connection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         patience: Patience,
+        serves_directly: bool = True,
     ) -> None:
-        """Be one of the connections that *patience* looks after."""
+        """Be one of the connections that *patience* looks after.
+
+        With *serves_directly* calls that need not wait are served here, all others through ASGI.
+        """
         super().__init__(config, server_state, app_state, _loop)
         self._patience = patience
         self._limits = patience.limits
+        app = config.loaded_app
+        self._direct = app if serves_directly and isinstance(app, Application) else None
+        self._call: DirectCall | None = None
+        self._reads_call = False
+        self._is_call_whole = False
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -64,6 +78,15 @@ class Connection(HttpToolsProtocol):
         """The connection is closed."""
         self._patience.forget(self)
         super().connection_lost(exc)
+        if self._call is not None:
+            self._call.connection_lost()
+
+    @override
+    def resume_writing(self) -> None:
+        """The client has taken most of what was sent."""
+        super().resume_writing()
+        if self._call is not None:
+            self._call.has_room()
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -77,6 +100,10 @@ class Connection(HttpToolsProtocol):
             self._read_on_without_offer(data[upgrade.args[0] :])
         except (httptools.HttpParserError, ProxyError):
             self._refuse(self._fault or _NotHttp())
+        if self._is_call_whole and self._call is not None:
+            # Not inside the parser, which would make its own error of whatever goes wrong.
+            self._is_call_whole = False
+            self._call.run()
 
     @override
     def on_message_begin(self) -> None:
@@ -84,6 +111,7 @@ class Connection(HttpToolsProtocol):
         self._is_in_head, self._is_in_body = True, False
         self._loose_bytes = 0
         self._requests += 1
+        self._reads_call = False
         super().on_message_begin()
 
     @override
@@ -93,7 +121,8 @@ class Connection(HttpToolsProtocol):
         self._loose_bytes = 0
         self._check_head()
         if not self.parser.should_upgrade():
-            super().on_headers_complete()
+            if not self._begins_call():
+                super().on_headers_complete()
             # Trailers go into a list of their own and are dropped (RFC 9110, section 6.5.1): the
             # request would otherwise get headers that came after its body, and any number of them.
             self.headers = []
@@ -102,26 +131,76 @@ class Connection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """A piece of a body came."""
         self._has_body = True
-        super().on_body(body)
+        if self._call is not None and self._reads_call:
+            self._call.take(body)
+        else:
+            super().on_body(body)
 
     @override
     def on_message_complete(self) -> None:
         """A request is whole."""
         self._has_ended = True
         self._is_in_body = False
-        if not self.parser.should_upgrade():
+        if self._call is not None and self._reads_call:
+            self._is_call_whole = True
+        elif not self.parser.should_upgrade():
             super().on_message_complete()
 
     @override
     def on_response_complete(self) -> None:
         """A reply is whole: go on with the next request. uvicorn would set a timer for it here."""
         self.server_state.total_requests += 1
+        self._call = None
         if self.transport.is_closing():
             return
         self.flow.resume_reading()
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
+
+    def _begins_call(self) -> bool:
+        """Serve this request here, if it is a call that need not wait and nothing is before it."""
+        relaying = None if self._direct is None else self._direct.relaying
+        if relaying is None or not self._may_be_direct():
+            return False
+        path, _, query = self.url.partition(b"?")
+        scope = self.scope
+        scope["method"], scope["path"] = "POST", path.decode("latin-1")
+        scope["raw_path"], scope["query_string"] = path, query
+        try:
+            incoming = relaying.open(cast("Scope", scope))
+        except ProxyError as error:
+            self._be_served_by(None).refuse(error, [])
+            return True
+        if incoming is None:
+            return False
+        self._be_served_by(incoming)
+        return True
+
+    def _may_be_direct(self) -> bool:
+        parser, cycle = self.parser, cast("RequestResponseCycle | None", self.cycle)
+        return (
+            self.url.startswith(CALLS)
+            and b"%" not in self.url
+            and parser.get_method() == b"POST"
+            and parser.get_http_version() == "1.1"
+            and not self.expect_100_continue
+            and (cycle is None or cycle.response_complete)
+        )
+
+    def _be_served_by(self, incoming: Incoming | None) -> DirectCall:
+        self._reads_call = True
+        call = self._call = DirectCall(
+            incoming,
+            transport=self.transport,
+            flow=self.flow,
+            default_headers=self.server_state.default_headers,
+            keep_alive=self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        # It has what uvicorn reads of a cycle; only its own methods would need more.
+        self.cycle = cast("RequestResponseCycle", call)
+        return call
 
     def standing(self) -> Standing:
         """What this connection waits for, from its client."""

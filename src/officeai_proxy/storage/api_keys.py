@@ -2,14 +2,19 @@
 
 from datetime import datetime
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from officeai_proxy.model import ApiKey
+from officeai_proxy.errors import Conflict, NotFound
+from officeai_proxy.model import ApiKey, Caller, Limits
+from officeai_proxy.storage.paging import Page, PageRequest, make_cursor, read_cursor
 from officeai_proxy.storage.rows import api_key_of
 from officeai_proxy.storage.tables import api_keys
+from officeai_proxy.storage.walls import inside
 
 _k = api_keys.c
+
+_LISTING = "keys"
 
 
 class ApiKeyRepository:
@@ -26,6 +31,7 @@ class ApiKeyRepository:
             IntegrityError: its id or its digest is there already; both are random, so it is the
                 same key a second time.
         """
+        limits = key.limits or Limits()
         row = insert(api_keys).values(
             id=key.id,
             name=key.name,
@@ -37,6 +43,10 @@ class ApiKeyRepository:
             created_at=key.created_at,
             expires_at=key.expires_at,
             revoked_at=key.revoked_at,
+            rpm=limits.rpm,
+            tpm=limits.tpm,
+            concurrency=limits.concurrency,
+            replaces=key.replaces,
         )
         await self._connection.execute(row)
 
@@ -54,9 +64,59 @@ class ApiKeyRepository:
         )
         return [api_key_of(row) for row in await self._connection.execute(rows)]
 
+    async def page(self, caller: Caller, wanted: PageRequest) -> Page[ApiKey]:
+        """The keys behind the wall of *caller*, revoked ones too, oldest first."""
+        visible = inside(caller, api_keys)
+        total = await self._connection.scalar(select(func.count(_k.id)).where(visible))
+        rows = select(api_keys).where(visible).order_by(_k.created_at, _k.id)
+        if wanted.cursor is not None:
+            rows = rows.where(_after(wanted.cursor))
+        rows = rows.offset(wanted.offset).limit(wanted.limit + 1)
+        found = [api_key_of(row) for row in await self._connection.execute(rows)]
+        items, has_more = found[: wanted.limit], len(found) > wanted.limit
+        last = make_cursor(_LISTING, (items[-1].created_at, items[-1].id)) if has_more else None
+        return Page(items=items, total=total or 0, has_more=has_more, next_cursor=last)
+
+    async def find(self, key_id: str, caller: Caller | None = None) -> ApiKey:
+        """The key *key_id*, which nobody else changes before this transaction ends.
+
+        Raises:
+            NotFound: there is none, or *caller* is on the other side of a wall.
+        """
+        wanted = select(api_keys).where(_k.id == key_id).with_for_update()
+        if caller is not None:
+            wanted = wanted.where(inside(caller, api_keys))
+        row = (await self._connection.execute(wanted)).one_or_none()
+        if row is None:
+            raise NotFound(
+                "There is no key of this id; the list of keys has the `id` of each.",
+                param="key_id",
+            )
+        return api_key_of(row)
+
+    async def take_over(self, old: ApiKey, new: ApiKey, *, now: datetime, until: datetime) -> None:
+        """Store *new* in the place of *old*, which works *until* then.
+
+        Raises:
+            Conflict: the old key is no longer in force.
+        """
+        if not old.is_active(now):
+            raise Conflict(
+                "This key is not in force any more and cannot be rotated; make a new one."
+            )
+        await self.add(new)
+        # A key without any overlap is revoked rather than expired: that is what the list says.
+        ends = {"expires_at": until} if until > now else {"revoked_at": now}
+        await self._connection.execute(update(api_keys).where(_k.id == old.id).values(ends))
+
     async def revoke(self, key_id: str, *, now: datetime, workspace: str | None = None) -> bool:
         """Make a key worthless; whether there was one that still was not."""
         valid = update(api_keys).where(_k.id == key_id, _k.revoked_at.is_(None))
         if workspace is not None:
             valid = valid.where(_k.workspace == workspace)
         return (await self._connection.execute(valid.values(revoked_at=now))).rowcount > 0
+
+
+def _after(cursor: str) -> ColumnElement[bool]:
+    created_at, key_id = read_cursor(cursor, _LISTING, (datetime, str))
+    return or_(_k.created_at > created_at, and_(_k.created_at == created_at, _k.id > key_id))

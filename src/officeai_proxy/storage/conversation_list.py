@@ -47,7 +47,10 @@ class ConversationSort(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationFilter:
-    """Which conversations are wanted. `…_after` includes its moment, `…_before` does not."""
+    """Which conversations are wanted. `…_after` includes its moment, `…_before` does not.
+
+    `above` and `through` are ids: those greater than the one, and not greater than the other.
+    """
 
     user_identifier: str | None = None
     model: str | None = None
@@ -55,6 +58,8 @@ class ConversationFilter:
     created_before: datetime | None = None
     updated_after: datetime | None = None
     updated_before: datetime | None = None
+    above: int | None = None
+    through: int | None = None
     deleted: Deleted = Deleted.NO
     sort: ConversationSort = ConversationSort.NEWEST_ACTIVITY
 
@@ -77,6 +82,8 @@ def conditions_of(wanted: ConversationFilter) -> list[ColumnElement[bool]]:
         (wanted.created_before, _c.created_at.__lt__),
         (wanted.updated_after, _c.updated_at.__ge__),
         (wanted.updated_before, _c.updated_at.__lt__),
+        (wanted.above, _c.id.__gt__),
+        (wanted.through, _c.id.__le__),
     ]
     return [*in_state(wanted.deleted), *(test(value) for value, test in tests if value is not None)]
 
@@ -114,6 +121,16 @@ def cursor_behind(conversation: Conversation, *, sort: ConversationSort) -> str:
         "updated_at": conversation.updated_at,
     }
     return make_cursor(_listing(sort), (keys[sort.field], conversation.id))
+
+
+def title_cursor(cursor: str, *, sort: ConversationSort) -> tuple[str, int]:
+    """The title and the id behind which a page by title begins.
+
+    Raises:
+        UnprocessableInput: the cursor belongs to another list.
+    """
+    title, number = read_cursor(cursor, _listing(sort), (str, int))
+    return str(title), int(str(number))
 
 
 def _sort_key(sort: ConversationSort) -> ColumnElement[Any]:

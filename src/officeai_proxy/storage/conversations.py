@@ -1,6 +1,6 @@
 """Every query over conversations, inside one caller's walls; never reads a message."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -37,8 +37,12 @@ from officeai_proxy.storage.rows import (
     conversation_of,
     json_text,
 )
+from officeai_proxy.storage.sealed_rows import seal_conversation
 from officeai_proxy.storage.search_index import remove_conversation
 from officeai_proxy.storage.tables import conversations, exchanges, tombstones
+from officeai_proxy.storage.title_order import rows_by_title
+from officeai_proxy.storage.tree import reserve_ids
+from officeai_proxy.storage.vault import sealer_of
 from officeai_proxy.storage.walls import inside
 
 __all__ = ["ConversationFilter", "ConversationRepository", "ConversationSort", "Deleted"]
@@ -59,6 +63,7 @@ class ConversationRepository:
         self._connection = connection
         self._caller = caller
         self._mine = inside(caller, conversations)
+        self._sealer = sealer_of(connection)
 
     async def create(
         self,
@@ -79,21 +84,22 @@ class ConversationRepository:
             raise NotAllowed(
                 f"This key is bound to the user {self._caller.user!r} and cannot write for another."
             )
-        new = insert(conversations).values(
-            workspace=self._caller.workspace,
-            user_identifier=user_identifier,
-            session_id=session_id,
-            title=title,
-            metadata=json_text(metadata),
-            created_at=now,
-            updated_at=now,
-        )
+        values: dict[str, Any] = {
+            "workspace": self._caller.workspace,
+            "user_identifier": user_identifier,
+            "session_id": session_id,
+            "title": title,
+            "metadata": json_text(metadata),
+            "created_at": now,
+            "updated_at": now,
+        }
+        new = insert(conversations).values(await self._sealed(values))
         taken = (
             f"This user has a conversation with the session id {session_id!r} already; "
             "add messages to it, or choose another session id."
         )
         rows = await self._unless_taken(new.returning(*CONVERSATION_COLUMNS), message=taken)
-        return conversation_of(rows[0])
+        return conversation_of(rows[0], self._sealer)
 
     async def find(
         self,
@@ -118,7 +124,7 @@ class ConversationRepository:
             raise NotFound(f"There is no conversation with the session id {session_id!r}.")
         if len(rows) > 1:
             await self._refuse_several_users(session_id, [*wanted, *in_state(deleted)])
-        return conversation_of(rows[0])
+        return conversation_of(rows[0], self._sealer)
 
     async def page(self, wanted: ConversationFilter, page: PageRequest) -> Page[Conversation]:
         """A page of the conversations that *wanted* describes.
@@ -127,9 +133,12 @@ class ConversationRepository:
             UnprocessableInput: the cursor belongs to another list.
         """
         conditions = [self._mine, *conditions_of(wanted)]
-        statement = select_page(conditions, page, sort=wanted.sort)
-        rows = (await self._connection.execute(statement)).all()
-        items = [conversation_of(row) for row in rows[: page.limit]]
+        if self._sealer is not None and wanted.sort.field == "title":
+            rows = await rows_by_title(self._connection, conditions, page, sort=wanted.sort)
+        else:
+            statement = select_page(conditions, page, sort=wanted.sort)
+            rows = (await self._connection.execute(statement)).all()
+        items = [conversation_of(row, self._sealer) for row in rows[: page.limit]]
         has_more = len(rows) > page.limit
         total = select(func.count()).select_from(conversations).where(*conditions)
         return Page(
@@ -158,12 +167,13 @@ class ConversationRepository:
             changes["title"] = title
         if metadata is not None:
             changes["metadata"] = json_text(metadata)
-        changed = update(conversations).where(*self._this(conversation)).values(changes)
+        sealed = seal_conversation(changes, conversation.id, self._sealer)
+        changed = update(conversations).where(*self._this(conversation)).values(sealed)
         result = await self._connection.execute(changed.returning(*CONVERSATION_COLUMNS))
         row = result.one_or_none()
         if row is None:
             raise _gone(conversation)
-        return conversation_of(row)
+        return conversation_of(row, self._sealer)
 
     async def bin(self, conversation: Conversation, *, now: datetime) -> None:
         """Put a conversation into the bin.
@@ -194,7 +204,7 @@ class ConversationRepository:
         rows = await self._unless_taken(binned.returning(*CONVERSATION_COLUMNS), message=taken)
         if not rows:
             raise _gone(conversation)
-        return conversation_of(rows[0])
+        return conversation_of(rows[0], self._sealer)
 
     async def erase(self, conversation: Conversation, *, now: datetime) -> None:
         """Delete a conversation, its messages and its calls for good.
@@ -225,6 +235,13 @@ class ConversationRepository:
             self._mine, _c.user_identifier == user_identifier, _c.deleted_at.is_(None)
         )
         return (await self._connection.execute(live.values(deleted_at=now))).rowcount
+
+    async def _sealed(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The values of a new row; they are sealed for its id, so it must be known before."""
+        if self._sealer is None:
+            return values
+        (number,) = await reserve_ids(self._connection, conversations, 1)
+        return seal_conversation({**values, "id": number}, number, self._sealer)
 
     def _this(self, conversation: Conversation) -> tuple[ColumnElement[bool], ...]:
         return (_c.id == conversation.id, self._mine)

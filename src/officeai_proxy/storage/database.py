@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import ConfigurationError, DatabaseUnavailable, ProxyError
 from officeai_proxy.model import Durability
 from officeai_proxy.storage.address import Dialect, read_address
@@ -25,6 +26,7 @@ from officeai_proxy.storage.engines import (
     truncate_wal,
 )
 from officeai_proxy.storage.failures import is_transient
+from officeai_proxy.storage.vault import OPTION, Vault
 
 __all__ = ["Database", "Dialect", "is_transient"]
 
@@ -51,6 +53,7 @@ class Database:
         durability: Durability = Durability.PROCESS,
         checkpoints: bool = False,
         pool_size: int = 5,
+        keys: MasterKeys | None = None,
     ) -> None:
         """Read *url*; nothing is opened yet.
 
@@ -60,6 +63,7 @@ class Database:
             checkpoints: SQLite: whether this database moves the WAL into the file. Exactly one
                 process of a host may, see `storage/engines.py`.
             pool_size: how many connections there are at most.
+            keys: seal the texts that are stored; None: they are plain.
 
         Raises:
             ConfigurationError: the URL cannot be used.
@@ -68,6 +72,7 @@ class Database:
         self._options = EngineOptions(
             durability=durability, checkpoints=checkpoints, pool_size=pool_size
         )
+        self._vault = Vault(keys)
         self._pool: _Pool | None = None
         self.dialect = self._address.dialect
         self.location = self._address.location
@@ -76,6 +81,18 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that sees one moment's state and is rolled back at the end.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be reached right now.
+            ConfigurationError: an encryption key is missing or wrong.
+        """
+        await self.unlock()
+        async with self._connection(self._opened().reader) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def peek(self) -> AsyncIterator[AsyncConnection]:
+        """The same for what is never sealed, such as the schema: no encryption key is looked at.
 
         Raises:
             DatabaseUnavailable: the database cannot be reached right now.
@@ -92,10 +109,33 @@ class Database:
 
         Raises:
             DatabaseUnavailable: the database cannot be reached, or not written, right now.
+            ConfigurationError: an encryption key is missing or wrong.
         """
+        await self.unlock()
         pool = self._opened()
         async with pool.turn, self._connection(pool.writer) as connection, connection.begin():
+            await self._vault.confirm(connection)
             yield connection
+
+    async def unlock(self) -> None:
+        """Look, before the first use, whether the encryption keys are right; begin with a new one.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be reached right now, or has no tables yet.
+            ConfigurationError: an encryption key is missing or wrong; nothing was written.
+        """
+        if self._vault.is_open:
+            return
+        async with self.peek() as connection:
+            if await self._vault.admit(connection):
+                return
+        pool = self._opened()
+        try:
+            async with pool.turn, self._connection(pool.writer) as connection, connection.begin():
+                await self._vault.begin(connection)
+        except BaseException:
+            self._vault.shut()
+            raise
 
     @asynccontextmanager
     async def alter(self) -> AsyncIterator[AsyncConnection]:
@@ -106,7 +146,7 @@ class Database:
         options = EngineOptions(durability=self._options.durability, altering=True)
         engine = self._engine(options)
         try:
-            writer = for_writing(engine, self.dialect)
+            writer = self._sealing(for_writing(engine, self.dialect))
             async with self._connection(writer) as connection, connection.begin():
                 yield connection
         finally:
@@ -118,7 +158,7 @@ class Database:
         Raises:
             DatabaseUnavailable: it does not.
         """
-        async with self.read() as connection:
+        async with self.peek() as connection:
             await connection.execute(select(1))
 
     async def checkpoint(self) -> bool:
@@ -150,13 +190,17 @@ class Database:
             self._pool = _Pool(
                 loop=loop,
                 engine=engine,
-                reader=for_reading(engine, self.dialect),
-                writer=for_writing(engine, self.dialect),
+                reader=self._sealing(for_reading(engine, self.dialect)),
+                writer=self._sealing(for_writing(engine, self.dialect)),
                 turn=asyncio.Lock() if is_sqlite else nullcontext(),
             )
         if self._pool.loop is not loop:
             raise RuntimeError("this Database belongs to another event loop; make one per loop")
         return self._pool
+
+    def _sealing(self, engine: AsyncEngine) -> AsyncEngine:
+        """The same engine and pool, whose connections carry the keys."""
+        return engine.execution_options(**{OPTION: self._vault})
 
     def _engine(self, options: EngineOptions) -> AsyncEngine:
         try:

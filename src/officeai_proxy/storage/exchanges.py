@@ -14,10 +14,13 @@ from sqlalchemy import bindparam, insert, select, tuple_, union_all, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.errors import DatabaseUnavailable
 from officeai_proxy.model import CallRecord
+from officeai_proxy.storage import call_hours
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.rows import AnyRow
+from officeai_proxy.storage.sealed_rows import identity_of, seal_conversation, seal_error
 from officeai_proxy.storage.tables import (
     conversation_messages,
     conversations,
@@ -34,10 +37,17 @@ from officeai_proxy.storage.tree import (
     reserve_ids,
     set_heads,
 )
+from officeai_proxy.storage.vault import sealer_of
 from officeai_proxy.tree import Node, PathEnd, Thread
 
 _messages = conversation_messages
-_NODE = (_messages.c.id, _messages.c.parent_id, _messages.c.identity, _messages.c.role)
+_NODE = (
+    _messages.c.id,
+    _messages.c.parent_id,
+    _messages.c.identity,
+    _messages.c.role,
+    _messages.c.sealed_with,
+)
 
 
 class SessionName(Protocol):
@@ -112,7 +122,8 @@ class SqlExchangeTransaction:
         )
         found = rows.all()
         leaves = await self._leaves([row.leaf_id for row in found if row.leaf_id is not None])
-        return [_thread(row, leaves.get(row.leaf_id)) for row in found]
+        sealer = sealer_of(self.connection)
+        return [_thread(row, leaves.get(row.leaf_id), sealer) for row in found]
 
     async def _leaves(self, ids: Sequence[int]) -> dict[int, Node]:
         """The newest messages of conversations, read once the conversations are locked.
@@ -120,7 +131,8 @@ class SqlExchangeTransaction:
         A join with the rows to be locked could see a leaf from before the lock was given.
         """
         rows = await self.connection.execute(select(*_NODE).where(_messages.c.id.in_(ids)))
-        return {row.id: Node(None, row.identity, row.role, row.id) for row in rows}
+        sealer = sealer_of(self.connection)
+        return {row.id: Node(None, identity_of(row, sealer), row.role, row.id) for row in rows}
 
     async def path_end(self, thread: Thread, count: int) -> list[Node]:
         """The last *count* messages on the stored path of *thread*, oldest first."""
@@ -132,7 +144,7 @@ class SqlExchangeTransaction:
             .order_by(_messages.c.id.desc())
             .limit(count)
         )
-        return _nodes(thread, reversed(rows.all()))
+        return _nodes(thread, reversed(rows.all()), sealer_of(self.connection))
 
     async def tree(self, thread: Thread) -> list[Node]:
         """Every stored message of *thread*, oldest first."""
@@ -141,7 +153,7 @@ class SqlExchangeTransaction:
         rows = await self.connection.execute(
             select(*_NODE).where(_messages.c.conversation_id == thread.id).order_by(_messages.c.id)
         )
-        return _nodes(thread, rows)
+        return _nodes(thread, rows, sealer_of(self.connection))
 
     async def save(self, threads: Sequence[Thread], calls: Sequence[LoggedCall]) -> None:
         """Write what is new in *threads*, and *calls*."""
@@ -158,23 +170,14 @@ class SqlExchangeTransaction:
         await set_heads(self.connection, [_head_update(t) for t in threads if t.additions])
 
     async def _begin_conversations(self, threads: Sequence[Thread]) -> None:
+        if not threads:
+            return
         ids = await reserve_ids(self.connection, conversations, len(threads))
+        sealer = sealer_of(self.connection)
         values = []
         for thread, number in zip(threads, ids, strict=True):
             thread.id = number
-            values.append(
-                {
-                    "id": number,
-                    "workspace": thread.workspace,
-                    "user_identifier": thread.user,
-                    "session_id": thread.session,
-                    "title": thread.title,
-                    "created_at": thread.created_at,
-                    "updated_at": thread.updated_at,
-                }
-            )
-        if not values:
-            return
+            values.append(seal_conversation(_thread_values(thread), number, sealer))
         try:
             await self.connection.execute(insert(conversations), values)
         except IntegrityError as exc:
@@ -184,8 +187,10 @@ class SqlExchangeTransaction:
     async def _log(self, calls: Sequence[LoggedCall]) -> dict[UUID, int]:
         ids = await reserve_ids(self.connection, exchanges, len(calls))
         if calls:
-            values = [_call_values(n, call) for n, call in zip(ids, calls, strict=True)]
+            sealer = sealer_of(self.connection)
+            values = [_call_values(n, call, sealer) for n, call in zip(ids, calls, strict=True)]
             await self.connection.execute(insert(exchanges), values)
+            await self.connection.run_sync(call_hours.add, exchanges.c.id.in_(list(ids)))
         return {call.call.exchange_id: n for n, call in zip(ids, calls, strict=True)}
 
     async def _add_messages(self, threads: Sequence[Thread], rows: dict[UUID, int]) -> None:
@@ -222,8 +227,12 @@ class SqlExchangeTransaction:
             await self.connection.execute(statement.values(on_path=on_path), values)
 
 
-def _thread(row: AnyRow, leaf: Node | None) -> Thread:
-    head = head_of(row)
+def _thread(row: AnyRow, leaf: Node | None, sealer: Sealer | None) -> Thread:
+    """A conversation as it is stored.
+
+    Its title stays sealed: all that matters is whether there is one, for it is never replaced.
+    """
+    head = head_of(row, conversation_id=row.id, sealer=sealer)
     return Thread(
         id=row.id,
         workspace=row.workspace,
@@ -240,13 +249,13 @@ def _thread(row: AnyRow, leaf: Node | None) -> Thread:
     )
 
 
-def _nodes(thread: Thread, rows: Iterable[AnyRow]) -> list[Node]:
+def _nodes(thread: Thread, rows: Iterable[AnyRow], sealer: Sealer | None) -> list[Node]:
     """Rows as nodes; one that was looked at before stays the same object."""
     nodes: list[Node] = []
     for row in rows:
         node = thread.nodes.get(row.id)
         if node is None:
-            node = thread.nodes[row.id] = Node(None, row.identity, row.role, row.id)
+            node = thread.nodes[row.id] = Node(None, identity_of(row, sealer), row.role, row.id)
         if row.parent_id is not None:
             node.parent = thread.nodes.get(row.parent_id)
         nodes.append(node)
@@ -291,7 +300,19 @@ def _head_update(thread: Thread) -> HeadUpdate:
     )
 
 
-def _call_values(number: int, logged: LoggedCall) -> dict[str, object]:
+def _thread_values(thread: Thread) -> dict[str, object]:
+    return {
+        "id": thread.id,
+        "workspace": thread.workspace,
+        "user_identifier": thread.user,
+        "session_id": thread.session,
+        "title": thread.title,
+        "created_at": thread.created_at,
+        "updated_at": thread.updated_at,
+    }
+
+
+def _call_values(number: int, logged: LoggedCall, sealer: Sealer | None) -> dict[str, object]:
     call = logged.call
     return {
         "id": number,
@@ -310,7 +331,7 @@ def _call_values(number: int, logged: LoggedCall) -> dict[str, object]:
         "ttft_ms": call.ttft_ms,
         "status_code": call.status,
         "outcome": call.outcome.value,
-        "error": call.error,
+        "error": seal_error(call.error, number, sealer),
         "stream": call.stream,
         "retry_count": call.retry_count,
         "model_asked": call.model_asked,
@@ -319,4 +340,6 @@ def _call_values(number: int, logged: LoggedCall) -> dict[str, object]:
         "completion_tokens": call.usage.completion_tokens,
         "total_tokens": call.usage.total_tokens,
         "cost": call.cost,
+        "cached_tokens": call.usage.cached_tokens,
+        "reasoning_tokens": call.usage.reasoning_tokens,
     }

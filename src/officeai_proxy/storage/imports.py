@@ -8,7 +8,7 @@ them one by one.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ParamSpec, Protocol, TypeVar
 
@@ -16,6 +16,7 @@ from sqlalchemy import bindparam, insert, select, text, tuple_, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.errors import DatabaseUnavailable, NotAllowed, UnprocessableInput
 from officeai_proxy.formats.reading.imported import ImportedConversation
 from officeai_proxy.model import Caller, Role
@@ -28,6 +29,7 @@ from officeai_proxy.storage.grafting import (
     path_to_leaf,
 )
 from officeai_proxy.storage.rows import AnyRow, json_text
+from officeai_proxy.storage.sealed_rows import identity_of, seal_conversation
 from officeai_proxy.storage.tables import conversation_messages, conversations
 from officeai_proxy.storage.tree import (
     HEAD_COLUMNS,
@@ -39,6 +41,7 @@ from officeai_proxy.storage.tree import (
     reserve_ids,
     set_heads,
 )
+from officeai_proxy.storage.vault import sealer_of
 from officeai_proxy.storage.walls import inside
 from officeai_proxy.wire.identity import identity
 from officeai_proxy.wire.titles import title_of
@@ -61,7 +64,7 @@ _REFUSALS = (DBAPIError, OverflowError, UnicodeError)
 _c = conversations.c
 _m = conversation_messages.c
 _FOUND = (_c.id, _c.session_id, _c.user_identifier, *HEAD_COLUMNS)
-_STORED = (_m.id, _m.parent_id, _m.identity, _m.role, _m.on_path)
+_STORED = (_m.id, _m.parent_id, _m.identity, _m.role, _m.on_path, _m.sealed_with)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ class ImportRepository:
         self._connection = connection
         self._caller = caller
         self._mine = inside(caller, conversations)
+        self._sealer = sealer_of(connection)
 
     async def add(self, owned: Sequence[Owned]) -> list[Outcome]:
         """Bring *owned*, no two of which have the same name, into the database.
@@ -144,9 +148,13 @@ class ImportRepository:
         return [
             _Place(one.conversation, begun[one.name], Head(), is_new=True)
             if one.name in begun
-            else _Place(one.conversation, rows[one.name].id, head_of(rows[one.name]), is_new=False)
+            else self._found(one, rows[one.name])
             for one in owned
         ]
+
+    def _found(self, owned: Owned, row: AnyRow) -> _Place:
+        head = head_of(row, conversation_id=row.id, sealer=self._sealer)
+        return _Place(owned.conversation, row.id, head, is_new=False)
 
     async def _wait_for_others(self, owned: Sequence[Owned]) -> None:
         """Let who imports the same into the bin finish first: there no index keeps it single."""
@@ -214,9 +222,9 @@ class ImportRepository:
             raise DatabaseUnavailable from exc
         return {one.name: number for number, one in zip(ids, ordered, strict=True)}
 
-    def _values(self, number: int, owned: Owned) -> dict[str, object]:
+    def _values(self, number: int, owned: Owned) -> Mapping[str, object]:
         conversation = owned.conversation
-        return {
+        values = {
             "id": number,
             "workspace": self._caller.workspace,
             "user_identifier": owned.user_identifier,
@@ -227,6 +235,7 @@ class ImportRepository:
             "updated_at": conversation.updated_at,
             "deleted_at": conversation.deleted_at,
         }
+        return seal_conversation(values, number, self._sealer)
 
     async def _compare(self, places: Sequence[_Place]) -> None:
         """Find out what of each conversation is new."""
@@ -246,8 +255,8 @@ class ImportRepository:
         own = select(_c.id).where(_c.id.in_(ids), self._mine)
         rows = select(*_STORED, _m.conversation_id).where(_m.conversation_id.in_(own))
         found: dict[int, list[StoredMessage]] = {}
-        for *message, conversation_id in await self._connection.execute(rows.order_by(_m.id)):
-            found.setdefault(conversation_id, []).append(StoredMessage(*message))
+        for row in await self._connection.execute(rows.order_by(_m.id)):
+            found.setdefault(row.conversation_id, []).append(_stored(row, self._sealer))
         return found
 
     async def _stored_in_parts(self, conversation_id: int) -> list[StoredMessage]:
@@ -258,7 +267,7 @@ class ImportRepository:
         while True:
             part = select(*_STORED).where(_m.conversation_id == own, _m.id > behind)
             rows = (await self._connection.execute(part.order_by(_m.id).limit(_MANY))).all()
-            found += [StoredMessage(*row) for row in rows]
+            found += [_stored(row, self._sealer) for row in rows]
             if len(rows) < _MANY:
                 return found
             behind = rows[-1].id
@@ -297,6 +306,10 @@ class ImportRepository:
         for begin in range(0, len(ids), BATCH):
             values = [{"b_id": number} for number in ids[begin : begin + BATCH]]
             await self._connection.execute(statement.values(on_path=on_path), values)
+
+
+def _stored(row: AnyRow, sealer: Sealer | None) -> StoredMessage:
+    return StoredMessage(row.id, row.parent_id, identity_of(row, sealer), row.role, row.on_path)
 
 
 _LOCK = text("SELECT pg_advisory_xact_lock(:number)")

@@ -7,6 +7,7 @@ is told for a bounded number of rows.
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from officeai_proxy.storage.sealed_inspection import sealing_faults
 from officeai_proxy.storage.search_inspection import index_faults
 
 TOLD = 20
@@ -71,6 +72,7 @@ async def broken_rules(connection: AsyncConnection) -> list[str]:
     for query, sentence in _RULES:
         found = await connection.execute(text(query), {"told": TOLD})
         faults += [sentence.format(*row) for row in found]
+    faults += await connection.run_sync(sealing_faults, told=TOLD)
     return faults + await connection.run_sync(index_faults, told=TOLD)
 
 

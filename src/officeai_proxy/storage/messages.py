@@ -21,6 +21,7 @@ from officeai_proxy.storage.tree import (
     reserve_ids,
     set_heads,
 )
+from officeai_proxy.storage.vault import sealer_of
 from officeai_proxy.storage.walls import inside
 from officeai_proxy.wire.titles import title_of
 
@@ -66,7 +67,8 @@ class MessageRepository:
         ordered = rows.order_by(_m.id if order is Order.ASC else _m.id.desc())
         limited = ordered.limit(page.limit + 1).offset(page.offset)
         found = (await self._connection.execute(limited)).all()
-        items = [message_of(row) for row in found[: page.limit]]
+        sealer = sealer_of(self._connection)
+        items = [message_of(row, sealer) for row in found[: page.limit]]
         has_more = len(found) > page.limit
         return Page(
             items=items,
@@ -83,7 +85,8 @@ class MessageRepository:
         Raises:
             NotFound: the conversation is gone, or not the caller's.
         """
-        head = head_of(await self._head_row(conversation, lock=True))
+        row = await self._head_row(conversation, lock=True)
+        head = head_of(row, conversation_id=conversation.id, sealer=sealer_of(self._connection))
         ids = await reserve_ids(self._connection, conversation_messages, len(messages))
         parents = (head.leaf_id, *ids)
         placed = [
@@ -109,7 +112,8 @@ class MessageRepository:
             _m.conversation_id == self._wall(conversation), _m.id.between(ids[0], ids[-1])
         )
         found = await self._connection.execute(rows.order_by(_m.id))
-        return [message_of(row) for row in found]
+        sealer = sealer_of(self._connection)
+        return [message_of(row, sealer) for row in found]
 
     async def _head_row(self, conversation: Conversation, *, lock: bool = False) -> AnyRow:
         row = select(*HEAD_COLUMNS).where(conversations.c.id == conversation.id, self._mine)

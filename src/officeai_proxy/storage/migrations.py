@@ -22,6 +22,9 @@ from officeai_proxy.storage.inspection import broken_rules
 SCHEMA_REVISION = "0007"
 """The schema revision that this code needs; the newest file in `alembic/versions` has it."""
 
+SEALABLE_SINCE = "0005"
+"""The revision since which a database may be encrypted."""
+
 # Any number will do that no other program on the same PostgreSQL database takes.
 _ADVISORY_LOCK = 0x0FF1CEA1
 _LOCK_SECONDS = 60.0
@@ -34,11 +37,21 @@ async def prepare(database: Database) -> bool:
     Several processes may call this at once on the same empty database.
 
     Raises:
-        ConfigurationError: the database is newer than this code.
+        ConfigurationError: the database is newer than this code, or an encryption key is wrong.
         DatabaseUnavailable: it cannot be reached, or another process is still at it after a minute.
     """
-    if await revision_of(database) == SCHEMA_REVISION:
+    revision = await revision_of(database)
+    if revision is not None and revision >= SEALABLE_SINCE:
+        await database.unlock()
+    if revision == SCHEMA_REVISION:
         return False
+    has_changed = await _upgrade(database)
+    await database.unlock()
+    return has_changed
+
+
+async def _upgrade(database: Database) -> bool:
+    """Change the schema unless another process has done it meanwhile; whether it was changed."""
     async with _file_lock(database.path), database.alter() as connection:
         if database.dialect is Dialect.POSTGRESQL:
             await _take_turn(connection)
@@ -50,7 +63,7 @@ async def prepare(database: Database) -> bool:
 
 async def revision_of(database: Database) -> str | None:
     """The revision of the schema as it is; None for a database without one."""
-    async with database.read() as connection:
+    async with database.peek() as connection:
         return await connection.run_sync(_revision)
 
 
@@ -62,14 +75,14 @@ async def check(database: Database) -> list[str]:
     Raises:
         DatabaseUnavailable: it cannot be reached.
     """
+    revision = await revision_of(database)
+    if revision != SCHEMA_REVISION:
+        has = f"revision {revision!r}" if revision else "no revision"
+        return [
+            f"the schema has {has}, this version needs {SCHEMA_REVISION!r}: "
+            "run `officeai-proxy db upgrade`"
+        ]
     async with database.read() as connection:
-        revision = await connection.run_sync(_revision)
-        if revision != SCHEMA_REVISION:
-            has = f"revision {revision!r}" if revision else "no revision"
-            return [
-                f"the schema has {has}, this version needs {SCHEMA_REVISION!r}: "
-                "run `officeai-proxy db upgrade`"
-            ]
         drift: Callable[[Connection], list[str]] = _runner().drift
         return [*await connection.run_sync(drift), *await broken_rules(connection)]
 

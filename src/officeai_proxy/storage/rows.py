@@ -4,15 +4,22 @@ from typing import Any, TypeAlias, cast
 
 from sqlalchemy import Row, Select, select
 
+from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.model import (
     ApiKey,
     CallRecord,
     Conversation,
     JsonObject,
+    Limits,
     Message,
     Outcome,
     Scope,
     Usage,
+)
+from officeai_proxy.storage.sealed_rows import (
+    open_conversation_text,
+    open_error,
+    open_message_texts,
 )
 from officeai_proxy.storage.tables import conversation_messages, conversations, exchanges
 from officeai_proxy.wire import jsontext
@@ -55,15 +62,20 @@ def json_object(text: str | None) -> JsonObject:
     return cast("JsonObject", jsontext.loads(text)) if text else {}
 
 
-def conversation_of(row: AnyRow) -> Conversation:
-    """A row of CONVERSATION_COLUMNS as a conversation."""
+def conversation_of(row: AnyRow, sealer: Sealer | None) -> Conversation:
+    """A row of CONVERSATION_COLUMNS as a conversation.
+
+    Raises:
+        Unopenable: one of its texts is not what was sealed there.
+    """
+    metadata = open_conversation_text(row.metadata, "metadata", row.id, sealer)
     return Conversation(
         id=row.id,
         session_id=row.session_id,
-        title=row.title,
+        title=open_conversation_text(row.title, "title", row.id, sealer),
         user_identifier=row.user_identifier,
         workspace=row.workspace,
-        metadata=json_object(row.metadata),
+        metadata=json_object(metadata),
         message_count=row.message_count,
         created_at=row.created_at,
         updated_at=row.updated_at,
@@ -71,9 +83,14 @@ def conversation_of(row: AnyRow) -> Conversation:
     )
 
 
-def message_of(row: AnyRow) -> Message:
-    """A row of `select_messages` as a message."""
-    metadata = json_object(row.metadata)
+def message_of(row: AnyRow, sealer: Sealer | None) -> Message:
+    """A row of `select_messages` as a message.
+
+    Raises:
+        Unopenable: one of its texts is not what was sealed there.
+    """
+    content, metadata_text, extra = open_message_texts(row, sealer)
+    metadata = json_object(metadata_text)
     if row.call_id is not None:
         metadata["exchange_id"] = str(row.call_id)
     if row.outcome is not None:
@@ -84,17 +101,21 @@ def message_of(row: AnyRow) -> Message:
         id=row.id,
         parent_id=row.parent_id,
         role=row.role,
-        content=row.content,
+        content=content,
         model_name=row.model_name,
         token_count=row.token_count,
         timestamp=row.timestamp,
         metadata=metadata,
-        raw=rebuild(row.role, row.content, row.extra),
+        raw=rebuild(row.role, content, extra),
     )
 
 
-def call_of(row: AnyRow) -> CallRecord:
-    """A row of `exchanges` as a line of the call log."""
+def call_of(row: AnyRow, sealer: Sealer | None) -> CallRecord:
+    """A row of `exchanges` as a line of the call log.
+
+    Raises:
+        Unopenable: its error is not what was sealed there.
+    """
     return CallRecord(
         exchange_id=row.exchange_id,
         workspace=row.workspace,
@@ -114,14 +135,21 @@ def call_of(row: AnyRow) -> CallRecord:
         model_served=row.model_served,
         stream=row.stream,
         retry_count=row.retry_count,
-        error=row.error,
-        usage=Usage(row.prompt_tokens, row.completion_tokens, row.total_tokens),
+        error=open_error(row.error, row.id, sealer),
+        usage=Usage(
+            row.prompt_tokens,
+            row.completion_tokens,
+            row.total_tokens,
+            row.cached_tokens,
+            row.reasoning_tokens,
+        ),
         cost=row.cost,
     )
 
 
 def api_key_of(row: AnyRow) -> ApiKey:
     """A row of `api_keys` as a key."""
+    limits = Limits(row.rpm, row.tpm, row.concurrency)
     return ApiKey(
         id=row.id,
         name=row.name,
@@ -133,4 +161,6 @@ def api_key_of(row: AnyRow) -> ApiKey:
         user=row.user_identifier,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
+        limits=None if limits == Limits() else limits,
+        replaces=row.replaces,
     )

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from officeai_proxy.crypto.sealing import Hasher, Sealer
 from officeai_proxy.errors import DatabaseUnavailable, SearchTooSlow
 from officeai_proxy.model import Caller, Conversation, Message
 from officeai_proxy.storage.failures import ran_out_of_time
@@ -31,18 +32,22 @@ from officeai_proxy.storage.rows import (
     message_of,
     select_messages,
 )
+from officeai_proxy.storage.sealed_rows import open_content, open_conversation_text
 from officeai_proxy.storage.search_queries import (
     NEWEST_POSTGRESQL,
     NEWEST_SQLITE,
     PREPARE_POSTGRESQL,
+    fts5_any,
     fts5_query,
     needles,
+    ts_any,
     ts_query,
     windows,
 )
 from officeai_proxy.storage.tables import conversation_messages, conversations
+from officeai_proxy.storage.vault import sealer_of
 from officeai_proxy.storage.walls import inside
-from officeai_proxy.words.query import Query
+from officeai_proxy.words.query import Phrase, Query
 
 TIME_LIMIT = 2.0
 """Seconds that one search may take."""
@@ -114,22 +119,32 @@ class SearchRepository:
 
     async def _candidates(self, wanted: SearchFilter, before: int, *, count: int) -> Sequence[int]:
         """The newest ids below *before* that the index has; fewer than *count* are all it has."""
-        user = self._caller.user if wanted.user_identifier is None else wanted.user_identifier
-        asked = needles(wanted.query, workspace=self._caller.workspace, user=user, role=wanted.role)
+        asked = self._needles(wanted)
         given = {"before": before, "count": count}
         if self._connection.dialect.name == "sqlite":
-            found = await self._connection.execute(
-                NEWEST_SQLITE, {"query": fts5_query(asked), **given}
-            )
+            query = fts5_any([fts5_query(way) for way in asked])
+            found = await self._connection.execute(NEWEST_SQLITE, {"query": query, **given})
             return found.scalars().all()
         ids: Sequence[int] = ()
         for recent in windows(await self._newest(before)):
-            query = ts_query(asked, *recent)
+            query = ts_any([ts_query(way, *recent) for way in asked])
             found = await self._connection.execute(NEWEST_POSTGRESQL, {"query": query, **given})
             ids = found.scalars().all()
             if len(ids) == count:
                 break
         return ids
+
+    def _needles(self, wanted: SearchFilter) -> list[list[Phrase]]:
+        """What a message must have in the index, in each of the ways in which it may be there."""
+        user = self._caller.user if wanted.user_identifier is None else wanted.user_identifier
+        sealer, workspace = sealer_of(self._connection), self._caller.workspace
+        hashers: list[Hasher | None] = [] if sealer is None else [sealer.hasher(workspace)]
+        if sealer is None or sealer.takes_plain:
+            hashers.append(None)
+        return [
+            needles(wanted.query, workspace=workspace, user=user, role=wanted.role, hasher=hasher)
+            for hasher in hashers
+        ]
 
     async def _newest(self, before: int) -> int:
         """*before*, or the id behind the newest message when no page came before."""
@@ -150,7 +165,9 @@ class SearchRepository:
             .order_by(_m.id.desc())
         )
         rows = (await self._connection.execute(visible)).all()
-        return [_hit(row) for row in rows if wanted.query.matches(row.content)]
+        sealer = sealer_of(self._connection)
+        says = wanted.query.matches
+        return [_hit(row, sealer) for row in rows if says(open_content(row, sealer))]
 
     def _conditions(self, wanted: SearchFilter) -> list[ColumnElement[bool]]:
         conditions = [inside(self._caller, conversations), _c.deleted_at.is_(None)]
@@ -165,21 +182,22 @@ class SearchRepository:
         return conditions
 
 
-def _hit(row: AnyRow) -> Hit:
+def _hit(row: AnyRow, sealer: Sealer | None) -> Hit:
     """A row of a message, whose conversation is in columns that begin with `c_`."""
+    metadata = open_conversation_text(row.c_metadata, "metadata", row.c_id, sealer)
     conversation = Conversation(
         id=row.c_id,
         session_id=row.c_session_id,
-        title=row.c_title,
+        title=open_conversation_text(row.c_title, "title", row.c_id, sealer),
         user_identifier=row.c_user_identifier,
         workspace=row.c_workspace,
-        metadata=json_object(row.c_metadata),
+        metadata=json_object(metadata),
         message_count=row.c_message_count,
         created_at=row.c_created_at,
         updated_at=row.c_updated_at,
         deleted_at=row.c_deleted_at,
     )
-    return Hit(conversation, message_of(row))
+    return Hit(conversation, message_of(row, sealer))
 
 
 def _place_of(cursor: str | None) -> int:

@@ -7,12 +7,16 @@ leaves its workspace inside the index. An underscore begins those, and no text g
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
 
 from sqlalchemy import Connection, RowMapping, bindparam, text
 
+from officeai_proxy.crypto.sealing import Hasher, Sealer
+from officeai_proxy.errors import Unopenable
+from officeai_proxy.storage.sealed_rows import message_place
+from officeai_proxy.storage.vault import sealer_of
 from officeai_proxy.words.tokens import MAX_TEXT, Tokens, tokens_of
 
 BATCH = 200
@@ -26,13 +30,20 @@ _TOO_OFTEN = "_"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A message as the index sees it."""
+    """A message as the index sees it; *hasher* hides the words of one that is stored sealed."""
 
     id: int
     workspace: str
     user: str
     role: str
     content: str
+    hasher: Hasher | None = None
+
+    @property
+    def tokens(self) -> Tokens:
+        """What the index holds of the text; hashed where the text is sealed."""
+        tokens = tokens_of(self.content)
+        return tokens if self.hasher is None else _hashed_tokens(tokens, self.hasher)
 
 
 def add(connection: Connection, documents: Sequence[Document]) -> None:
@@ -64,6 +75,19 @@ def remove_conversation(connection: Connection, conversation_id: int) -> None:
         connection.execute(_ASK_FOR_PURGE)
 
 
+def hide_words(connection: Connection, documents: Sequence[Document], sealer: Sealer) -> None:
+    """Put hashed words in the place of those of *documents*, which were indexed in the clear."""
+    if not documents:
+        return
+    if connection.dialect.name == "sqlite":
+        connection.execute(_REMOVE_SQLITE, [_fts5_row(document) for document in documents])
+        connection.execute(_ASK_FOR_PURGE)
+    else:
+        ids = [document.id for document in documents]
+        connection.execute(_REMOVE_SOME_POSTGRESQL, {"ids": ids})
+    add(connection, [replace(one, hasher=sealer.hasher(one.workspace)) for one in documents])
+
+
 def fill(connection: Connection, last: int) -> list[int]:
     """Index the next BATCH of messages behind the id *last* that are not indexed; their ids."""
     query = _MISSING_SQLITE if connection.dialect.name == "sqlite" else _MISSING_POSTGRESQL
@@ -84,14 +108,14 @@ def clear(connection: Connection) -> None:
 
 def fts5_text(document: Document) -> str:
     """What FTS5 is given for a message: tokens with spaces between."""
-    tokens = tokens_of(document.content)
+    tokens = document.tokens
     ordered = (_TOO_OFTEN if token is None else token for token in tokens.ordered)
     return " ".join((*_scope(document), *ordered, *tokens.singles))
 
 
 def vector_text(document: Document) -> str:
     """A message as the text form of a `tsvector` (PostgreSQL manual, 8.11.1)."""
-    tokens = tokens_of(document.content)
+    tokens = document.tokens
     recency = (near_token(document.id), far_token(document.id))
     places = _places(tokens)
     bare = (*_scope(document), *recency, *(one for one in tokens.singles if one not in places))
@@ -140,6 +164,12 @@ def _scope(document: Document) -> tuple[str, str, str]:
     )
 
 
+def _hashed_tokens(tokens: Tokens, hasher: Hasher) -> Tokens:
+    hashed = {token: hasher(token) for token in {*tokens.ordered, *tokens.singles} if token}
+    ordered = [None if token is None else hashed[token] for token in tokens.ordered]
+    return Tokens(ordered, [hashed[token] for token in tokens.singles])
+
+
 def _places(tokens: Tokens) -> dict[str, list[str]]:
     places: dict[str, list[str]] = {}
     for place, token in enumerate(tokens.ordered, 1):
@@ -159,41 +189,63 @@ def _vectors(documents: Iterable[Document]) -> tuple[list[int], list[str]]:
 
 def _read(connection: Connection, query: str, **values: int) -> Iterator[Document]:
     # The driver must not read ahead what a batch has no room for.
+    asked = text(query.format(document=document_columns(connection)))
     found = connection.execute(
-        text(query).bindparams(bindparam("most", MAX_TEXT + 1), bindparam("batch", BATCH)), values
+        asked.bindparams(bindparam("most", MAX_TEXT + 1), bindparam("batch", BATCH)), values
     )
-    return (document_of(row) for row in found.mappings().all())
+    sealer = sealer_of(connection)
+    return (document_of(row, sealer) for row in found.mappings().all())
 
 
-def document_of(row: RowMapping) -> Document:
-    """A row of DOCUMENT as a document."""
+def document_columns(connection: Connection) -> str:
+    """What of a message an index needs, as the middle of a query."""
+    return _DOCUMENT if sealer_of(connection) is None else _SEALED_DOCUMENT
+
+
+def document_of(row: RowMapping, sealer: Sealer | None) -> Document:
+    """A row of `document_columns` as a document.
+
+    One that cannot be opened has no words: `db check` tells of it, and all others are indexed.
+    """
     owner = (row["workspace"], row["user_identifier"])
-    return Document(row["id"], *owner, row["role"], row["content"])
+    if sealer is None or row["sealed_with"] is None:
+        return Document(row["id"], *owner, row["role"], row["content"])
+    place = message_place("content", row["conversation_id"], row["id"])
+    try:
+        content = sealer.open(row["content"], place)
+    except Unopenable:
+        content = ""
+    return Document(row["id"], *owner, row["role"], content, sealer.hasher(row["workspace"]))
 
 
-DOCUMENT = """
+_DOCUMENT = """
     m.id, m.role, substr(m.content, 1, :most) AS content, c.workspace, c.user_identifier
     FROM conversation_messages m JOIN conversations c ON c.id = m.conversation_id
 """
-"""What of a message an index needs, as the middle of a query."""
+# A sealed text opens only whole.
+_SEALED_DOCUMENT = """
+    m.id, m.role, m.conversation_id, m.sealed_with, c.workspace, c.user_identifier,
+    CASE WHEN m.sealed_with IS NULL THEN substr(m.content, 1, :most) ELSE m.content END AS content
+    FROM conversation_messages m JOIN conversations c ON c.id = m.conversation_id
+"""
 
-_INDEXED = f"""
-    SELECT {DOCUMENT}
+_INDEXED = """
+    SELECT {document}
     WHERE m.conversation_id = :conversation_id AND m.id > :last
       AND EXISTS (SELECT 1 FROM message_search_docsize d WHERE d.id = m.id)
     ORDER BY m.id LIMIT :batch
-"""  # noqa: S608 - nothing in it comes from outside
-_MISSING_SQLITE = f"""
-    SELECT {DOCUMENT}
+"""
+_MISSING_SQLITE = """
+    SELECT {document}
     WHERE m.id > :last AND NOT EXISTS (SELECT 1 FROM message_search_docsize d WHERE d.id = m.id)
     ORDER BY m.id LIMIT :batch
-"""  # noqa: S608 - nothing in it comes from outside
+"""
 # Whoever erases a message in this moment waits for us, see _LOCK_POSTGRESQL.
-_MISSING_POSTGRESQL = f"""
-    SELECT {DOCUMENT}
+_MISSING_POSTGRESQL = """
+    SELECT {document}
     WHERE m.id > :last AND NOT EXISTS (SELECT 1 FROM message_search s WHERE s.message_id = m.id)
     ORDER BY m.id LIMIT :batch FOR KEY SHARE OF m
-"""  # noqa: S608 - nothing in it comes from outside
+"""
 
 _ADD_SQLITE = text("INSERT INTO message_search (rowid, words) VALUES (:id, :words)")
 _ADD_POSTGRESQL = text(
@@ -213,6 +265,9 @@ _LOCK_POSTGRESQL = text(
 _REMOVE_POSTGRESQL = text(
     "DELETE FROM message_search WHERE message_id IN "
     "(SELECT id FROM conversation_messages WHERE conversation_id = :conversation_id)"
+)
+_REMOVE_SOME_POSTGRESQL = text(
+    "DELETE FROM message_search WHERE message_id = ANY(CAST(:ids AS bigint[]))"
 )
 _CLEAR_SQLITE = text("INSERT INTO message_search (message_search) VALUES ('delete-all')")
 _CLEAR_POSTGRESQL = text("TRUNCATE message_search")

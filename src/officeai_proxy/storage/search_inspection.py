@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import Connection, text
 
 from officeai_proxy.storage import search_index
-from officeai_proxy.storage.search_index import DOCUMENT, Document, document_of
+from officeai_proxy.storage.search_index import Document, document_columns, document_of
+from officeai_proxy.storage.vault import sealer_of
 from officeai_proxy.words.tokens import MAX_TEXT
 
 SAMPLES = 40
@@ -53,11 +54,13 @@ def _samples(connection: Connection) -> Iterator[list[Document]]:
     oldest, newest = connection.execute(_RANGE).one()
     if oldest is None:
         return
+    sealer = sealer_of(connection)
+    sample = text(_SAMPLE.format(document=document_columns(connection)))
     step = max(SAMPLE, (newest - oldest) // SAMPLES + 1)
     for start in range(oldest, newest + 1, step):
         given = {"start": start, "before": start + step, "count": SAMPLE, "most": MAX_TEXT + 1}
-        found = connection.execute(_SAMPLE, given)
-        yield [document_of(row) for row in found.mappings()]
+        found = connection.execute(sample, given)
+        yield [document_of(row, sealer) for row in found.mappings()]
 
 
 def _differing_sqlite(connection: Connection, documents: Sequence[Document]) -> Iterator[int]:
@@ -93,9 +96,7 @@ _ORPHANED = """
 
 _RANGE = text("SELECT MIN(id), MAX(id) FROM conversation_messages")
 
-_SAMPLE = text(
-    f"SELECT {DOCUMENT} WHERE m.id >= :start AND m.id < :before ORDER BY m.id LIMIT :count"
-)
+_SAMPLE = "SELECT {document} WHERE m.id >= :start AND m.id < :before ORDER BY m.id LIMIT :count"
 
 _PROBE_SQLITE = text(
     "SELECT rowid FROM message_search WHERE message_search MATCH :query AND rowid = :id"

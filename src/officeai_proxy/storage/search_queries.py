@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import TextClause, text
 
+from officeai_proxy.crypto.sealing import Hasher
 from officeai_proxy.storage.search_index import (
     FAR_BITS,
     NEAR_BITS,
@@ -20,11 +21,21 @@ from officeai_proxy.storage.search_index import (
 from officeai_proxy.words.query import Phrase, Query
 
 
-def needles(query: Query, *, workspace: str, user: str | None, role: str | None) -> list[Phrase]:
-    """All that a message must have in the index."""
+def needles(
+    query: Query,
+    *,
+    workspace: str,
+    user: str | None,
+    role: str | None,
+    hasher: Hasher | None = None,
+) -> list[Phrase]:
+    """All that a message must have in the index; of a sealed one, *hasher* has hidden the words."""
     whose = workspace_token(workspace) if user is None else user_token(workspace, user)
     scope = [whose] if role is None else [whose, role_token(role)]
-    return [*((token,) for token in scope), *query.needles]
+    words = query.needles
+    if hasher is not None:
+        words = tuple(tuple(map(hasher, phrase)) for phrase in words)
+    return [*((token,) for token in scope), *words]
 
 
 def fts5_query(phrases: Sequence[Phrase]) -> str:
@@ -38,6 +49,16 @@ def ts_query(phrases: Sequence[Phrase], *recent: str) -> str:
     if recent:
         parts.append(" | ".join(f"'{token}'" for token in recent))
     return " & ".join(f"({part})" for part in parts)
+
+
+def fts5_any(queries: Sequence[str]) -> str:
+    """What one of *queries* finds, in FTS5's words."""
+    return queries[0] if len(queries) == 1 else " OR ".join(f"({one})" for one in queries)
+
+
+def ts_any(queries: Sequence[str]) -> str:
+    """What one of *queries* finds, as the text form of a `tsquery`."""
+    return queries[0] if len(queries) == 1 else " | ".join(f"({one})" for one in queries)
 
 
 def windows(before: int) -> Iterator[tuple[str, ...]]:

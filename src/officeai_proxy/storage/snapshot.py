@@ -31,6 +31,7 @@ from officeai_proxy.model import Caller
 from officeai_proxy.storage.conversations import ConversationFilter, ConversationRepository
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.snapshot_queries import SnapshotQueries, are_whole, is_cut
+from officeai_proxy.storage.vault import sealer_of
 
 PAGE = 1000
 """Messages of one read."""
@@ -79,6 +80,7 @@ class Snapshot:
         snapshot = cls(database, caller, wanted)
         try:
             async with database.read() as connection:
+                snapshot._queries.sealer = sealer_of(connection)
                 await snapshot._note_heads(connection)
         except BaseException:
             snapshot.close()
@@ -117,7 +119,7 @@ class Snapshot:
             self._heads.write(orjson.dumps(list(head)) + b"\n")
             self.conversations += 1
             self.messages += self._count(head)
-            self.first = self.first or head
+            self.first = self.first or self._queries.opened_head(head)
 
     def _count(self, head: ConversationHead) -> int:
         return head.message_count if self._wanted.whole_tree else head.path_count
@@ -128,7 +130,7 @@ class Snapshot:
         batch: list[ConversationHead] = []
         messages = size = 0
         for line in self._heads:
-            head = ConversationHead(*orjson.loads(line))
+            head = self._queries.opened_head(ConversationHead(*orjson.loads(line)))
             messages, size = messages + self._count(head), size + len(line)
             if batch and (messages > PAGE or len(batch) == SHORT_ONES or size > LARGE_BYTES):
                 yield batch

@@ -30,10 +30,15 @@ from sqlalchemy import (
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.formats.writing.passages import ConversationHead, Row, iso_moment
 from officeai_proxy.model import Caller
 from officeai_proxy.storage.address import Dialect
 from officeai_proxy.storage.conversation_list import ConversationFilter, conditions_of
+from officeai_proxy.storage.sealed_rows import (
+    open_conversation_text,
+    open_lines,
+)
 from officeai_proxy.storage.tables import conversation_messages, conversations, exchanges
 from officeai_proxy.storage.walls import inside
 
@@ -53,6 +58,7 @@ class SnapshotQueries:
     def __init__(self, dialect: Dialect, caller: Caller, *, whole_tree: bool) -> None:
         """Every statement carries the walls of *caller*."""
         self._dialect = dialect
+        self.sealer: Sealer | None = None
         self._mine = inside(caller, conversations)
         # Looked up for each message by its id: SQLite would otherwise walk the whole workspace.
         self._is_mine = exists().where(_c.id == _m.conversation_id, self._mine)
@@ -98,6 +104,15 @@ class SnapshotQueries:
                         deleted_at=head.deleted_at and iso_moment(head.deleted_at),
                     )
 
+    def opened_head(self, head: ConversationHead) -> ConversationHead:
+        """A head as it was before it was sealed; only sealed ones are in the temporary file."""
+        if self.sealer is None:
+            return head
+        return head._replace(
+            title=open_conversation_text(head.title, "title", head.id, self.sealer),
+            metadata=open_conversation_text(head.metadata, "metadata", head.id, self.sealer),
+        )
+
     async def leaves(
         self, connection: AsyncConnection, heads: Sequence[ConversationHead]
     ) -> Mapping[int, bool]:
@@ -118,14 +133,14 @@ class SnapshotQueries:
     ) -> Sequence[Row]:
         """The messages of several conversations, each conversation's together, oldest first."""
         values = {"ids": [head.id for head in heads], "until": until}
-        return await _fetch(connection, self._several, values)
+        return open_lines(await _fetch(connection, self._several, values), self.sealer)
 
     async def page(
         self, connection: AsyncConnection, head: ConversationHead, *, above: int, limit: int
     ) -> Sequence[Row]:
         """At most *limit* messages of one conversation with ids greater than *above*."""
         values = {"ids": [head.id], "above": above, "count": limit}
-        return await _fetch(connection, self._page, values)
+        return open_lines(await _fetch(connection, self._page, values), self.sealer)
 
     async def at(
         self, connection: AsyncConnection, head: ConversationHead, ids: Sequence[int]
@@ -133,7 +148,7 @@ class SnapshotQueries:
         """The messages of one conversation with these ids, on the path or off it."""
         wanted = self._rows.where(_m.id.in_(bindparam("message_ids", expanding=True)))
         values = {"ids": [head.id], "message_ids": list(ids)}
-        return await _fetch(connection, wanted.order_by(_m.id), values)
+        return open_lines(await _fetch(connection, wanted.order_by(_m.id), values), self.sealer)
 
     async def whole(
         self, connection: AsyncConnection, head: ConversationHead, ids: Sequence[int]
@@ -141,7 +156,7 @@ class SnapshotQueries:
         """The same by id, with their texts uncut."""
         wanted = self._whole.where(_m.id.in_(bindparam("message_ids", expanding=True)))
         values = {"ids": [head.id], "message_ids": list(ids)}
-        rows = await _fetch(connection, wanted, values)
+        rows = open_lines(await _fetch(connection, wanted, values), self.sealer)
         return {row[1]: row for row in rows}
 
     async def sizes(

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Table,
     Text,
@@ -133,10 +134,20 @@ exchanges = Table(
     Column("prompt_tokens", BigInteger),
     Column("completion_tokens", BigInteger),
     Column("total_tokens", BigInteger),
-    Column("cost", Float),
+    Column("cost", Float, comment="US dollars, at the prices of the moment"),
+    Column("cached_tokens", BigInteger),
+    Column("reasoning_tokens", BigInteger),
     sqlite_autoincrement=True,
 )
 Index(None, exchanges.c.workspace, exchanges.c.started_at, exchanges.c.id)
+Index(
+    None,
+    exchanges.c.workspace,
+    exchanges.c.user_identifier,
+    exchanges.c.started_at,
+    exchanges.c.id,
+)
+Index(None, exchanges.c.workspace, exchanges.c.session_id, exchanges.c.started_at, exchanges.c.id)
 Index(None, exchanges.c.conversation_id)
 
 conversation_messages = Table(
@@ -162,6 +173,7 @@ conversation_messages = Table(
     Column("exchange_id", BigInteger, comment="exchanges.id of the call that brought it"),
     Column("finish_reason", Text),
     Column("outcome", String(16), comment="null when complete"),
+    Column("sealed_with", String(32), comment="id of the key that seals the row; null: plain"),
     sqlite_autoincrement=True,
 )
 Index(None, conversation_messages.c.conversation_id, conversation_messages.c.id)
@@ -179,6 +191,22 @@ api_keys = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
+    Column("rpm", BigInteger, comment="requests in a minute; null: no limit, as below"),
+    Column("tpm", BigInteger, comment="tokens in a minute"),
+    Column("concurrency", BigInteger, comment="calls at one time"),
+    Column("replaces", String(64), comment="the first key of a rotation; limits count there"),
+)
+
+# What each host's limited keys used in the last minute, for the others. PostgreSQL only.
+key_use = Table(
+    "key_use",
+    metadata,
+    Column("host", String(64), primary_key=True, comment="a data directory"),
+    Column("account", String(64), primary_key=True, comment="the key that limits are counted on"),
+    Column("told_at", UtcDateTime, nullable=False, comment="by the clock of the database"),
+    Column("running", BigInteger, nullable=False, comment="calls at this moment"),
+    Column("requests", Text, nullable=False, comment="JSON list: per second, the newest first"),
+    Column("tokens", Text, nullable=False, comment="JSON list: per second, the newest first"),
 )
 
 # What was deleted for good stays deleted, also when a journal is read a second time.
@@ -187,4 +215,101 @@ tombstones = Table(
     metadata,
     Column("exchange_id", Uuid, primary_key=True),
     Column("deleted_at", UtcDateTime, nullable=False),
+)
+
+# Who is signed in to the page, and links that sign in once. The token itself is never stored.
+page_visits = Table(
+    "page_visits",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True, comment="SHA-256 of the token"),
+    Column("kind", String(16), nullable=False, comment="session or invitation"),
+    Column("key_id", String(64), nullable=False),
+    Column("binding", LargeBinary(32), comment="ties token and key; null where the id is enough"),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+)
+Index(None, page_visits.c.expires_at)
+
+# The audit log is a chain of hashes: see storage/audit_chain.py.
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False, comment="without gaps"),
+    Column("at", UtcDateTime, nullable=False),
+    Column("workspace", String(255), comment="null: the database as a whole"),
+    Column("actor", String(64), nullable=False, comment="the id of a key, never a key"),
+    Column("action", String(32), nullable=False),
+    Column("user_identifier", String(255), comment="whose data it was"),
+    Column("target_kind", String(16), nullable=False),
+    Column("target", String(255)),
+    Column("detail", Text, comment="JSON object of names and numbers"),
+    Column("client_ip", String(64)),
+    Column("is_sealed", Boolean, nullable=False),
+    Column("names_salt", LargeBinary(16), comment="null: the names were struck out for good"),
+    Column("names_digest", LargeBinary(32), nullable=False),
+    Column("previous", LargeBinary(32), nullable=False, comment="hash of the row before"),
+    Column("hash", LargeBinary(32), nullable=False),
+)
+Index(None, audit_log.c.workspace, audit_log.c.at, audit_log.c.id)
+Index(None, audit_log.c.workspace, audit_log.c.user_identifier, audit_log.c.id)
+
+# Its one row says where the chain ends; whoever appends locks it, so that the chain cannot fork.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("count", BigInteger, nullable=False, comment="id of the newest row ever written"),
+    Column("hash", LargeBinary(32), nullable=False, comment="its hash"),
+)
+
+# Which regular work was begun when: whoever moves the time on does it, on whatever host.
+chores = Table(
+    "chores",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("begun_at", UtcDateTime, nullable=False),
+)
+
+# The call log added up per hour: see storage/call_hours.py. No user and no session is in it.
+call_hours = Table(
+    "call_hours",
+    metadata,
+    Column("workspace", String(255), primary_key=True),
+    Column("dimension", String(8), primary_key=True, comment="all, model or key"),
+    Column("hour", Integer, primary_key=True, autoincrement=False, comment="hours since 1970, UTC"),
+    Column("name", Text, primary_key=True, comment="of the model or key; empty when not known"),
+    Column("calls", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    Column("total_tokens", BigInteger, nullable=False),
+    Column("priced_calls", BigInteger, nullable=False),
+    Column("cost_nano", BigInteger, nullable=False, comment="billionths of a US dollar"),
+)
+
+call_hour_times = Table(
+    "call_hour_times",
+    metadata,
+    Column("workspace", String(255), primary_key=True),
+    Column("dimension", String(8), primary_key=True),
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, primary_key=True),
+    Column(
+        "measure", SmallInteger, primary_key=True, autoincrement=False, comment="0 latency, 1 ttft"
+    ),
+    Column("bucket", SmallInteger, primary_key=True, autoincrement=False),
+    Column("calls", BigInteger, nullable=False),
+)
+
+# The keys that texts may be sealed with. No key is here in the clear: only the database's own one,
+# sealed with each of them, which proves a key to be the right one.
+encryption_keys = Table(
+    "encryption_keys",
+    metadata,
+    Column("key_id", String(32), primary_key=True),
+    Column("wrapped", Text, nullable=False, comment="the database's own key, sealed with this one"),
+    Column("is_current", Boolean, nullable=False, comment="new texts are sealed with this key"),
+    Column("takes_plain", Boolean, nullable=False, comment="texts from before may be plain yet"),
+    Column("created_at", UtcDateTime, nullable=False),
 )

@@ -23,10 +23,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from officeai_proxy.model import Json, NewMessage, Outcome
+from officeai_proxy.crypto.sealing import Sealer
+from officeai_proxy.model import Json, JsonObject, NewMessage, Outcome
 from officeai_proxy.storage.rows import AnyRow, json_text
+from officeai_proxy.storage.sealed_rows import (
+    conversation_place,
+    open_conversation_text,
+    seal_message,
+)
 from officeai_proxy.storage.search_index import Document, add
 from officeai_proxy.storage.tables import UtcDateTime, conversation_messages, conversations
+from officeai_proxy.storage.vault import sealer_of
 from officeai_proxy.tree import REMEMBERED_INSTRUCTIONS
 from officeai_proxy.wire import jsontext
 from officeai_proxy.wire.identity import ROOT_CHAIN, chain
@@ -99,12 +106,22 @@ HEAD_COLUMNS = (
 )
 
 
-def head_of(row: AnyRow) -> Head:
-    """A row of HEAD_COLUMNS as a head."""
-    known = jsontext.loads(row.instructions) if row.instructions else []
+def head_of(row: AnyRow, *, conversation_id: int = 0, sealer: Sealer | None = None) -> Head:
+    """A row of HEAD_COLUMNS as a head; *conversation_id* is where it was sealed.
+
+    Raises:
+        Unopenable: it is not what was sealed there.
+    """
+    stored, leaf_chain = row.instructions, row.leaf_chain
+    if sealer is not None:
+        stored = open_conversation_text(stored, "instructions", conversation_id, sealer)
+    known = jsontext.loads(stored) if stored else []
+    if isinstance(known, dict):
+        (leaf_chain,) = _integers([known.get("chain")])
+        known = known.get("instructions")
     return Head(
         leaf_id=row.leaf_id,
-        leaf_chain=ROOT_CHAIN if row.leaf_chain is None else row.leaf_chain,
+        leaf_chain=ROOT_CHAIN if leaf_chain is None else leaf_chain,
         instructions=tuple(_integers(known)),
         message_count=row.message_count,
         path_count=row.path_count,
@@ -152,7 +169,11 @@ async def _from_sequence(connection: AsyncConnection, table: Table, count: int) 
 async def insert_messages(connection: AsyncConnection, rows: Sequence[tuple[int, Placed]]) -> None:
     """Insert messages, each with the id of its conversation, in one go; and index them."""
     if rows:
-        values = [_message_values(conversation_id, placed) for conversation_id, placed in rows]
+        sealer = sealer_of(connection)
+        values = [
+            seal_message(_message_values(conversation_id, placed), sealer)
+            for conversation_id, placed in rows
+        ]
         await connection.execute(insert(_messages), values)
         await _index(connection, rows)
 
@@ -164,8 +185,15 @@ async def _index(connection: AsyncConnection, rows: Sequence[tuple[int, Placed]]
         select(c.id, c.workspace, c.user_identifier).where(c.id.in_(places))
     )
     owners = {row.id: (row.workspace, row.user_identifier) for row in found}
+    sealer = sealer_of(connection)
     documents = [
-        Document(one.id, *owners[conversation_id], one.message.role, one.message.content)
+        Document(
+            one.id,
+            *owners[conversation_id],
+            one.message.role,
+            one.message.content,
+            None if sealer is None else sealer.hasher(owners[conversation_id][0]),
+        )
         for conversation_id, one in rows
     ]
     await connection.run_sync(add, documents)
@@ -195,7 +223,8 @@ def _message_values(conversation_id: int, placed: Placed) -> dict[str, object]:
 async def set_heads(connection: AsyncConnection, heads: Sequence[HeadUpdate]) -> None:
     """Write the heads of conversations in one go; `updated_at` never goes back."""
     if heads:
-        await connection.execute(_SET_HEAD, [_head_values(head) for head in heads])
+        sealer = sealer_of(connection)
+        await connection.execute(_SET_HEAD, [_head_values(head, sealer) for head in heads])
 
 
 _new_time = bindparam("b_updated_at", type_=UtcDateTime)
@@ -216,10 +245,10 @@ _SET_HEAD = (
 )
 
 
-def _head_values(change: HeadUpdate) -> dict[str, object]:
+def _head_values(change: HeadUpdate, sealer: Sealer | None) -> dict[str, object]:
     head = change.head
     instructions = jsontext.dumps(list(head.instructions)) if head.instructions else None
-    return {
+    plain: dict[str, object] = {
         "b_id": change.conversation_id,
         "b_leaf_id": head.leaf_id,
         "b_leaf_chain": head.leaf_chain,
@@ -229,3 +258,20 @@ def _head_values(change: HeadUpdate) -> dict[str, object]:
         "b_title": change.title,
         "b_updated_at": change.updated_at,
     }
+    return plain if sealer is None else {**plain, **_sealed_head(change, sealer)}
+
+
+def _sealed_head(change: HeadUpdate, sealer: Sealer) -> dict[str, object]:
+    """What of a head is sealed; hashes of what was said would let somebody try guesses at it."""
+    number = change.conversation_id
+    about: JsonObject = {
+        "chain": change.head.leaf_chain,
+        "instructions": list(change.head.instructions),
+    }
+    texts = {"title": change.title, "instructions": jsontext.dumps(about)}
+    sealed = {
+        f"b_{column}": sealer.seal(text, conversation_place(column, number))
+        for column, text in texts.items()
+        if text is not None
+    }
+    return {**sealed, "b_leaf_chain": None}

@@ -5,7 +5,7 @@ A user is whoever has a conversation, in the bin or not; there is no table of us
 
 from datetime import datetime
 
-from sqlalchemy import case, delete, func, insert, literal, select
+from sqlalchemy import ColumnElement, and_, case, delete, func, insert, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.errors import NotFound
@@ -13,6 +13,7 @@ from officeai_proxy.model import Caller, Conversation, UserSummary
 from officeai_proxy.storage.paging import Page, PageRequest, make_cursor, read_cursor
 from officeai_proxy.storage.rows import CONVERSATION_COLUMNS, AnyRow, conversation_of
 from officeai_proxy.storage.tables import conversations, exchanges, tombstones
+from officeai_proxy.storage.vault import sealer_of
 from officeai_proxy.storage.walls import inside
 
 _LISTING = "users"
@@ -73,15 +74,28 @@ class UserRepository:
             raise NotFound(f"There is no user {user!r} in this workspace.", param="user")
         return _summary(row)
 
+    async def check_known(self, user: str) -> None:
+        """Make sure that there is something of *user*: a conversation, or a line of the call log.
+
+        Raises:
+            NotFound: nothing is, or it is not the caller's to see.
+        """
+        some = select(_c.id).where(self._mine, _c.user_identifier == user).limit(1)
+        call = select(_x.id).where(self._calls_of(user)).limit(1)
+        for wanted in (some, call):
+            if (await self._connection.execute(wanted)).first() is not None:
+                return
+        raise NotFound(f"There is no user {user!r} in this workspace.", param="user")
+
     async def any_conversation(self, user: str) -> Conversation | None:
         """One of *user*'s conversations, in the bin or not, or None when there is none left."""
         rows = select(*CONVERSATION_COLUMNS).where(self._mine, _c.user_identifier == user)
         row = (await self._connection.execute(rows.order_by(_c.id).limit(1))).one_or_none()
-        return None if row is None else conversation_of(row)
+        return None if row is None else conversation_of(row, sealer_of(self._connection))
 
     async def erase_calls(self, user: str, *, limit: int, now: datetime) -> int:
         """Delete at most *limit* lines of the call log that name *user*; how many there were."""
-        some = select(_x.id).where(self._my_calls, _x.user_identifier == user).limit(limit)
+        some = select(_x.id).where(self._calls_of(user)).limit(limit)
         ids = (await self._connection.execute(some)).scalars().all()
         if ids:
             gone = select(_x.exchange_id, literal(now, tombstones.c.deleted_at.type))
@@ -90,6 +104,12 @@ class UserRepository:
             await self._connection.execute(kept)
             await self._connection.execute(delete(exchanges).where(_x.id.in_(ids)))
         return len(ids)
+
+    def _calls_of(self, user: str) -> ColumnElement[bool]:
+        """The calls of *user*; an address is the user of calls that name nobody."""
+        is_theirs = _x.user_identifier == user
+        is_unnamed = and_(_x.user_identifier.is_(None), _x.client_ip == user)
+        return and_(self._my_calls, or_(is_theirs, is_unnamed))
 
 
 def _summary(row: AnyRow) -> UserSummary:

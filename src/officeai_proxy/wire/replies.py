@@ -66,14 +66,31 @@ def read_reply(body: bytes, *, content_type: str, content_encoding: str, limit: 
 
 
 def read_usage(usage: Json) -> Usage:
-    """The counts in a `usage` object; None for each that is missing or no number of tokens."""
+    """The counts in a `usage` object; None for each that is missing or no number of tokens.
+
+    `/v1/responses` says input and output where chats say prompt and completion. DeepSeek counts
+    cached tokens beside the prompt's, under a name of its own.
+    """
     if not isinstance(usage, dict):
         return Usage()
+    of_prompt = usage.get("prompt_tokens_details", usage.get("input_tokens_details"))
+    of_reply = usage.get("completion_tokens_details", usage.get("output_tokens_details"))
+    cached = _detail(of_prompt, "cached_tokens")
+    if cached is None:
+        cached = _count(usage.get("prompt_cache_hit_tokens"))
+    heard, spoken = _detail(of_prompt, "audio_tokens"), _detail(of_reply, "audio_tokens")
     return Usage(
-        _count(usage.get("prompt_tokens")),
-        _count(usage.get("completion_tokens")),
+        _count(usage.get("prompt_tokens", usage.get("input_tokens"))),
+        _count(usage.get("completion_tokens", usage.get("output_tokens"))),
         _count(usage.get("total_tokens")),
+        cached,
+        _detail(of_reply, "reasoning_tokens"),
+        None if heard is spoken is None else (heard or 0) + (spoken or 0),
     )
+
+
+def _detail(details: Json, name: str) -> int | None:
+    return _count(details.get(name)) if isinstance(details, dict) else None
 
 
 def _is_stream(body: bytes, content_type: str) -> bool:

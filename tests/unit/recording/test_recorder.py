@@ -10,6 +10,7 @@ import orjson
 from tests.factories import an_exchange, assistant, user
 from tests.fakes import InMemoryExchangeStore, StoreAway
 
+from officeai_proxy.model import CallRecord
 from officeai_proxy.recording import frames, segments, setaside
 from officeai_proxy.recording.journal import Journal
 from officeai_proxy.recording.recorder import Leadership, Pace, Recorder
@@ -214,3 +215,25 @@ async def test_tidying_that_is_not_done_goes_on_soon(tmp_path: Path) -> None:
         await until(lambda: len(store.calls) == 1)
 
     assert tidied == 5
+
+
+async def test_costs_are_told_when_a_call_is_stored(tmp_path: Path) -> None:
+    """Each call gets its cost on its way into the store, and is heard of once it is there."""
+    store, journal, heard = InMemoryExchangeStore(), Journal(tmp_path), list[CallRecord]()
+    journal.append(an_exchange())
+    journal.close()
+    recorder = Recorder(
+        tmp_path,
+        store,
+        is_transient=lambda error: isinstance(error, StoreAway),
+        tidy=nothing,
+        pace=QUICK,
+        cost_of=lambda call: 0.25 if call.model_served == "served" else None,
+        on_stored=heard.extend,
+    )
+    store.away_for = 1
+    async with running(recorder):
+        await until(lambda: bool(heard))
+
+    assert [call.cost for call in store.calls.values()] == [0.25]
+    assert heard == list(store.calls.values())

@@ -140,3 +140,38 @@ def test_a_call_without_recording_has_numbers_only() -> None:
     assert turn.request == turn.replies == ()
     assert turn.call.usage == Usage(1, 2, 3)
     assert turn.call.outcome is Outcome.COMPLETE
+
+
+@pytest.mark.parametrize(
+    ("usage", "read"),
+    [
+        (
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 5,
+                "total_tokens": 14,
+                "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 0},
+                "completion_tokens_details": {"reasoning_tokens": 3, "audio_tokens": 2},
+            },
+            Usage(9, 5, 14, 4, 3, 2),
+        ),
+        (
+            {
+                "input_tokens": 9,
+                "output_tokens": 5,
+                "total_tokens": 14,
+                "input_tokens_details": {"cached_tokens": 4},
+                "output_tokens_details": {"reasoning_tokens": 3},
+            },
+            Usage(9, 5, 14, 4, 3),
+        ),
+        ({"prompt_tokens": 9, "prompt_cache_hit_tokens": 4}, Usage(9, None, None, 4)),
+        ({"prompt_tokens": 9, "prompt_tokens_details": "many"}, Usage(9)),
+        ({"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": -1}}, Usage(9)),
+    ],
+)
+def test_details_of_usage(usage: dict[str, object], read: Usage) -> None:
+    """Cached, reasoning and audio tokens are read under the names that servers have for them."""
+    exchange = an_exchange(b"", b"", is_recorded=False, usage=json.dumps(usage))
+
+    assert read_turn(exchange).call.usage == read

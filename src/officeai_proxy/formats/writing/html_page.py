@@ -10,13 +10,12 @@ import base64
 import hashlib
 import html
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from importlib import resources
-from typing import IO
 
 from typing_extensions import override
 
+from officeai_proxy.crypto.scratch import scratch_file
 from officeai_proxy.formats.writing.blocks import (
     Block,
     Kind,
@@ -44,7 +43,7 @@ class HtmlEncoder(Encoder):
     def __init__(self, options: Options) -> None:
         """Say that it was exported at the moment of *options*."""
         self._when = exported_on(options)
-        self._contents: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - `close` closes it
+        self._contents = scratch_file(memory=_IN_MEMORY)
         self._count = 0
 
     @override

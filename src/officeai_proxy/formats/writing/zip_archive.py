@@ -6,14 +6,13 @@ and every system can hold it. The list for the manifest waits in a temporary fil
 """
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import IO
 
 import orjson
 from typing_extensions import override
 
+from officeai_proxy.crypto.scratch import scratch_file
 from officeai_proxy.formats.file_names import safe_name
 from officeai_proxy.formats.writing.passages import (
     ConversationHead,
@@ -42,7 +41,7 @@ class ZipEncoder(Encoder):
         self._make_inner = make_inner
         self._suffix = suffix
         self._zip = ZipStream()
-        self._files: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - `close` closes it
+        self._files = scratch_file(memory=_IN_MEMORY)
         self._number = 0
         self._inner = make_inner(options)
         self._name = ""

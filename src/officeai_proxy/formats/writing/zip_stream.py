@@ -7,12 +7,12 @@ parentheses below are its sections.
 """
 
 import struct
-import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import IO
+
+from officeai_proxy.crypto.scratch import scratch_file
 
 _LEVEL = 6
 _DEFLATE = 8
@@ -51,7 +51,7 @@ class ZipStream:
 
     def __init__(self) -> None:
         """An empty archive."""
-        self._directory: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - `close` closes it
+        self._directory = scratch_file(memory=_IN_MEMORY)
         self._count = 0
         self._offset = 0
         self._entry: _Entry | None = None

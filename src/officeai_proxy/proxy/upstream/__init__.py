@@ -5,6 +5,7 @@
 """
 
 from officeai_proxy.proxy.upstream.choose import choose_upstream
+from officeai_proxy.proxy.upstream.connection import WentStale
 from officeai_proxy.proxy.upstream.direct import DirectUpstream
 from officeai_proxy.proxy.upstream.exchange import (
     Header,
@@ -14,16 +15,21 @@ from officeai_proxy.proxy.upstream.exchange import (
     UpstreamRequest,
 )
 from officeai_proxy.proxy.upstream.forward_proxy import ForwardProxyUpstream
+from officeai_proxy.proxy.upstream.relayed import RelayedExchange
+from officeai_proxy.proxy.upstream.sink import ReplySink
 from officeai_proxy.proxy.upstream.timeouts import Timeouts
 
 __all__ = [
     "DirectUpstream",
     "ForwardProxyUpstream",
     "Header",
+    "RelayedExchange",
+    "ReplySink",
     "Timeouts",
     "Upstream",
     "UpstreamAborted",
     "UpstreamExchange",
     "UpstreamRequest",
+    "WentStale",
     "choose_upstream",
 ]

@@ -12,8 +12,8 @@ from typing_extensions import override
 
 from officeai_proxy.errors import UpstreamBroke
 from officeai_proxy.proxy.upstream.address import Address
-from officeai_proxy.proxy.upstream.inbox import Inbox
 from officeai_proxy.proxy.upstream.reply_parser import BadReply, ReplyParser
+from officeai_proxy.proxy.upstream.sink import ReplySink
 from officeai_proxy.proxy.upstream.timeouts import Timeouts
 
 NOT_WAITING = math.inf
@@ -67,7 +67,7 @@ class Connection(asyncio.Protocol):
         self._timeouts = timeouts
         self._loop = asyncio.get_running_loop()
         self._parser = ReplyParser()
-        self._inbox: Inbox | None = None
+        self._inbox: ReplySink | None = None
         self._room_to_write: asyncio.Future[None] | None = None
         self._waiting_since = NOT_WAITING
         self._is_request_sent = False
@@ -77,7 +77,7 @@ class Connection(asyncio.Protocol):
 
     # The exchange's side.
 
-    def begin(self, inbox: Inbox, *, is_head_request: bool) -> None:
+    def begin(self, inbox: ReplySink, *, is_head_request: bool) -> None:
         """Give this connection to the exchange whose reply goes to *inbox*."""
         if self._transport.is_closing():
             # It was lost before anybody could be told, between its making and now.
@@ -89,7 +89,7 @@ class Connection(asyncio.Protocol):
         self._is_silent = True
         self.exchanges += 1
 
-    def serves(self, inbox: Inbox) -> bool:
+    def serves(self, inbox: ReplySink) -> bool:
         """Whether it still works for that exchange; another may have it by now."""
         return self._inbox is inbox
 
@@ -186,7 +186,10 @@ class Connection(asyncio.Protocol):
             return
         if self._parser.is_complete:
             self._end()
-        elif inbox.is_full:
+        inbox.arrived()
+        if self._inbox is not inbox:
+            return
+        if inbox.is_full:
             self._pause()
         elif inbox.status:
             self._waiting_since = self._loop.time()
@@ -241,11 +244,13 @@ class Connection(asyncio.Protocol):
         waited = self._loop.time() - self._waiting_since
         return self._is_silent and self.exchanges > 1 and waited < STALE_SECONDS
 
-    def _end_of_stream(self, inbox: Inbox) -> None:
+    def _end_of_stream(self, inbox: ReplySink) -> None:
         try:
             self._parser.feed_eof()
         except BadReply as exc:
             inbox.fail(UpstreamBroke(f"The upstream {self._address} broke off: {exc}."))
+        else:
+            inbox.arrived()
 
     def _give_up(self, error: Exception) -> None:
         if self._inbox is not None:

@@ -9,6 +9,7 @@ import httptools
 
 from officeai_proxy.proxy.upstream.exchange import Header
 from officeai_proxy.proxy.upstream.inbox import Inbox
+from officeai_proxy.proxy.upstream.sink import ReplySink
 
 MAX_HEADERS = 256
 MAX_HEAD_BYTES = 64 * 1024
@@ -48,9 +49,9 @@ class ReplyParser:
         self._parser = httptools.HttpResponseParser(self)
         self.begin(Inbox())
 
-    def begin(self, inbox: Inbox, *, is_head_request: bool = False) -> None:
+    def begin(self, inbox: ReplySink, *, is_head_request: bool = False) -> None:
         """Fill *inbox* with the next reply; that to a HEAD request ends with its head."""
-        self._inbox = inbox
+        self._inbox: ReplySink = inbox
         self._is_head_request = is_head_request
         self._headers: list[Header] = []
         self._framing: list[Header] = []

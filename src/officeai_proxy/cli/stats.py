@@ -1,0 +1,117 @@
+"""`officeai-proxy stats`: the numbers of a workspace's calls as a table or as JSON."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from officeai_proxy.audit import COMMAND_LINE, AuditLog
+from officeai_proxy.cli.opening import with_database
+from officeai_proxy.cli.parameters import Moment, Name
+from officeai_proxy.history.stats import Stats, read_offset
+from officeai_proxy.model import DEFAULT_WORKSPACE, Caller
+from officeai_proxy.settings import load_settings
+from officeai_proxy.storage.audit_chain import Action
+from officeai_proxy.storage.call_filter import CallFilter
+from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.paging import PageRequest
+from officeai_proxy.storage.stats import CallStats, GroupBy, StatsPage, StatsRepository
+
+MAX_LIMIT = 1000
+
+WIDTH = 110
+"""Columns that the table has at least: a number that is cut off is a wrong number."""
+
+_HEADS = ("calls", "errors", "tokens in", "tokens out", "cost $", "p50 ms", "p95 ms", "ttft p50")
+
+
+@click.command("stats")
+@click.option(
+    "--by",
+    type=click.Choice([by.value for by in GroupBy]),
+    default=GroupBy.DAY.value,
+    show_default=True,
+    help="What calls are put together by.",
+)
+@click.option("--after", type=Moment(), help="From this moment on, such as 2026-01-31.")
+@click.option("--before", type=Moment(), help="Up to this moment, which is left out.")
+@click.option("--user", type=Name(), help="Only this user's calls.")
+@click.option("--model", help="Only calls that asked for this model, or that it served.")
+@click.option("--key", help="Only calls with the key of this id.")
+@click.option(
+    "--utc-offset", default="Z", help="Whose days and hours, such as +08:00; UTC without it."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, MAX_LIMIT),
+    default=31,
+    show_default=True,
+    help="How many groups at most.",
+)
+@click.option("--workspace", default=DEFAULT_WORKSPACE, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print what `GET /stats` answers.")
+def command(
+    by: str,
+    after: datetime | None,
+    before: datetime | None,
+    user: str | None,
+    model: str | None,
+    key: str | None,
+    utc_offset: str,
+    limit: int,
+    workspace: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Count calls, tokens, cost and times.
+
+    Example: officeai-proxy stats --by model --after 2026-01-01
+    """
+    try:
+        ahead = read_offset(utc_offset)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--utc-offset") from error
+    wanted = CallFilter(user=user, model=model, key=key, after=after, before=before)
+    grouping = GroupBy(by)
+
+    async def count(database: Database) -> StatsPage:
+        caller = Caller(COMMAND_LINE, workspace)
+        log = AuditLog(database, lambda: datetime.now(UTC))
+        trail = log.trail(Action.READ_STATISTICS, caller)
+        async with database.read() as connection:
+            repository = StatsRepository(connection, caller)
+            page = await repository.page(wanted, PageRequest(limit), by=grouping, ahead=ahead)
+        await trail.leave(user=user, detail={"group_by": grouping.value})
+        return page
+
+    page = with_database(load_settings(), count)
+    if as_json:
+        answer = Stats.of(page, grouping, limit=limit).model_dump(mode="json")
+        click.echo(json.dumps(answer, ensure_ascii=False))
+        return
+    Console(width=max(Console().width, WIDTH)).print(_table(page, grouping))
+    if page.groups.has_more:
+        click.echo(f"There are more; these are {len(page.groups.items)}. See --limit.")
+
+
+def _table(page: StatsPage, by: GroupBy) -> Table:
+    table = Table(show_footer=True, box=box.SIMPLE)
+    total = ("total", *_cells(page.total))
+    for place, (head, foot) in enumerate(zip((by.value, *_HEADS), total, strict=True)):
+        table.add_column(head, foot, justify="right" if place else "left", no_wrap=True)
+    for group in page.groups.items:
+        table.add_row(group.key or "–", *_cells(group.stats))
+    return table
+
+
+def _cells(stats: CallStats) -> Iterator[str]:
+    for count in (stats.calls, stats.errors, stats.prompt_tokens, stats.completion_tokens):
+        yield f"{count:,}"
+    yield "–" if stats.cost is None else f"{stats.cost:,.4f}"
+    for times, percent in ((stats.latency, 50), (stats.latency, 95), (stats.ttft, 50)):
+        time = times.percentile(percent)
+        yield "–" if time is None else f"{time:,.0f}"

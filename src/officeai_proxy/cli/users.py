@@ -1,0 +1,54 @@
+"""`officeai-proxy users`: erase one person for good, also while the proxy runs."""
+
+from datetime import UTC, datetime
+
+import click
+
+from officeai_proxy.audit import COMMAND_LINE, AuditLog
+from officeai_proxy.cli.opening import with_database
+from officeai_proxy.cli.parameters import Name
+from officeai_proxy.crypto.master_keys import MasterKeys
+from officeai_proxy.erasure import Eraser, Erasure
+from officeai_proxy.model import DEFAULT_WORKSPACE, Caller
+from officeai_proxy.recording.frame_seal import FrameSeal
+from officeai_proxy.recording.setaside import SetAsideFolder
+from officeai_proxy.settings import load_settings
+from officeai_proxy.storage.audit_chain import Action
+from officeai_proxy.storage.database import Database
+
+
+@click.group("users")
+def command() -> None:
+    """Erase people."""
+
+
+@command.command()
+@click.argument("user", type=Name())
+@click.option("--workspace", type=Name(), default=DEFAULT_WORKSPACE, show_default=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def erase(user: str, workspace: str, *, yes: bool) -> None:
+    """Delete everything of one user for good.
+
+    Example: officeai-proxy users erase alice --yes
+    """
+    settings = load_settings()
+    if not yes:
+        click.confirm(f"Delete everything of {user!r} in {workspace!r} for good?", abort=True)
+
+    async def work(database: Database) -> Erasure:
+        caller = Caller(COMMAND_LINE, workspace)
+        trail = AuditLog(database, _now).trail(Action.ERASE_USER, caller)
+        seal = FrameSeal.of(MasterKeys.of(settings.encryption_secrets))
+        folder = SetAsideFolder(settings.journal_dir, seal)
+        eraser = Eraser(database, caller, set_aside=folder, clock=_now)
+        return await eraser.run(user, trail)
+
+    erased = with_database(settings, work)
+    click.echo(
+        f"Erased {erased.conversations:,} conversations with {erased.messages:,} messages, "
+        f"{erased.calls:,} other calls, {erased.set_aside:,} that were set aside."
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

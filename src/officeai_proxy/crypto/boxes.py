@@ -1,0 +1,51 @@
+"""Bytes in, bytes that only a key opens out, and back; AES-256-GCM, and never a nonce twice.
+
+A box binds what is in it to a place (NIST SP 800-38D calls it additional authenticated data): what
+is moved to another place does not open there.
+"""
+
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from officeai_proxy.errors import Unopenable
+
+KEY_BYTES = 32
+
+NONCE_BYTES = 12
+
+OVERHEAD = NONCE_BYTES + 16
+"""Bytes that a box has more than what is in it: the nonce and the tag."""
+
+
+def derived(secret: bytes, purpose: str) -> bytes:
+    """A key for one purpose, so that no two purposes share one (HKDF-SHA256, RFC 5869)."""
+    info = f"officeai-proxy {purpose}".encode()
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(secret)
+
+
+class Box:
+    """Seals and opens with one key. Nonces are random, 96 bits: good for 2^32 times per key."""
+
+    def __init__(self, key: bytes) -> None:
+        """*key* has KEY_BYTES."""
+        self._cipher = AESGCM(key)
+
+    def seal(self, data: bytes, place: bytes) -> bytes:
+        """*data* sealed for *place*; the nonce is in front."""
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, data, place)
+
+    def open(self, sealed: bytes, place: bytes) -> bytes:
+        """What was sealed for *place*.
+
+        Raises:
+            Unopenable: it was changed, was sealed for another place, or with another key.
+        """
+        try:
+            return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], place)
+        except (InvalidTag, ValueError) as exc:
+            raise Unopenable from exc

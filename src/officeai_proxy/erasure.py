@@ -1,0 +1,119 @@
+"""A person in, nothing of them left out, but that they were erased; knows no request.
+
+Conversations, the bin, the call log, what was set aside, and the names in the audit log. It is done
+in small transactions, so that others can write meanwhile; when it breaks off in the middle, the
+audit log says that it was begun, and doing it again does the rest.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from officeai_proxy.audit import Trail
+from officeai_proxy.model import Caller
+from officeai_proxy.storage.audit import anonymise, append
+from officeai_proxy.storage.audit_chain import Action, Detail, Event
+from officeai_proxy.storage.conversations import ConversationRepository
+from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.users import UserRepository
+
+CALLS_AT_ONCE = 1000
+"""How many lines of the call log one transaction deletes; others can write between two."""
+
+
+class SetAside(Protocol):
+    """Where exchanges are that could never be stored."""
+
+    def erase(self, *, workspace: str, user: str) -> int:
+        """Delete those of *user* for good; how many those were."""
+        ...
+
+
+@dataclass(slots=True)
+class Erasure:
+    """What was erased."""
+
+    conversations: int = 0
+    messages: int = 0
+    calls: int = 0
+    set_aside: int = 0
+
+
+class Eraser:
+    """Erases people for one caller."""
+
+    def __init__(
+        self,
+        database: Database,
+        caller: Caller,
+        *,
+        set_aside: SetAside,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """Erase in *database* and *set_aside*, inside the walls of *caller*."""
+        self._database = database
+        self._caller = caller
+        self._set_aside = set_aside
+        self._clock = clock
+
+    async def run(self, user: str, trail: Trail) -> Erasure:
+        """Erase *user*, and leave on *trail* that it was done.
+
+        Raises:
+            NotFound: nothing is there of *user*, or they are not the caller's.
+        """
+        async with self._database.write() as connection:
+            await UserRepository(connection, self._caller).check_known(user)
+            await append(connection, _sealed(trail, user, {"stage": "begun"}))
+        erased = Erasure()
+        while (messages := await self._erase_one(user)) is not None:
+            erased.conversations += 1
+            erased.messages += messages
+        erased.calls = await self._erase_calls(user)
+        erased.set_aside = self._set_aside.erase(workspace=self._caller.workspace, user=user)
+        await self._finish(user, erased, trail)
+        return erased
+
+    async def _erase_one(self, user: str) -> int | None:
+        """Erase one conversation; how many messages it had, or None when none is left."""
+        async with self._database.write() as connection:
+            users = UserRepository(connection, self._caller)
+            conversation = await users.any_conversation(user)
+            if conversation is None:
+                return None
+            repository = ConversationRepository(connection, self._caller)
+            await repository.erase(conversation, now=self._clock())
+            return conversation.message_count
+
+    async def _erase_calls(self, user: str) -> int:
+        """Erase what the call log has of *user* beyond the conversations."""
+        total = 0
+        while True:
+            async with self._database.write() as connection:
+                users = UserRepository(connection, self._caller)
+                count = await users.erase_calls(user, limit=CALLS_AT_ONCE, now=self._clock())
+            total += count
+            if count < CALLS_AT_ONCE:
+                return total
+
+    async def _finish(self, user: str, erased: Erasure, trail: Trail) -> None:
+        """Strike the name out of the audit log, and leave the row that proves the erasure."""
+        async with self._database.write() as connection:
+            workspace = self._caller.workspace
+            struck = await anonymise(connection, workspace=workspace, user=user)
+            detail: Detail = {
+                "stage": "ended",
+                "conversations": erased.conversations,
+                "messages": erased.messages,
+                "calls": erased.calls,
+                "set_aside": erased.set_aside,
+                "anonymised": struck,
+            }
+            await append(connection, _sealed(trail, user, detail))
+
+
+def _sealed(trail: Trail, user: str, detail: Detail) -> Event:
+    return trail.event(
+        action=Action.ERASE_USER, user=user, target=user, is_sealed=True, detail=detail
+    )

@@ -1,0 +1,66 @@
+"""Query parameters that narrow the call log and its statistics down, as a filter of storage."""
+
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query
+from pydantic import AfterValidator, BeforeValidator
+
+from officeai_proxy.api.values import MomentQuery, TextQuery, label_or_none, plain_digits
+from officeai_proxy.auth.permissions import check_user
+from officeai_proxy.model import Caller, Outcome
+from officeai_proxy.storage.call_filter import CallFilter
+
+MOST_MILLISECONDS = 1e12
+
+Milliseconds = Annotated[float | None, Query(ge=0, le=MOST_MILLISECONDS, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What the call log may be narrowed down to."""
+
+    user: Annotated[str | None, AfterValidator(label_or_none("user")), Query()] = None
+    session: TextQuery = None
+    model: Annotated[TextQuery, Query(description="Asked for or served.")] = None
+    key: Annotated[TextQuery, Query(description="The id of a key, as in `key_id`.")] = None
+    upstream: Annotated[TextQuery, Query(description="Such as `api.openai.com`.")] = None
+    method: Annotated[TextQuery, Query(description="Such as `POST`.")] = None
+    client_ip: TextQuery = None
+    outcome: Outcome | None = None
+    status: Annotated[int | None, BeforeValidator(plain_digits), Query(ge=100, le=599)] = None
+    api: Annotated[TextQuery, Query(description="Such as `/v1/chat/completions`.")] = None
+    exchange_id: UUID | None = None
+    stream: Annotated[bool | None, Query(description="Whether a stream was asked for.")] = None
+    has_error: Annotated[
+        bool | None, Query(description="Whether the call failed, or its status is 400 or more.")
+    ] = None
+    min_latency_ms: Milliseconds = None
+    max_latency_ms: Milliseconds = None
+    min_ttft_ms: Milliseconds = None
+    after: MomentQuery = None
+    before: MomentQuery = None
+
+    def of(self, caller: Caller) -> CallFilter:
+        """The same in storage's words, within what *caller* may see."""
+        return CallFilter(
+            user=check_user(caller, self.user, param="user"),
+            session=self.session,
+            model=self.model,
+            key=self.key,
+            upstream=self.upstream,
+            method=self.method,
+            client_ip=self.client_ip,
+            outcome=self.outcome,
+            api=self.api,
+            exchange_id=None if self.exchange_id is None else str(self.exchange_id),
+            status=self.status,
+            stream=self.stream,
+            has_error=self.has_error,
+            min_latency_ms=self.min_latency_ms,
+            max_latency_ms=self.max_latency_ms,
+            min_ttft_ms=self.min_ttft_ms,
+            after=self.after,
+            before=self.before,
+        )

@@ -1,0 +1,1 @@
+"""What Prometheus reads: counters that all workers of a host share, and the route to them."""

@@ -1,0 +1,115 @@
+"""The boards of all workers of a host, living and dead, to one sum; nothing is counted twice.
+
+What dead workers counted is moved into one file, so that counters never fall, not even over a
+restart of everything. Whoever moves or adds up holds a lock.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import astuple
+from pathlib import Path
+
+from officeai_proxy.metrics.board import SUFFIX, Board, ModelCounts, Reading, read_board
+from officeai_proxy.metrics.catalogue import GAUGES
+
+PAST = "past.json"
+LOCK = "metrics.lock"
+
+
+class Boards:
+    """The folder of boards."""
+
+    def __init__(self, directory: Path) -> None:
+        """They are in *directory*, which is made when it is not there."""
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._directory = directory
+
+    def open(self) -> Board:
+        """A new board for this worker; what dead workers left is moved away first."""
+        self._move_the_dead()
+        return Board(self._directory)
+
+    def close(self, board: Board) -> None:
+        """End *board*; what it counted stays."""
+        board.close()
+        self._move_the_dead()
+
+    def workers(self) -> int:
+        """How many workers live."""
+        return sum(_is_alive(path) for path in self._directory.glob(f"*{SUFFIX}"))
+
+    def total(self) -> Reading:
+        """What all workers counted together."""
+        with self._locked(fcntl.LOCK_SH):
+            total, moved = self._past()
+            for path in sorted(self._directory.glob(f"*{SUFFIX}")):
+                if path.name in moved:
+                    continue
+                is_alive = _is_alive(path)
+                read = read_board(path)
+                total.add(read.samples if is_alive else _counters(read), read.models)
+        return total
+
+    def _move_the_dead(self) -> None:
+        with self._locked(fcntl.LOCK_EX):
+            total, moved = self._past()
+            dead = [path for path in self._directory.glob(f"*{SUFFIX}") if not _is_alive(path)]
+            for path in dead:
+                if path.name not in moved:
+                    read = read_board(path)
+                    total.add(_counters(read), read.models)
+            if dead:
+                # Written in one step and with their names, so that a crash before they are deleted
+                # does not count them again.
+                self._write_past(total, [path.name for path in dead])
+                for path in dead:
+                    path.unlink(missing_ok=True)
+
+    def _past(self) -> tuple[Reading, frozenset[str]]:
+        total = Reading()
+        try:
+            kept = json.loads((self._directory / PAST).read_text("utf-8"))
+            models = {name: ModelCounts(*counts) for name, counts in kept["models"].items()}
+            total.add(kept["samples"], models)
+            return total, frozenset(kept["moved"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            # A file that is not there, or is damaged, is the same: the past is not known.
+            return Reading(), frozenset()
+
+    def _write_past(self, total: Reading, moved: list[str]) -> None:
+        models = {name: astuple(counts) for name, counts in total.models.items()}
+        kept = {"samples": total.samples, "models": models, "moved": moved}
+        hidden = self._directory / f"{PAST}.new"
+        hidden.write_text(json.dumps(kept), "utf-8")
+        hidden.replace(self._directory / PAST)
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        descriptor = os.open(self._directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, how)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _counters(reading: Reading) -> dict[str, int]:
+    return {name: count for name, count in reading.samples.items() if name not in GAUGES}
+
+
+def _is_alive(path: Path) -> bool:
+    """Whether the worker that writes *path* lives: it holds the lock."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

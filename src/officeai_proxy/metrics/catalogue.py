@@ -1,0 +1,132 @@
+"""Every metric that workers count, as a table: its name, its labels, and the slot of each sample.
+
+Labels are few and fixed: no user, no session, no key. Models have slots of their own, see
+`metrics.board`. Names follow Prometheus' conventions (prometheus.io, "Metric and label naming").
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import product
+from types import MappingProxyType
+
+from officeai_proxy.model import NANOSECONDS, Outcome
+
+
+class Kind(StrEnum):
+    """What a metric is, in Prometheus' words."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric with all of its samples; a sample is counted in units of 1/`scale`."""
+
+    name: str
+    kind: Kind
+    about: str
+    labels: tuple[str, ...] = ("",)
+    scale: int = 1
+
+    def sample(self, labels: str = "") -> str:
+        """The sample with *labels*, as the text format names it."""
+        suffix = "_total" if self.kind is Kind.COUNTER else ""
+        return f"{self.name}{suffix}{labels}"
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        """All samples that are counted; of a histogram the buckets each for itself, and the sum."""
+        if self.kind is Kind.HISTOGRAM:
+            buckets = tuple(bucket_labels(bound) for bound in BOUNDS)
+            return (*(f"{self.name}_bucket{one}" for one in buckets), f"{self.name}_sum")
+        return tuple(self.sample(labels) for labels in self.labels)
+
+
+BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, float("inf"))
+"""Upper ends of the buckets, in seconds."""
+
+STATUSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
+"""Classes of statuses; `none` when the caller was told nothing."""
+
+REFUSALS = (400, 401, 403, 404, 405, 413, 422, 429, 500, 503, 504)
+
+
+def bucket_labels(bound: float) -> str:
+    """The label of the bucket up to *bound* seconds."""
+    return '{le="+Inf"}' if bound == BOUNDS[-1] else f'{{le="{bound}"}}'
+
+
+def call_labels(status: str, outcome: str) -> str:
+    """The labels of calls that ended like this."""
+    return f'{{status="{status}",outcome="{outcome}"}}'
+
+
+CALLS = Family(
+    "officeai_calls",
+    Kind.COUNTER,
+    "Calls that were forwarded, by class of status and by outcome.",
+    tuple(call_labels(status, outcome.value) for status, outcome in product(STATUSES, Outcome)),
+)
+REFUSED = Family(
+    "officeai_calls_refused",
+    Kind.COUNTER,
+    "Calls that were refused and never reached the upstream, by status.",
+    (*(f'{{status="{status}"}}' for status in REFUSALS), '{status="other"}'),
+)
+WRONG_KEYS = Family(
+    "officeai_auth_failures", Kind.COUNTER, "Requests whose key opens nothing, on all routes."
+)
+LIMITED = Family(
+    "officeai_limit_refusals", Kind.COUNTER, "Calls refused because a key's limit was reached."
+)
+DURATION = Family(
+    "officeai_call_duration_seconds",
+    Kind.HISTOGRAM,
+    "From a call's request to the end of its reply.",
+    scale=NANOSECONDS,
+)
+TTFT = Family(
+    "officeai_ttft_seconds",
+    Kind.HISTOGRAM,
+    "From a call's request to the first byte of its reply.",
+    scale=NANOSECONDS,
+)
+REQUEST_BYTES = Family(
+    "officeai_request_bytes", Kind.COUNTER, "Bytes of request bodies whose length was stated."
+)
+REPLY_BYTES = Family("officeai_reply_bytes", Kind.COUNTER, "Bytes of reply bodies.")
+STORED = Family("officeai_calls_stored", Kind.COUNTER, "Calls that reached the database.")
+DROPPED = Family(
+    "officeai_recorder_dropped", Kind.COUNTER, "Calls that could not be kept and are lost."
+)
+IN_FLIGHT = Family("officeai_calls_in_flight", Kind.GAUGE, "Calls on their way now.")
+EXPORTS = Family("officeai_exports_running", Kind.GAUGE, "Exports that are being sent now.")
+
+COUNTED = (
+    CALLS,
+    REFUSED,
+    WRONG_KEYS,
+    LIMITED,
+    DURATION,
+    TTFT,
+    REQUEST_BYTES,
+    REPLY_BYTES,
+    STORED,
+    DROPPED,
+    IN_FLIGHT,
+    EXPORTS,
+)
+"""What each worker counts, in the order in which it is told."""
+
+SAMPLES = tuple(sample for family in COUNTED for sample in family.samples)
+
+SLOTS: Mapping[str, int] = MappingProxyType({sample: n for n, sample in enumerate(SAMPLES)})
+"""Where each sample stands on a board."""
+
+GAUGES = frozenset(
+    sample for family in COUNTED if family.kind is Kind.GAUGE for sample in family.samples
+)
+"""Samples that end with the worker that has them."""

@@ -1,0 +1,141 @@
+"""What happens to calls in, increments of this worker's board out; a few integers a call."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from starlette.types import Message, Send
+
+from officeai_proxy.errors import ProxyError
+from officeai_proxy.metrics import catalogue
+from officeai_proxy.metrics.board import Board, ModelCounts
+from officeai_proxy.metrics.catalogue import BOUNDS, SLOTS, Family
+from officeai_proxy.model import NANOSECONDS, CallRecord, Exchange, Outcome
+
+UNAUTHORIZED = 401
+
+_NANO_DOLLARS = 1_000_000_000
+
+_BOUNDS_NS = [int(bound * NANOSECONDS) for bound in BOUNDS[:-1]]
+
+_CALLS = {
+    (status, outcome): SLOTS[catalogue.CALLS.sample(catalogue.call_labels(name, outcome.value))]
+    for status, name in enumerate(catalogue.STATUSES)
+    for outcome in Outcome
+}
+_REFUSED = {
+    status: SLOTS[catalogue.REFUSED.sample(f'{{status="{status}"}}')]
+    for status in catalogue.REFUSALS
+}
+_REFUSED_OTHERWISE = SLOTS[catalogue.REFUSED.sample('{status="other"}')]
+_BY_CODE = {
+    "invalid_api_key": SLOTS[catalogue.WRONG_KEYS.sample()],
+    "too_many_wrong_keys": SLOTS[catalogue.WRONG_KEYS.sample()],
+    "rate_limit_exceeded": SLOTS[catalogue.LIMITED.sample()],
+}
+_WRONG_KEYS = SLOTS[catalogue.WRONG_KEYS.sample()]
+_REQUEST_BYTES = SLOTS[catalogue.REQUEST_BYTES.sample()]
+_REPLY_BYTES = SLOTS[catalogue.REPLY_BYTES.sample()]
+_STORED = SLOTS[catalogue.STORED.sample()]
+_DROPPED = SLOTS[catalogue.DROPPED.sample()]
+_IN_FLIGHT = SLOTS[catalogue.IN_FLIGHT.sample()]
+_EXPORTS = SLOTS[catalogue.EXPORTS.sample()]
+
+
+class Slots(Protocol):
+    """How many of one costly thing may run at once."""
+
+    def one(self) -> AbstractContextManager[None]:
+        """Take one for a while."""
+
+
+class CallCounter:
+    """Counts the calls of this worker."""
+
+    def __init__(self, board: Board) -> None:
+        """Count on *board*."""
+        self._board = board
+        self._slots = board.slots
+
+    def began(self) -> None:
+        """A call is on its way."""
+        self._slots[_IN_FLIGHT] += 1
+
+    def over(self) -> None:
+        """That call is not on its way any more."""
+        self._slots[_IN_FLIGHT] -= 1
+
+    def ended(self, exchange: Exchange, *, sent: int, received: int) -> None:
+        """A call ended like *exchange*, after so many bytes each way."""
+        slots = self._slots
+        status = 0 if exchange.status is None else min(exchange.status // 100, 5)
+        slots[_CALLS[status, exchange.outcome]] += 1
+        slots[_REQUEST_BYTES] += sent
+        slots[_REPLY_BYTES] += received
+        self._time(catalogue.DURATION, exchange.duration_ns)
+        if exchange.first_byte_ns is not None:
+            self._time(catalogue.TTFT, exchange.first_byte_ns)
+
+    def refused(self, error: ProxyError) -> None:
+        """A call was refused with *error*."""
+        self._slots[_REFUSED.get(error.status, _REFUSED_OTHERWISE)] += 1
+        slot = _BY_CODE.get(error.code or "")
+        if slot is not None:
+            self._slots[slot] += 1
+
+    def watching(self, send: Send) -> Send:
+        """*send* of one of our own routes; an answer that refuses its key is counted."""
+
+        async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == UNAUTHORIZED:
+                self._slots[_WRONG_KEYS] += 1
+            await send(message)
+
+        return watched
+
+    def stored(self, calls: Iterable[CallRecord]) -> None:
+        """*calls* are in the database; belongs to the recorder's thread."""
+        for call in calls:
+            self._slots[_STORED] += 1
+            usage, model = call.usage, call.model_served or call.model_asked
+            counts = ModelCounts(
+                usage.prompt_tokens or 0,
+                usage.completion_tokens or 0,
+                round((call.cost or 0.0) * _NANO_DOLLARS),
+            )
+            if model and counts != ModelCounts():
+                self._board.add_model(model, counts)
+
+    def dropped(self, count: int) -> None:
+        """This worker has lost *count* calls by now."""
+        self._slots[_DROPPED] = count
+
+    def _time(self, family: Family, nanoseconds: int) -> None:
+        first = _FIRST_BUCKET[family.name]
+        self._slots[first + bisect_left(_BOUNDS_NS, nanoseconds)] += 1
+        self._slots[first + len(BOUNDS)] += nanoseconds
+
+
+_FIRST_BUCKET = {
+    family.name: SLOTS[family.samples[0]] for family in (catalogue.DURATION, catalogue.TTFT)
+}
+
+
+class CountedSlots:
+    """Slots whose use is told by `officeai_exports_running`."""
+
+    def __init__(self, slots: Slots, board: Board) -> None:
+        """Give out what *slots* gives."""
+        self._slots = slots
+        self._counts = board.slots
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Take one of them for a while. Raises as the slots do."""
+        with self._slots.one():
+            self._counts[_EXPORTS] += 1
+            try:
+                yield
+            finally:
+                self._counts[_EXPORTS] -= 1

@@ -1,0 +1,106 @@
+"""The page as an application of its own inside the other: its own errors, headers and guards.
+
+It shares the state of the application that it is installed in, and answers every address that
+begins with `/ui`, also those where nothing is, in HTML.
+"""
+
+from http import HTTPStatus
+from typing import cast
+
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from officeai_proxy.errors import ProxyError
+from officeai_proxy.page.call_log import router as call_log
+from officeai_proxy.page.changes import router as changes
+from officeai_proxy.page.conversations import router as conversations
+from officeai_proxy.page.desk import bare_desk, here, see_other
+from officeai_proxy.page.door import knock
+from officeai_proxy.page.door import router as door
+from officeai_proxy.page.files import router as files
+from officeai_proxy.page.guards import PageHeaders, check_origin
+from officeai_proxy.page.keyroom import router as keyroom
+from officeai_proxy.page.overview import router as overview
+from officeai_proxy.page.people import router as people
+from officeai_proxy.page.reading import router as reading
+from officeai_proxy.page.rendering import Renderer
+from officeai_proxy.page.searching import router as searching
+from officeai_proxy.page.visits import NotSignedIn
+
+ROUTERS = (
+    door,
+    conversations,
+    searching,
+    people,
+    reading,
+    changes,
+    files,
+    call_log,
+    overview,
+    keyroom,
+)
+
+_SAFE = "GET"
+
+
+def install(app: FastAPI) -> None:
+    """Add the page to *app*, whose state has the services."""
+    app.state.page_renderer = Renderer()
+    page = FastAPI(
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        dependencies=[Depends(check_origin)],
+    )
+    page.state = app.state
+    for router in ROUTERS:
+        page.include_router(router)
+    page.add_exception_handler(NotSignedIn, _on_nobody)
+    page.add_exception_handler(ProxyError, _on_proxy_error)
+    page.add_exception_handler(RequestValidationError, _on_wrong_value)
+    page.add_exception_handler(HTTPException, _on_http_exception)
+    page.add_exception_handler(Exception, _on_anything_else)
+    guarded = PageHeaders(page)
+    for path in ("/ui", "/ui/{rest:path}"):
+        app.router.routes.append(Route(path, guarded, include_in_schema=False))
+
+
+async def _on_nobody(request: Request, _: Exception) -> Response:
+    """To the door; the page's script, which asked for a part, goes there itself."""
+    if request.headers.get("x-part") is not None:
+        return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"Cache-Control": "no-store"})
+    if request.method != _SAFE:
+        return see_other("/ui/enter")
+    return await knock(bare_desk(request), back=here(request))
+
+
+async def _on_proxy_error(request: Request, error: Exception) -> Response:
+    raised = cast("ProxyError", error)
+    return await _told(request, raised.status, raised.message)
+
+
+async def _on_wrong_value(request: Request, error: Exception) -> Response:
+    faults = cast("RequestValidationError", error).errors()
+    message = " ".join(f"{fault['loc'][-1]}: {fault['msg']}." for fault in faults[:3])
+    return await _told(request, HTTPStatus.UNPROCESSABLE_ENTITY, message)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    status = cast("HTTPException", error).status_code
+    return await _told(request, status, "")
+
+
+async def _on_anything_else(request: Request, _: Exception) -> Response:
+    """Tell nothing. The error is raised again after this, so that the server logs it."""
+    return await _told(request, HTTPStatus.INTERNAL_SERVER_ERROR, "")
+
+
+async def _told(request: Request, status: int, message: str) -> Response:
+    """An error as a page; its title by the kind of error, in the reader's language."""
+    desk = bare_desk(request)
+    name = f"error.{status}"
+    kind = name if name in desk.words.names else "error.other"
+    return await desk.show("error.html", status=status, kind=kind, code=status, message=message)

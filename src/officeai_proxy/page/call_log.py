@@ -1,0 +1,102 @@
+"""The call log as a table: every call, newest first, narrowed down, and more while scrolling."""
+
+from dataclasses import dataclass, fields
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from officeai_proxy.auth.permissions import check_user
+from officeai_proxy.model import CallRecord, Outcome
+from officeai_proxy.page.days import begin_of, end_of
+from officeai_proxy.page.desk import Desk, ReadingDesk
+from officeai_proxy.page.speech import seconds
+from officeai_proxy.storage.audit_chain import Action
+from officeai_proxy.storage.call_filter import CallFilter
+from officeai_proxy.storage.calls import CallRepository
+from officeai_proxy.storage.paging import PageRequest
+
+router = APIRouter()
+
+CALLS = 80
+"""Calls of one stretch of the table."""
+
+Text = Annotated[str, Query(max_length=255)]
+
+
+@dataclass(frozen=True, slots=True)
+class CallChoice:
+    """What a reader has narrowed the log down to; empty texts are no filter."""
+
+    user: Text = ""
+    model: Text = ""
+    key: Text = ""
+    session: Text = ""
+    outcome: Text = ""
+    errors: Text = ""
+    since: Annotated[str, Query(max_length=10)] = ""
+    until: Annotated[str, Query(max_length=10)] = ""
+
+    def link(self, **more: str) -> str:
+        """The address of the log with these filters, and *more*."""
+        given = {one.name: getattr(self, one.name) for one in fields(self)} | more
+        return f"/ui/calls?{urlencode({name: text for name, text in given.items() if text})}"
+
+    def of(self, desk: Desk) -> CallFilter:
+        """The same in storage's words; days are those of the reader's calendar.
+
+        Raises:
+            NotAllowed: the key is bound to another user.
+            UnprocessableInput: a day is none.
+        """
+        return CallFilter(
+            user=check_user(desk.caller, self.user or None, param="user"),
+            model=self.model or None,
+            key=self.key or None,
+            session=self.session or None,
+            outcome=self.outcome or None,
+            has_error=True if self.errors else None,
+            after=begin_of(self.since, "since", desk.zone),
+            before=end_of(self.until, "until", desk.zone),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CallShown:
+    """A call, and its numbers as text."""
+
+    call: CallRecord
+    took: str
+    first: str
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it failed, or was refused."""
+        return self.call.outcome is not Outcome.COMPLETE or (self.call.status or 0) >= 400
+
+
+@router.get("/ui/calls")
+async def show_calls(
+    desk: ReadingDesk,
+    choice: Annotated[CallChoice, Depends()],
+    cursor: Annotated[str, Query(max_length=1000)] = "",
+) -> Response:
+    """The calls that the filters leave: names and numbers, nothing of their content."""
+    wanted = choice.of(desk)
+    async with desk.services.database.read() as connection:
+        page = await CallRepository(connection, desk.caller).page(
+            wanted, PageRequest(limit=CALLS, cursor=cursor or None)
+        )
+    await desk.trail(Action.LIST_CALLS).leave(user=wanted.user, detail={"calls": len(page.items)})
+    return await desk.show(
+        "part_calls.html" if desk.part == "more" else "calls.html",
+        choice=choice,
+        calls=[_shown(call) for call in page.items],
+        more=choice.link(cursor=page.next_cursor) if page.next_cursor else None,
+        outcomes=[outcome.value for outcome in Outcome],
+    )
+
+
+def _shown(call: CallRecord) -> CallShown:
+    first = "" if call.ttft_ms is None else seconds(call.ttft_ms)
+    return CallShown(call, seconds(call.latency_ms), first)

@@ -1,0 +1,155 @@
+"""Changes to conversations: rename, to the bin and back, delete for good, clear a user's history.
+
+Each answers with the address to read next, so that going back or loading again repeats nothing.
+"""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import TypeAdapter, ValidationError
+
+from officeai_proxy.api.values import PlainText
+from officeai_proxy.auth.permissions import check_user
+from officeai_proxy.errors import UnprocessableInput
+from officeai_proxy.model import Conversation
+from officeai_proxy.page.desk import Desk, WritingDesk, own_address, see_other
+from officeai_proxy.page.forms import fields_of
+from officeai_proxy.page.listing import Chosen
+from officeai_proxy.storage.audit import append
+from officeai_proxy.storage.audit_chain import Action, Event
+from officeai_proxy.storage.conversations import (
+    ConversationFilter,
+    ConversationRepository,
+)
+from officeai_proxy.storage.paging import PageRequest
+from officeai_proxy.storage.transcripts import TranscriptRepository
+
+router = APIRouter()
+
+Choice = Annotated[Chosen, Depends()]
+
+_TITLE = TypeAdapter(PlainText)
+
+
+@router.get("/ui/c/{number}/title")
+async def ask_title(desk: WritingDesk, number: int) -> Response:
+    """The sheet that asks for a new title."""
+    async with desk.services.database.read() as connection:
+        conversation = await TranscriptRepository(connection, desk.caller).find(number)
+    return await desk.show("sheet_title.html", conversation=conversation, part=desk.part)
+
+
+@router.post("/ui/c/{number}/title")
+async def rename(desk: WritingDesk, request: Request, number: int) -> Response:
+    """Give the conversation the title of the form."""
+    form = await fields_of(request)
+    title = _title(form.get("title", ""))
+    async with desk.services.database.write() as connection:
+        conversation = await TranscriptRepository(connection, desk.caller).find(number)
+        await ConversationRepository(connection, desk.caller).rename(
+            conversation, title=title, metadata=None, now=desk.services.clock()
+        )
+        await append(connection, _event(desk, Action.CHANGE_CONVERSATION, conversation))
+    return see_other(f"/ui/c/{number}")
+
+
+@router.post("/ui/c/{number}/bin")
+async def put_into_bin(desk: WritingDesk, number: int, chosen: Choice) -> Response:
+    """Put the conversation into the bin; the list then offers to undo it."""
+    async with desk.services.database.write() as connection:
+        conversation = await TranscriptRepository(connection, desk.caller).find(number)
+        if conversation.deleted_at is None:
+            await ConversationRepository(connection, desk.caller).bin(
+                conversation, now=desk.services.clock()
+            )
+            await append(connection, _event(desk, Action.BIN_CONVERSATION, conversation))
+    return see_other(chosen.link("/ui", binned=str(number)))
+
+
+@router.post("/ui/c/{number}/restore")
+async def restore(desk: WritingDesk, number: int) -> Response:
+    """Take the conversation out of the bin, and open it."""
+    async with desk.services.database.write() as connection:
+        conversation = await TranscriptRepository(connection, desk.caller).find(number)
+        if conversation.deleted_at is not None:
+            await ConversationRepository(connection, desk.caller).restore(
+                conversation, now=desk.services.clock()
+            )
+            await append(connection, _event(desk, Action.RESTORE_CONVERSATION, conversation))
+    return see_other(f"/ui/c/{number}?told=restored")
+
+
+@router.get("/ui/c/{number}/erase")
+async def ask_to_erase(desk: WritingDesk, number: int) -> Response:
+    """The sheet that asks whether the conversation may go for good."""
+    async with desk.services.database.read() as connection:
+        conversation = await TranscriptRepository(connection, desk.caller).find(number)
+    return await desk.show("sheet_erase.html", conversation=conversation, part=desk.part)
+
+
+@router.post("/ui/c/{number}/erase")
+async def erase(desk: WritingDesk, number: int) -> Response:
+    """Delete the conversation for good."""
+    async with desk.services.database.write() as connection:
+        conversation = await TranscriptRepository(connection, desk.caller).find(number)
+        await ConversationRepository(connection, desk.caller).erase(
+            conversation, now=desk.services.clock()
+        )
+        await append(connection, _event(desk, Action.ERASE_CONVERSATION, conversation))
+    return see_other("/ui?bin=1&told=erased")
+
+
+@router.get("/ui/clear")
+async def ask_to_clear(desk: WritingDesk, user: str) -> Response:
+    """The sheet that asks for the user's name before their history goes to the bin."""
+    return await _clearing(desk, user)
+
+
+@router.post("/ui/clear")
+async def clear(desk: WritingDesk, request: Request) -> Response:
+    """Put all conversations of a user into the bin, if the form repeats the user's name."""
+    form = await fields_of(request)
+    user = form.get("user", "")
+    check_user(desk.caller, user, param="user")
+    if not user or form.get("confirm", "").strip() != user:
+        return await _clearing(desk, user, is_wrong=True)
+    async with desk.services.database.write() as connection:
+        await ConversationRepository(connection, desk.caller).clear(user, now=desk.services.clock())
+    return see_other("/ui?told=cleared")
+
+
+async def _clearing(desk: Desk, user: str, *, is_wrong: bool = False) -> Response:
+    check_user(desk.caller, user, param="user")
+    async with desk.services.database.read() as connection:
+        page = await ConversationRepository(connection, desk.caller).page(
+            ConversationFilter(user_identifier=user), PageRequest(limit=1)
+        )
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if is_wrong else HTTPStatus.OK
+    return await desk.show(
+        "sheet_clear.html",
+        status=status,
+        user=user,
+        count=page.total,
+        is_wrong=is_wrong,
+        part=desk.part,
+        back=own_address(desk.request.headers.get("x-from")),
+    )
+
+
+def _event(desk: Desk, action: Action, conversation: Conversation) -> Event:
+    """What is written down, in the transaction that changes *conversation*."""
+    owner, target = conversation.user_identifier, conversation.session_id
+    return desk.trail(action).event(user=owner, target=target)
+
+
+def _title(text: str) -> str:
+    try:
+        title = _TITLE.validate_python(" ".join(text.split()))
+    except ValidationError as exc:
+        raise UnprocessableInput(
+            "The title must be at most 1,000 characters of plain text.", param="title"
+        ) from exc
+    if not title:
+        raise UnprocessableInput("Give the conversation a title.", param="title")
+    return title

@@ -1,0 +1,40 @@
+"""A posted form in, its fields as text out; small forms only, never a file."""
+
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+
+from officeai_proxy.errors import BodyTooLarge, InvalidRequest, UnsupportedMedia
+
+MAX_BYTES = 64 * 1024
+MAX_FIELDS = 50
+
+_TYPE = "application/x-www-form-urlencoded"
+
+
+async def fields_of(request: Request) -> dict[str, str]:
+    """The fields of the form that *request* carries; of a repeated one the last.
+
+    Raises:
+        UnsupportedMedia: it carries something else.
+        BodyTooLarge: it is larger than any form of ours.
+        InvalidRequest: it broke off, or is not UTF-8.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _TYPE:
+        raise UnsupportedMedia("Send the form as a browser does.")
+    body = bytearray()
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > MAX_BYTES:
+                raise BodyTooLarge("The form is larger than any form of this page.")
+    except ClientDisconnect as exc:
+        raise InvalidRequest("The form broke off before it was whole.") from exc
+    try:
+        pairs = parse_qsl(
+            bytes(body).decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
+        )
+    except ValueError as exc:
+        raise InvalidRequest("The form cannot be read; load the page again.") from exc
+    return dict(pairs)

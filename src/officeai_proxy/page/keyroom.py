@@ -1,0 +1,145 @@
+"""Keys and the audit log for administrators: what `administration` does, shown on the page."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import ValidationError
+
+from officeai_proxy.administration.key_schemas import NewKey, NewKeyOut
+from officeai_proxy.administration.keys import Services as KeyServices
+from officeai_proxy.administration.keys import create_key, revoke_key, rotate_key
+from officeai_proxy.auth.key_lines import key_state
+from officeai_proxy.errors import RequestRefused
+from officeai_proxy.model import ApiKey, Json, Scope
+from officeai_proxy.page.desk import AdminDesk, Desk, see_other
+from officeai_proxy.page.forms import fields_of
+from officeai_proxy.storage.api_keys import ApiKeyRepository
+from officeai_proxy.storage.audit import AuditFilter, AuditRepository, detail_of
+from officeai_proxy.storage.audit_chain import Action
+from officeai_proxy.storage.paging import PageRequest
+
+router = APIRouter()
+
+KEYS = 200
+ROWS = 80
+
+_NUMBERS = ("rpm", "tpm", "concurrency")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyShown:
+    """A key, and whether it opens anything now."""
+
+    key: ApiKey
+    state: str
+
+
+@router.get("/ui/keys")
+async def show_keys(
+    desk: AdminDesk, cursor: Annotated[str, Query(max_length=1000)] = ""
+) -> Response:
+    """The keys of the workspace, and the form that makes one."""
+    return await _keys(desk, cursor=cursor)
+
+
+@router.post("/ui/keys")
+async def make_key(desk: AdminDesk, request: Request) -> Response:
+    """Make a key of the form; it is shown in this answer and never again."""
+    form = await fields_of(request)
+    scopes = [scope.value for scope in Scope if form.get(f"scope-{scope}")]
+    given: dict[str, Json] = {"name": form.get("name", ""), "scopes": list(scopes)}
+    given |= {name: form[name] for name in ("user", "expires") if form.get(name)}
+    try:
+        given |= {name: int(form[name]) for name in _NUMBERS if form.get(name)}
+        body = NewKey.model_validate(given)
+        made = await create_key(
+            body, desk.trail(Action.CREATE_KEY), desk.caller, _key_services(desk)
+        )
+    except ValidationError as exc:
+        return await _keys(desk, fault=str(exc.errors()[0]["msg"]))
+    except (ValueError, RequestRefused) as exc:
+        return await _keys(desk, fault=str(exc))
+    return await _keys(desk, made=made)
+
+
+@router.post("/ui/keys/{key_id}/rotate")
+async def rotate(desk: AdminDesk, key_id: str) -> Response:
+    """Make a key in the place of another, which goes on working for a day."""
+    try:
+        made = await rotate_key(
+            key_id, desk.trail(Action.ROTATE_KEY), desk.caller, _key_services(desk)
+        )
+    except RequestRefused as exc:
+        return await _keys(desk, fault=exc.message)
+    return await _keys(desk, made=made)
+
+
+@router.get("/ui/keys/{key_id}/revoke")
+async def ask_to_revoke(desk: AdminDesk, key_id: str) -> Response:
+    """The sheet that asks whether a key may become worthless."""
+    async with desk.services.database.read() as connection:
+        key = await ApiKeyRepository(connection).find(key_id, desk.caller)
+    is_own = key.id == desk.caller.key_id
+    return await desk.show("sheet_revoke.html", key=key, is_own=is_own, part=desk.part)
+
+
+@router.post("/ui/keys/{key_id}/revoke")
+async def revoke(desk: AdminDesk, key_id: str) -> Response:
+    """Make a key worthless for good."""
+    await revoke_key(key_id, desk.trail(Action.REVOKE_KEY), desk.caller, _key_services(desk))
+    return see_other("/ui/keys")
+
+
+@router.get("/ui/keys/audit")
+async def show_audit(
+    desk: AdminDesk,
+    actor: Annotated[str, Query(max_length=255)] = "",
+    user: Annotated[str, Query(max_length=255)] = "",
+    cursor: Annotated[str, Query(max_length=1000)] = "",
+) -> Response:
+    """Who did what to whose what, when, and from where; newest first."""
+    wanted = AuditFilter(actor=actor or None, user=user or desk.caller.user)
+    async with desk.services.database.read() as connection:
+        page = await AuditRepository(connection, desk.caller).page(
+            wanted, PageRequest(limit=ROWS, cursor=cursor or None)
+        )
+    found = {"rows": len(page.items)}
+    await desk.trail(Action.LIST_AUDIT).leave(
+        user=wanted.user, detail=found, is_sealed=wanted.user is not None
+    )
+    return await desk.show(
+        "audit.html",
+        rows=[
+            (row, ", ".join(f"{k} {v}" for k, v in detail_of(row).items())) for row in page.items
+        ],
+        total=page.total,
+        actor=actor,
+        user=user,
+        next_cursor=page.next_cursor or "",
+    )
+
+
+async def _keys(
+    desk: Desk, *, cursor: str = "", made: NewKeyOut | None = None, fault: str = ""
+) -> Response:
+    now = desk.services.clock()
+    async with desk.services.database.read() as connection:
+        page = await ApiKeyRepository(connection).page(
+            desk.caller, PageRequest(limit=KEYS, cursor=cursor or None)
+        )
+    await desk.trail(Action.LIST_KEYS).leave(detail={"keys": len(page.items)})
+    return await desk.show(
+        "keys.html",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if fault else HTTPStatus.OK,
+        keys=[KeyShown(key, key_state(key, now)) for key in page.items],
+        next_cursor=page.next_cursor or "",
+        made=made,
+        fault=fault,
+        scopes=[scope for scope in Scope if scope in desk.caller.scopes],
+    )
+
+
+def _key_services(desk: Desk) -> KeyServices:
+    return cast("KeyServices", desk.services)

@@ -1,0 +1,143 @@
+"""One conversation: opened at its newest message or at one that was found, and read both ways."""
+
+import asyncio
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from officeai_proxy.model import Conversation
+from officeai_proxy.page.desk import Desk, ReadingDesk
+from officeai_proxy.page.listing import Chosen, Stretch, stretch_of
+from officeai_proxy.page.speech import Said, said_of
+from officeai_proxy.storage.audit_chain import Action
+from officeai_proxy.storage.transcripts import Totals, TranscriptRepository, Tree, Window
+
+router = APIRouter()
+
+AT_ONCE = 40
+"""Messages that are shown at first, and that come when somebody scrolls on."""
+
+Choice = Annotated[Chosen, Depends()]
+MessageId = Annotated[int, Query(ge=0, le=2**63 - 1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A part of a conversation as the template shows it. `line` is the end of another branch."""
+
+    conversation: Conversation
+    messages: list[Said]
+    totals: Totals
+    has_older: bool
+    has_newer: bool
+    line: int
+
+    @property
+    def oldest(self) -> int:
+        """The first message that is shown."""
+        return self.messages[0].id if self.messages else 0
+
+    @property
+    def newest(self) -> int:
+        """The last message that is shown."""
+        return self.messages[-1].id if self.messages else 0
+
+
+@router.get("/ui/c/{number}")
+async def show_conversation(
+    desk: ReadingDesk,
+    number: int,
+    chosen: Choice,
+    at: MessageId = 0,
+    q: Annotated[str, Query(max_length=1000)] = "",
+    told: Annotated[str, Query(max_length=20)] = "",
+) -> Response:
+    """The conversation, opened at the message `at`, on its branch, or at its newest."""
+    reading = await _opened(desk, number, at)
+    if desk.part == "reading":
+        return await desk.show(
+            "reading.html", reading=reading, chosen=chosen, at=at, q=q, told=told
+        )
+    stretch: Stretch = await stretch_of(desk, chosen)
+    return await desk.show(
+        "list.html",
+        chosen=chosen,
+        stretch=stretch,
+        reading=reading,
+        at=at,
+        q=q,
+        told=told,
+        binned=0,
+    )
+
+
+@router.get("/ui/c/{number}/messages")
+async def show_more(
+    desk: ReadingDesk,
+    number: int,
+    chosen: Choice,
+    before: MessageId = 0,
+    after: MessageId = 0,
+    line: MessageId = 0,
+) -> Response:
+    """Messages before or after one that is shown already, as a part of the page.
+
+    Nothing new is 204. When what is new goes on somewhere else than behind `after`, the
+    conversation has branched off, and 205 says that it must be opened anew.
+    """
+    async with desk.services.database.read() as connection:
+        transcripts = TranscriptRepository(connection, desk.caller)
+        conversation = await transcripts.find(number)
+        tree = await transcripts.tree(conversation)
+        ids = tree.line_through(line) if line and tree.parents else None
+        if before:
+            window = await transcripts.newest(conversation, ids, below=before, limit=AT_ONCE)
+        else:
+            window = await transcripts.after(conversation, ids, above=after, limit=AT_ONCE)
+    if not window.messages:
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    if after and window.messages[0].line.parent_id != after:
+        return Response(status_code=HTTPStatus.RESET_CONTENT)
+    reading = await _told(desk, conversation, window, tree, Totals(), line)
+    return await desk.show(
+        "part_messages.html", reading=reading, chosen=chosen, at=0, is_older=bool(before)
+    )
+
+
+async def _opened(desk: Desk, number: int, at: int) -> Reading:
+    async with desk.services.database.read() as connection:
+        transcripts = TranscriptRepository(connection, desk.caller)
+        conversation = await transcripts.find(number)
+        tree = await transcripts.tree(conversation)
+        totals = await transcripts.totals(conversation)
+        is_there = at in tree.parents if tree.parents else await transcripts.has(conversation, at)
+        line = None
+        if is_there and tree.parents and at not in tree.on_path:
+            line = tree.line_through(at)
+        if is_there:
+            window = await transcripts.around(conversation, line, message=at, limit=AT_ONCE)
+        else:
+            window = await transcripts.newest(conversation, None, limit=AT_ONCE)
+    return await _told(desk, conversation, window, tree, totals, line[-1] if line else 0)
+
+
+async def _told(
+    desk: Desk, conversation: Conversation, window: Window, tree: Tree, totals: Totals, line: int
+) -> Reading:
+    """Reading Markdown takes milliseconds a page: in a thread, so that calls go on meanwhile."""
+    await desk.trail(Action.READ_CONVERSATION).leave(
+        user=conversation.user_identifier,
+        target=conversation.session_id,
+        detail={"messages": len(window.messages)},
+    )
+    messages = await asyncio.to_thread(said_of, window.messages, tree, desk.words, desk.markdown)
+    return Reading(
+        conversation=conversation,
+        messages=messages,
+        totals=totals,
+        has_older=window.has_older,
+        has_newer=window.has_newer,
+        line=line,
+    )

@@ -1,0 +1,109 @@
+"""Search: words in, the messages that say them out, each a link to its place."""
+
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Response
+
+from officeai_proxy.auth.permissions import check_user
+from officeai_proxy.errors import SearchTooSlow, UnprocessableInput
+from officeai_proxy.model import Conversation
+from officeai_proxy.page.desk import Desk, ReadingDesk
+from officeai_proxy.storage.audit_chain import Action
+from officeai_proxy.storage.paging import PageRequest
+from officeai_proxy.storage.search import Hit, SearchFilter, SearchRepository
+from officeai_proxy.words.excerpt import excerpt
+from officeai_proxy.words.query import Query as SearchQuery
+
+router = APIRouter()
+
+HITS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a text, and whether it is what was searched for."""
+
+    text: str
+    is_found: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A message that was found: its place, and a few words of it."""
+
+    conversation: Conversation
+    message: int
+    role: str
+    when: str
+    pieces: list[Piece]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a search has come to; `fault` says why it has come to nothing."""
+
+    found: list[Found]
+    more: str | None = None
+    fault: str = ""
+
+
+@router.get("/ui/search")
+async def show_search(
+    desk: ReadingDesk,
+    q: Annotated[str, Query(max_length=1000)] = "",
+    user: Annotated[str, Query(max_length=1000)] = "",
+    role: Annotated[str, Query(max_length=20)] = "",
+    cursor: Annotated[str, Query(max_length=1000)] = "",
+) -> Response:
+    """The messages that say all the words of `q`, those first that were recorded last."""
+    result = await search(desk, q, user=user, role=role, cursor=cursor) if q.strip() else Result([])
+    template = "part_hits.html" if desk.part == "more" else "search.html"
+    return await desk.show(template, q=q, user=user, role=role, result=result)
+
+
+async def search(desk: Desk, q: str, *, user: str = "", role: str = "", cursor: str = "") -> Result:
+    """What a search for *q* finds; a search that cannot be done is told and not raised."""
+    try:
+        query = SearchQuery.of(q)
+        wanted = SearchFilter(
+            query=query,
+            user_identifier=check_user(desk.caller, user or None, param="user"),
+            role=role or None,
+        )
+        async with desk.services.database.read() as connection:
+            page = await SearchRepository(connection, desk.caller).page(
+                wanted, PageRequest(limit=HITS, cursor=cursor or None)
+            )
+    except UnprocessableInput:
+        return Result([], fault="search.no_word")
+    except SearchTooSlow:
+        return Result([], fault="search.too_slow")
+    found = {"messages": len(page.items)}
+    await desk.trail(Action.SEARCH).leave(user=wanted.user_identifier, detail=found)
+    more = None
+    if page.next_cursor is not None:
+        given = {"q": q, "user": user, "role": role, "cursor": page.next_cursor}
+        more = f"/ui/search?{urlencode({name: text for name, text in given.items() if text})}"
+    return Result([_found(hit, query) for hit in page.items], more)
+
+
+def _found(hit: Hit, query: SearchQuery) -> Found:
+    message = hit.message
+    return Found(
+        conversation=hit.conversation,
+        message=message.id,
+        role=message.role,
+        when=message.timestamp.isoformat(),
+        pieces=_pieces(message.content, query),
+    )
+
+
+def _pieces(content: str, query: SearchQuery) -> list[Piece]:
+    shown = excerpt(content, query.highlights(content))
+    pieces, end = [], 0
+    for start, stop in shown.highlights:
+        pieces += [Piece(shown.text[end:start], False), Piece(shown.text[start:stop], True)]
+        end = stop
+    return [piece for piece in (*pieces, Piece(shown.text[end:], False)) if piece.text]

@@ -1,0 +1,183 @@
+"""A stored message in, what a reader sees of it out: who, when, the parts, and honest marks.
+
+Text becomes HTML here and nowhere else; everything beside it stays text, which the templates
+escape.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+from officeai_proxy.formats.writing.blocks import Block, Kind, blocks_of, one_line, told
+from officeai_proxy.model import Outcome, Role
+from officeai_proxy.page.language import Words
+from officeai_proxy.page.markdown import PICTURE, Markdown
+from officeai_proxy.storage.transcripts import Spoken, Tree
+
+MOST_SHOWN = 200_000
+"""Characters of one part of a message that are shown; an export has all of it."""
+
+_FOLDED_ROLES = frozenset({Role.SYSTEM, Role.DEVELOPER})
+_CUT_SHORT = {"length": "finish.length", "content_filter": "finish.content_filter"}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a message. What is folded shows its `title` until it is opened."""
+
+    kind: str
+    html: Markup
+    title: str = ""
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether it is opened only when somebody wants to see it."""
+        return bool(self.title)
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """Which of the messages that stand in one place this is, counted from 1, and its neighbours."""
+
+    place: int
+    count: int
+    before: int | None
+    after: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A message as the template shows it."""
+
+    id: int
+    role: str
+    who: str
+    when: str
+    model: str
+    facts: list[str]
+    parts: list[Part]
+    marks: list[str]
+    turns: Turns | None = None
+    text: str = field(repr=False, default="")
+
+
+def said_of(messages: Sequence[Spoken], tree: Tree, words: Words, markdown: Markdown) -> list[Said]:
+    """*messages* as a reader of the language of *words* sees them."""
+    answered = {one.line.exchange_id for one in messages if one.line.role == Role.ASSISTANT}
+    last_of_call = {one.line.exchange_id: one.line.id for one in messages}
+    shown = []
+    for one in messages:
+        call = one.line.exchange_id
+        is_unanswered = call is not None and call not in answered
+        tells_failure = is_unanswered and last_of_call[call] == one.line.id
+        shown.append(_said(one, tree, words, markdown, tells_failure=tells_failure))
+    return shown
+
+
+def _said(
+    one: Spoken, tree: Tree, words: Words, markdown: Markdown, *, tells_failure: bool
+) -> Said:
+    line = one.line
+    role = line.role if line.role in tuple(Role) else "other"
+    parts = [_part(block, role, words, markdown) for block in blocks_of(line)]
+    return Said(
+        id=line.id,
+        role=role,
+        who=words(f"role.{role}") if role != "other" else one_line(line.role),
+        when=line.timestamp,
+        model=one_line(line.model_name or "") if role == Role.ASSISTANT else "",
+        facts=_facts(one, words),
+        parts=parts,
+        marks=_marks(one, words, tells_failure=tells_failure),
+        turns=_turns(line.id, tree),
+        text=line.content[:MOST_SHOWN],
+    )
+
+
+def _part(block: Block, role: str, words: Words, markdown: Markdown) -> Part:
+    if block.kind is Kind.MEDIA:
+        return _media(block)
+    text = block.text[:MOST_SHOWN]
+    match block.kind:
+        case Kind.CALL:
+            title = words("tool_call", name=one_line(block.name) or "?")
+            html = markdown.code(text, language="json")
+        case Kind.RESULT:
+            title, html = words("tool_result"), markdown.code(text)
+        case Kind.REASONING:
+            title, html = words("reasoning"), markdown.html(text)
+        case _:
+            title = words("instructions") if role in _FOLDED_ROLES else ""
+            html = markdown.html(text)
+    safe = Markup(html)  # noqa: S704 - `Markdown` writes nothing that is not safe
+    if len(text) < len(block.text):
+        told = words("cut", shown=f"{len(text):,}", all=f"{len(block.text):,}")
+        safe += Markup('<p class="mark">✂ {}</p>').format(told)
+    return Part(block.kind.value, safe, title)
+
+
+def _media(block: Block) -> Part:
+    """A picture that carries itself is shown; what lies at another host is a link to it."""
+    about = told(block)
+    if PICTURE.fullmatch(block.text):
+        picture = Markup('<img src="{}" alt="{}" loading="lazy">').format(block.text, about)
+        return Part("media", picture)
+    if block.text.startswith(("https://", "http://")):
+        link = Markup(
+            '<p><a href="{}" target="_blank" rel="noopener noreferrer nofollow ugc">↗ {}</a></p>'
+        ).format(block.text, about[:300])
+        return Part("media", link)
+    return Part("media", Markup('<p class="quiet">{}</p>').format(about[:300]))
+
+
+def _facts(one: Spoken, words: Words) -> list[str]:
+    """What was measured of a message, in a few words."""
+    facts = []
+    if one.line.token_count is not None:
+        facts.append(words.count("tokens", one.line.token_count))
+    if one.line.role == Role.ASSISTANT:
+        if one.latency_ms is not None:
+            facts.append(words("took", time=seconds(one.latency_ms)))
+        if one.ttft_ms is not None:
+            facts.append(words("first_token", time=seconds(one.ttft_ms)))
+    return facts
+
+
+def _marks(one: Spoken, words: Words, *, tells_failure: bool) -> list[str]:
+    """What went wrong, in words: a reader must not take half an answer for a whole one."""
+    marks = []
+    outcome = one.line.outcome
+    if outcome is None and tells_failure and one.call_outcome != Outcome.COMPLETE:
+        outcome = one.call_outcome
+    if outcome is not None and outcome != Outcome.COMPLETE:
+        name = f"outcome.{outcome}"
+        known = name if name in words.names else "outcome.other"
+        time = "" if one.latency_ms is None else words("after", time=seconds(one.latency_ms))
+        marks.append(words(known, after=time))
+    if tells_failure and (one.error or (one.status or 0) >= 400):
+        status = f"{one.status} " if one.status else ""
+        marks.append(words("refused", what=f"{status}{one_line(one.error or '')[:500]}".strip()))
+    finish = _CUT_SHORT.get(one.line.finish_reason or "")
+    if finish is not None:
+        marks.append(words(finish))
+    return marks
+
+
+def _turns(message: int, tree: Tree) -> Turns | None:
+    siblings = tree.siblings(message)
+    if len(siblings) < 2:
+        return None
+    place = siblings.index(message)
+    before = siblings[place - 1] if place else None
+    after = siblings[place + 1] if place + 1 < len(siblings) else None
+    return Turns(place + 1, len(siblings), before, after)
+
+
+def seconds(milliseconds: float) -> str:
+    """A duration for people: `340 ms`, `1.2 s`, `75 s`."""
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    return (
+        f"{milliseconds / 1000:.1f} s" if milliseconds < 10_000 else f"{milliseconds / 1000:.0f} s"
+    )

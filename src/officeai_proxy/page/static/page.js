@@ -1,0 +1,364 @@
+// What the page does beyond links and forms: parts that come while scrolling, sheets, keys, copying,
+// what is new. Without it every link and form works as a page of its own.
+
+const $ = (selector, root = document) => root.querySelector(selector);
+const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+// --- parts of the page -------------------------------------------------------------------------
+
+async function part(url, name, options = {}) {
+  const answer = await fetch(url, {
+    ...options,
+    headers: { ...options.headers, "X-Part": name },
+    credentials: "same-origin",
+    redirect: "follow",
+  });
+  if (answer.status === 401) location.reload();
+  return answer;
+}
+
+function fragment(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return template.content;
+}
+
+function rowsOf(html) {
+  const table = fragment(`<table><tbody>${html}</tbody></table>`);
+  const rows = document.createDocumentFragment();
+  rows.append(...$("tbody", table).children);
+  return rows;
+}
+
+function offline(is) {
+  $("#offline").hidden = !is;
+}
+
+// --- times on the reader's clock ----------------------------------------------------------------
+
+const two = (number) => String(number).padStart(2, "0");
+
+function showTimes(root) {
+  for (const time of $$("time[datetime]", root)) {
+    const moment = new Date(time.dateTime);
+    if (Number.isNaN(moment.getTime())) continue;
+    const clock = `${two(moment.getHours())}:${two(moment.getMinutes())}`;
+    const day = `${moment.getFullYear()}-${two(moment.getMonth() + 1)}-${two(moment.getDate())}`;
+    time.textContent = time.hasAttribute("data-clock") ? clock : `${day} ${clock}`;
+    time.title = moment.toLocaleString(document.documentElement.lang);
+  }
+}
+
+function tellZone() {
+  const east = -new Date().getTimezoneOffset();
+  document.cookie = `officeai_zone=${east}; path=/ui; max-age=31536000; samesite=strict`;
+}
+
+// --- more while scrolling -----------------------------------------------------------------------
+
+const watcher = new IntersectionObserver(
+  (entries) => {
+    for (const entry of entries) if (entry.isIntersecting) more(entry.target);
+  },
+  { rootMargin: "600px 0px" },
+);
+
+async function more(link) {
+  watcher.unobserve(link);
+  if (!link.isConnected || link.getAttribute("aria-busy") === "true") return;
+  link.setAttribute("aria-busy", "true");
+  try {
+    const answer = await part(link.href, "more");
+    if (answer.status !== 200) throw new Error(String(answer.status));
+    const html = await answer.text();
+    // Rows are only rows inside of a table.
+    const content = link.hasAttribute("data-row") ? rowsOf(html) : fragment(html);
+    const scroll = link.closest(".scroll");
+    const height = scroll ? scroll.scrollHeight - scroll.scrollTop : 0;
+    dress(content);
+    const marks = $$("[data-more]", content);
+    (link.closest(".more-row") ?? link).replaceWith(content);
+    if (scroll && link.dataset.more === "prepend") scroll.scrollTop = scroll.scrollHeight - height;
+    for (const mark of marks) watcher.observe(mark);
+    offline(false);
+  } catch {
+    link.removeAttribute("aria-busy");
+    offline(true);
+  }
+}
+
+// --- a conversation -----------------------------------------------------------------------------
+
+let live = 0;
+
+async function open(url, push = true) {
+  const main = $("#main");
+  const waiting = setTimeout(() => main.setAttribute("aria-busy", "true"), 300);
+  try {
+    const answer = await part(url, "reading");
+    if (!answer.ok) {
+      location.assign(url);
+      return;
+    }
+    main.replaceChildren(fragment(await answer.text()));
+    if (push) history.pushState({ open: true }, "", url);
+    document.body.classList.replace("view-list", "view-reading");
+    const chat = $(".chat");
+    document.title = `${chat.dataset.title} · officeai-proxy`;
+    for (const row of $$("#rows [aria-current]")) row.removeAttribute("aria-current");
+    const row = $(`#rows [data-id="${chat.dataset.chat}"]`);
+    if (row) row.setAttribute("aria-current", "true");
+    dress(main);
+    begin();
+    offline(false);
+  } catch {
+    offline(true);
+  } finally {
+    clearTimeout(waiting);
+    main.removeAttribute("aria-busy");
+  }
+}
+
+function begin() {
+  clearTimeout(live);
+  const scroll = $("#scroll");
+  if (!scroll) return;
+  const found = scroll.dataset.at && $(`#m${CSS.escape(scroll.dataset.at)}`);
+  if (found) found.scrollIntoView({ block: "center" });
+  else scroll.scrollTop = scroll.scrollHeight;
+  mark(scroll);
+  for (const link of $$("[data-more]", scroll)) watcher.observe(link);
+  listen(2000);
+}
+
+// What was searched for is marked without touching the text (CSS Custom Highlight API).
+function mark(scroll) {
+  if (!scroll.dataset.find || !window.Highlight) return;
+  const words = scroll.dataset.find.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+  const ranges = [];
+  const walker = document.createTreeWalker(scroll, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node && ranges.length < 2000; node = walker.nextNode()) {
+    if (!node.parentElement.closest(".text")) continue;
+    const text = node.data.toLowerCase();
+    for (const word of words) {
+      for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + word.length)) {
+        const range = new Range();
+        range.setStart(node, at);
+        range.setEnd(node, Math.min(at + word.length, node.length));
+        ranges.push(range);
+      }
+    }
+  }
+  CSS.highlights.set("found", new Highlight(...ranges));
+}
+
+function listen(pause) {
+  clearTimeout(live);
+  const place = $("#live");
+  if (place) live = setTimeout(() => look(place, pause), pause);
+}
+
+async function look(place, pause) {
+  if (!place.isConnected) return;
+  if (document.hidden) return listen(pause);
+  let next = Math.min(pause * 1.3, 15000);
+  try {
+    const answer = await part(`${place.dataset.live}?after=${place.dataset.after}`, "more");
+    if (answer.status === 205) return open(location.href, false);
+    if (answer.status === 200) {
+      add(place, fragment(await answer.text()));
+      next = 1500;
+    }
+    offline(false);
+  } catch {
+    offline(true);
+  }
+  listen(next);
+}
+
+function add(place, content) {
+  const scroll = $("#scroll");
+  const measure = $(".measure", scroll);
+  const isAtEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 120;
+  dress(content);
+  const messages = $$("[data-message]", content);
+  for (const message of messages) {
+    if (!document.getElementById(message.id)) measure.append(message);
+  }
+  for (const empty of $$(".empty", measure)) empty.remove();
+  if (messages.length) place.dataset.after = messages.at(-1).dataset.message;
+  place.textContent = place.dataset.said;
+  if (isAtEnd) scroll.scrollTop = scroll.scrollHeight;
+}
+
+// --- sheets -------------------------------------------------------------------------------------
+
+async function showSheet(link) {
+  const sheet = $("#sheet");
+  try {
+    const answer = await part(link.href, "sheet");
+    if (!answer.ok) return location.assign(link.href);
+    sheet.replaceChildren(fragment(await answer.text()));
+    dress(sheet);
+    sheet.showModal();
+    $("[autofocus]", sheet)?.focus();
+  } catch {
+    offline(true);
+  }
+}
+
+async function send(form, file) {
+  const report = $("[data-report]", form);
+  report.textContent = form.dataset.busy;
+  const user = encodeURIComponent(form.elements.user.value);
+  try {
+    const answer = await part(`${form.getAttribute("action")}?user=${user}`, "report", {
+      method: "POST",
+      body: file,
+      headers: { "Content-Type": "application/octet-stream" },
+    });
+    const content = fragment(await answer.text());
+    if (answer.ok) report.replaceChildren(content);
+    else report.textContent = $("main p:not(.big)", content)?.textContent ?? form.dataset.failed;
+  } catch {
+    report.textContent = form.dataset.failed;
+  }
+}
+
+// --- copying ------------------------------------------------------------------------------------
+
+async function copy(button) {
+  const place = button.dataset.copy === "code" ? button.closest(".code") : button.closest(".said");
+  const text = button.dataset.copy === "code"
+    ? $("code", place).textContent
+    : $$(".text.text", place).map((one) => one.innerText).join("\n\n").trim();
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const area = document.createElement("textarea");
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  const before = button.textContent;
+  button.textContent = "✓";
+  setTimeout(() => { button.textContent = before; }, 1200);
+}
+
+// --- keys ---------------------------------------------------------------------------------------
+
+function step(by) {
+  const rows = $$("#rows a.row");
+  if (!rows.length) return;
+  const at = rows.indexOf(document.activeElement);
+  const from = at >= 0 ? at : rows.findIndex((row) => row.hasAttribute("aria-current"));
+  const next = rows[Math.max(0, Math.min(rows.length - 1, from < 0 ? 0 : from + by))];
+  next.focus();
+  next.scrollIntoView({ block: "nearest" });
+}
+
+function onKey(event) {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "Escape") return document.activeElement.blur();
+  if (event.target.closest("input, textarea, select, dialog")) return;
+  if (event.key === "/" && $("#find")) $("#find").focus();
+  else if (event.key === "j") step(1);
+  else if (event.key === "k") step(-1);
+  else if (event.key === "e") $$("[data-key=e]").at(-1)?.click();
+  else if (event.key === "?") $("#help").showModal();
+  else return;
+  event.preventDefault();
+}
+
+// --- clicks -------------------------------------------------------------------------------------
+
+function onClick(event) {
+  const button = event.target.closest("button.copy");
+  if (button) return copy(button);
+  if (event.target.closest("[data-close]")) return event.target.closest("dialog")?.close();
+  if (event.target.matches("dialog")) return event.target.close();
+  const link = event.target.closest("a");
+  if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if (link.matches("[data-open]") && $("#rows, .chat")) open(link.href);
+  else if (link.matches("[data-sheet]")) showSheet(link);
+  else if (link.matches("[data-more]")) more(link);
+  else return;
+  event.preventDefault();
+}
+
+function onSubmit(event) {
+  if (!event.target.matches("[data-download]")) return;
+  // Empty fields make an ugly address; the browser's own download shows how far it is.
+  for (const field of event.target.elements) {
+    if (field.name && !field.value) {
+      field.disabled = true;
+      setTimeout(() => { field.disabled = false; });
+    }
+  }
+  setTimeout(() => event.target.closest("dialog")?.close(), 100);
+}
+
+function onDrop(event) {
+  const place = event.target.closest("[data-drop]");
+  if (!place) return;
+  event.preventDefault();
+  place.classList.toggle("over", event.type === "dragover");
+  const file = event.type === "drop" && event.dataTransfer.files[0];
+  if (file) send(place.closest("form"), file);
+}
+
+// --- charts -------------------------------------------------------------------------------------
+
+function onPoint(event) {
+  const column = event.target.closest?.(".column");
+  if (column) $(".told", column.closest(".plot")).textContent = column.dataset.told;
+}
+
+// --- everything that comes into the page --------------------------------------------------------
+
+function dress(root) {
+  showTimes(root);
+  for (const button of $$("button.copy[hidden]", root)) button.hidden = false;
+}
+
+async function loadLater(place) {
+  try {
+    const answer = await part(place.dataset.load, "column");
+    if (answer.ok) place.replaceChildren(fragment(await answer.text()));
+    dress(place);
+  } catch {
+    offline(true);
+  }
+}
+
+function tidyToast() {
+  const address = new URL(location.href);
+  if (!$("#toast .note")) return;
+  for (const name of ["binned", "told"]) address.searchParams.delete(name);
+  history.replaceState(history.state, "", address);
+  setTimeout(() => $("#toast .note")?.remove(), 10000);
+}
+
+document.addEventListener("click", onClick);
+document.addEventListener("keydown", onKey);
+document.addEventListener("submit", onSubmit);
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-drop] input") && event.target.files[0]) {
+    send(event.target.form, event.target.files[0]);
+  }
+});
+for (const name of ["dragover", "dragleave", "drop"]) document.addEventListener(name, onDrop);
+document.addEventListener("pointerover", onPoint);
+addEventListener("popstate", () => location.reload());
+addEventListener("online", () => offline(false));
+addEventListener("offline", () => offline(true));
+
+tellZone();
+dress(document);
+tidyToast();
+begin();
+for (const link of $$(".list [data-more], .hits [data-more], .calls [data-more]")) watcher.observe(link);
+for (const place of $$("[data-load]")) loadLater(place);
+$(".rows [aria-current]")?.scrollIntoView({ block: "nearest" });

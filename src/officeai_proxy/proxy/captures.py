@@ -1,0 +1,44 @@
+"""An admitted call in, the capture that follows it to its end out, and who hears of the end."""
+
+from collections.abc import Callable
+
+from officeai_proxy.model import Exchange
+from officeai_proxy.proxy.call import Call
+from officeai_proxy.proxy.capture import Capture
+from officeai_proxy.proxy.counting import CallCounter
+from officeai_proxy.proxy.metering import MeteredCapture
+
+
+class Captures:
+    """Makes the captures of all calls to one upstream."""
+
+    def __init__(
+        self,
+        upstream: str,
+        *,
+        limit: int,
+        append: Callable[[Exchange], None],
+        counter: CallCounter,
+    ) -> None:
+        """Keep at most *limit* bytes of a reply; *append* takes the exchange at its end."""
+        self._upstream = upstream
+        self._limit = limit
+        self._append = append
+        self._counter = counter
+
+    def of(self, call: Call) -> Capture:
+        """The capture of *call*."""
+
+        def keep(exchange: Exchange) -> None:
+            self._append(exchange)
+            self._counter.ended(
+                exchange, sent=call.request.content_length or 0, received=capture.received
+            )
+
+        upstream, limit = self._upstream, self._limit
+        capture = (
+            Capture(call, upstream=upstream, limit=limit, keep=keep)
+            if call.lease is None
+            else MeteredCapture(call, call.lease, upstream=upstream, limit=limit, keep=keep)
+        )
+        return capture

@@ -1,0 +1,203 @@
+"""One call on its way through without a task: what the upstream sends is passed on as it comes.
+
+A relay stands between two connections. What comes from the upstream's goes to the caller's as it
+comes, is kept for the record on the way, and nothing waits for anything. `forwarding` does the same
+for callers that are reached through ASGI, and both follow the same rules.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from officeai_proxy.errors import ProxyError, ShuttingDown, UpstreamRefusedKey, UpstreamTimedOut
+from officeai_proxy.model import Outcome
+from officeai_proxy.proxy.call import Call
+from officeai_proxy.proxy.capture import Capture
+from officeai_proxy.proxy.forwarding import UNAUTHORIZED
+from officeai_proxy.proxy.reply_head import headers_for_caller, own_headers
+from officeai_proxy.proxy.upstream import Header, RelayedExchange, WentStale
+
+log = logging.getLogger(__name__)
+
+
+class ReplyTo(Protocol):
+    """The caller's connection, as far as one reply is concerned."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the caller takes the reply more slowly than it comes."""
+
+    def reply(self, head: tuple[int, list[Header]] | None, body: bytes, *, is_over: bool) -> None:
+        """Send what is there: the status and headers, then a piece; *is_over*: it is the last."""
+
+    def refuse(self, error: ProxyError, headers: list[Header]) -> None:
+        """Answer with *error*; no reply has begun."""
+
+    def break_off(self) -> None:
+        """End a reply that has begun in a way that nobody takes for its end."""
+
+
+class Relay:
+    """Fills the reply of one call, as `ReplySink` says; the caller's side holds it meanwhile."""
+
+    def __init__(
+        self,
+        call: Call,
+        capture: Capture,
+        caller: ReplyTo,
+        *,
+        finishes_alone: bool,
+        on_over: Callable[["Relay"], None],
+    ) -> None:
+        """*finishes_alone*: the upstream is read to its end although the caller has left.
+
+        *on_over* is called once, when nothing more will happen.
+        """
+        self._call = call
+        self._capture = capture
+        self._caller = caller
+        self._finishes_alone = finishes_alone
+        self._on_over = on_over
+        self._exchange: RelayedExchange | None = None
+        self._pieces: list[bytes] = []
+        self._headers: list[Header] = []
+        self._has_begun = False
+        self._is_complete = False
+        self._is_over = False
+        self._has_caller = True
+        self.status = 0
+
+    def connect(self, exchange: RelayedExchange) -> None:
+        """Use *exchange*, which tells this relay of the reply."""
+        self._exchange = exchange
+
+    def begin(self) -> None:
+        """Send the request."""
+        if self._exchange is not None:
+            self._exchange.begin()
+
+    # The caller's side.
+
+    def has_room(self) -> None:
+        """The caller has taken what was sent."""
+        if self._exchange is not None and not self._is_over:
+            self._exchange.resume()
+
+    def caller_left(self) -> None:
+        """The caller hung up: give the upstream up too, unless it is to be read to its end."""
+        self._has_caller = False
+        if self._is_over:
+            return
+        if self._finishes_alone:
+            self.has_room()
+        else:
+            self._capture.settle(Outcome.CLIENT_CLOSED)
+            self._give_up()
+
+    def cut(self) -> None:
+        """End the call now, because the program ends."""
+        if self._is_over:
+            return
+        if not self._has_begun:
+            self._capture.head(ShuttingDown.status, [])
+        self._capture.settle(Outcome.SHUTDOWN)
+        self._tell(ShuttingDown())
+        self._give_up()
+
+    # The upstream's side.
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the upstream has to wait for the caller."""
+        return self._has_caller and self._caller.is_full
+
+    def put_head(self, status: int, headers: list[Header]) -> None:
+        """The head is there."""
+        self.status = status
+        self._headers = headers
+
+    def put(self, piece: bytes) -> None:
+        """A piece of the body came."""
+        self._pieces.append(piece)
+
+    def finish(self) -> None:
+        """The reply is whole."""
+        self._is_complete = True
+
+    def arrived(self) -> None:
+        """All that one read brought is there: pass it on."""
+        if self._is_over or not self.status:
+            return
+        try:
+            self._pass_on()
+        except Exception:
+            log.exception("a call failed inside the proxy")
+            self._end_badly(ProxyError("The proxy failed on this call; its log says why."))
+
+    def fail(self, error: Exception) -> None:
+        """Nothing more will come, because of *error*."""
+        if self._is_over:
+            return
+        if isinstance(error, WentStale) and not self.status and self._exchange is not None:
+            self._exchange.begin_anew()
+            return
+        if self.status:
+            self.arrived()
+        if not self._is_over:
+            self._end_badly(error if isinstance(error, ProxyError) else ProxyError(str(error)))
+
+    def abort(self) -> None:
+        """The upstream's connections are closed, because the program ends."""
+        self.cut()
+
+    def _pass_on(self) -> None:
+        pieces, self._pieces = self._pieces, []
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        capture, head = self._capture, None
+        if not self._has_begun:
+            if self.status == UNAUTHORIZED:
+                self._end_badly(UpstreamRefusedKey())
+                return
+            capture.head(self.status, self._headers)
+            head = self.status, headers_for_caller(self._call, self.status, self._headers)
+            self._has_begun = True
+        if data:
+            capture.take(data)
+        is_over = self._is_complete
+        if is_over or (data and not capture.is_settled and capture.saw_done()):
+            # The record is made before the end of the reply goes out.
+            capture.settle(Outcome.COMPLETE)
+        if self._has_caller and (head or data or is_over):
+            self._caller.reply(head, data, is_over=is_over)
+        if is_over:
+            self._end()
+
+    def _end_badly(self, error: ProxyError) -> None:
+        """Record what went wrong and tell the caller, as far as the reply has not begun."""
+        timed_out = isinstance(error, UpstreamTimedOut)
+        if not self._has_begun:
+            self._capture.head(error.status, [])
+        self._capture.settle(
+            Outcome.UPSTREAM_TIMEOUT if timed_out else Outcome.UPSTREAM_ERROR,
+            error=f"{error.code}: {error.message}",
+        )
+        self._tell(error)
+        self._give_up()
+
+    def _tell(self, error: ProxyError) -> None:
+        if not self._has_caller:
+            return
+        if self._has_begun:
+            self._caller.break_off()
+        else:
+            self._caller.refuse(error, own_headers(self._call))
+
+    def _give_up(self) -> None:
+        self._end()
+        if self._exchange is not None:
+            self._exchange.abort()
+
+    def _end(self) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._on_over(self)

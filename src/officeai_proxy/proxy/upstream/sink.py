@@ -1,0 +1,35 @@
+"""What a connection fills with one reply, as it comes; it never waits for whoever reads it."""
+
+from typing import Protocol
+
+from officeai_proxy.proxy.upstream.exchange import Header
+
+
+class ReplySink(Protocol):
+    """One reply's receiver. Each method is called inside the read that brought what it tells."""
+
+    @property
+    def status(self) -> int:
+        """The reply's status; 0 while there is no head."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the source should pause until it is told to go on."""
+
+    def put_head(self, status: int, headers: list[Header]) -> None:
+        """The head is there."""
+
+    def put(self, piece: bytes) -> None:
+        """A piece of the body came."""
+
+    def finish(self) -> None:
+        """The reply is whole."""
+
+    def arrived(self) -> None:
+        """All that one read brought has been told."""
+
+    def fail(self, error: Exception) -> None:
+        """Nothing more will come, because of *error*; a reply that is whole stays whole."""
+
+    def abort(self) -> None:
+        """Nothing more will come, because the connection is given up on this side."""

@@ -1,0 +1,162 @@
+"""A call that is served on its connection itself: request bytes in, reply bytes out, no task.
+
+It stands where uvicorn has its cycle of request and response, so that connections, limits and the
+server's end treat both alike. Calls that have to wait for something go through ASGI instead.
+"""
+
+from asyncio import Transport
+from collections.abc import Callable
+from typing import ClassVar, Protocol
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from officeai_proxy.error_handlers import error_body, error_headers
+from officeai_proxy.errors import ProxyError
+from officeai_proxy.proxy.relay import Relay
+from officeai_proxy.proxy.upstream import Header
+
+_WITHOUT_BODY = (204, 304)
+
+
+class Incoming(Protocol):
+    """A request on its way in, as the proxy sees it."""
+
+    def take(self, piece: bytes) -> None:
+        """A piece of its body. Raises RequestRefused when that makes it too large."""
+
+    def whole(self, call: "DirectCall") -> Relay:
+        """Its body is whole: the relay that fills *call*. Raises ProxyError to refuse it."""
+
+
+class _Nobody:
+    """Stands for the event that uvicorn wakes an application with; here nobody sleeps."""
+
+    def set(self) -> None:
+        """Wake nobody."""
+
+
+class DirectCall:
+    """One request and its reply on a connection; `ReplyTo` for its relay.
+
+    The first attributes are those that uvicorn reads of its cycles.
+    """
+
+    message_event: ClassVar[_Nobody] = _Nobody()
+    waiting_for_100_continue: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        incoming: Incoming | None,
+        *,
+        transport: Transport,
+        flow: FlowControl,
+        default_headers: list[Header],
+        keep_alive: bool,
+        on_response: Callable[[], None],
+    ) -> None:
+        """Serve *incoming* on *transport*; None is refused by its head, and nobody reads it.
+
+        *on_response* is called when the reply is whole.
+        """
+        self.keep_alive = keep_alive
+        self.disconnected = False
+        self.response_started = False
+        self.response_complete = False
+        self._incoming = incoming
+        self._transport = transport
+        self._flow = flow
+        self._default_headers = default_headers
+        self._on_response = on_response
+        self._relay: Relay | None = None
+        self._is_chunked = False
+
+    # The connection's side.
+
+    def take(self, piece: bytes) -> None:
+        """A piece of the request's body came."""
+        if self.response_complete or self._incoming is None:
+            return
+        try:
+            self._incoming.take(piece)
+        except ProxyError as error:
+            self.refuse(error, [])
+
+    def run(self) -> None:
+        """The request is whole: begin."""
+        if self.response_complete or self.disconnected or self._incoming is None:
+            return
+        try:
+            relay = self._relay = self._incoming.whole(self)
+        except ProxyError as error:
+            self.refuse(error, [])
+        else:
+            relay.begin()
+
+    def has_room(self) -> None:
+        """The client has taken what was sent."""
+        if self._relay is not None:
+            self._relay.has_room()
+
+    def connection_lost(self) -> None:
+        """The client is gone."""
+        self.disconnected = True
+        if self._relay is not None:
+            self._relay.caller_left()
+
+    # The relay's side.
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more is written than the client takes."""
+        return self._flow.write_paused
+
+    def reply(self, head: tuple[int, list[Header]] | None, body: bytes, *, is_over: bool) -> None:
+        """Send what is there in one write."""
+        if self.disconnected or self.response_complete:
+            return
+        parts = [] if head is None else self._head(*head)
+        if self._is_chunked:
+            if body:
+                parts += (b"%x\r\n" % len(body), body, b"\r\n")
+            if is_over:
+                parts.append(b"0\r\n\r\n")
+        elif body:
+            parts.append(body)
+        if parts:
+            self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
+        if is_over:
+            self._end()
+
+    def refuse(self, error: ProxyError, headers: list[Header]) -> None:
+        """Answer with *error* in OpenAI's shape."""
+        body = error_body(error)
+        length = (b"content-length", b"%d" % len(body))
+        head = error.status, [*error_headers(error), length, *headers]
+        self.reply(head, body, is_over=True)
+
+    def break_off(self) -> None:
+        """Close the connection where the end of the reply would be."""
+        self.disconnected = True
+        self._transport.close()
+
+    def _head(self, status: int, headers: list[Header]) -> list[bytes]:
+        self.response_started = True
+        parts = [STATUS_LINE[status]]
+        has_length = False
+        for name, value in (*self._default_headers, *headers):
+            parts += (name, b": ", value, b"\r\n")
+            has_length |= name == b"content-length"
+        if not self.keep_alive:
+            parts.append(b"connection: close\r\n")
+        if not has_length and status not in _WITHOUT_BODY:
+            self._is_chunked = True
+            parts.append(b"transfer-encoding: chunked\r\n")
+        parts.append(b"\r\n")
+        return parts
+
+    def _end(self) -> None:
+        self.response_complete = True
+        if not self.keep_alive:
+            self._transport.close()
+        self._on_response()

@@ -1,0 +1,157 @@
+"""What is too old or was long enough in the bin, in every workspace: counted, found, deleted.
+
+Nothing here decides how old that is. Deleting is done a few at a time, and only while nothing has
+changed since it was found.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    delete,
+    false,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from officeai_proxy.errors import NotFound
+from officeai_proxy.model import Caller, Conversation
+from officeai_proxy.storage.conversations import ConversationRepository
+from officeai_proxy.storage.rows import CONVERSATION_COLUMNS, conversation_of
+from officeai_proxy.storage.tables import chores, conversations, exchanges, tombstones
+from officeai_proxy.storage.vault import sealer_of
+
+_c = conversations.c
+_x = exchanges.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """What goes: what had its last activity before `before`; what is in the bin since before
+    `binned_before`. None: nothing goes for that reason.
+    """
+
+    before: datetime | None = None
+    binned_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amount:
+    """How much of one workspace goes, or has gone."""
+
+    workspace: str
+    conversations: int = 0
+    messages: int = 0
+    calls: int = 0
+
+
+class RetentionRepository:
+    """What is due in the database as a whole."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        """Work inside the transaction of *connection*."""
+        self._connection = connection
+
+    async def amounts(self, due: Due) -> list[Amount]:
+        """How much is due, for each workspace that has something, by name."""
+        found = await self._connection.execute(
+            select(_c.workspace, func.count(), func.sum(_c.message_count))
+            .where(_is_due(due))
+            .group_by(_c.workspace)
+        )
+        amounts = {name: (count, int(messages)) for name, count, messages in found}
+        calls: dict[str, int] = {}
+        if due.before is not None:
+            counted = select(_x.workspace, func.count()).where(_is_old_call(due.before))
+            calls = dict((await self._connection.execute(counted.group_by(_x.workspace))).all())
+        return [
+            Amount(
+                workspace=name,
+                conversations=amounts.get(name, (0, 0))[0],
+                messages=amounts.get(name, (0, 0))[1],
+                calls=calls.get(name, 0),
+            )
+            for name in sorted(amounts.keys() | calls.keys())
+        ]
+
+    async def find(
+        self, due: Due, *, workspace: str, above: int, limit: int, in_bin: bool
+    ) -> list[Conversation]:
+        """At most *limit* conversations that are due, in the bin or not, with ids over *above*."""
+        state = _c.deleted_at.is_not(None) if in_bin else _c.deleted_at.is_(None)
+        rows = (
+            select(*CONVERSATION_COLUMNS)
+            .where(_is_due(due), _c.workspace == workspace, state, _c.id > above)
+            .order_by(_c.id)
+            .limit(limit)
+        )
+        sealer = sealer_of(self._connection)
+        return [conversation_of(row, sealer) for row in await self._connection.execute(rows)]
+
+    async def erase(self, found: Sequence[Conversation], *, now: datetime) -> list[Conversation]:
+        """Delete those of *found* for good that are as they were; which those are."""
+        unchanged = [
+            and_(
+                _c.id == one.id,
+                _c.message_count == one.message_count,
+                _c.updated_at == literal(one.updated_at, _c.updated_at.type),
+                _c.deleted_at.is_(None)
+                if one.deleted_at is None
+                else _c.deleted_at == literal(one.deleted_at, _c.deleted_at.type),
+            )
+            for one in found
+        ]
+        locked = select(_c.id).where(or_(*unchanged)).order_by(_c.id).with_for_update()
+        ids = set((await self._connection.execute(locked)).scalars())
+        gone = []
+        for one in found:
+            if one.id in ids:
+                repository = ConversationRepository(self._connection, Caller("", one.workspace))
+                try:
+                    await repository.erase(one, now=now)
+                except NotFound:
+                    continue
+                gone.append(one)
+        return gone
+
+    async def erase_calls(
+        self, *, workspace: str, before: datetime, limit: int, now: datetime
+    ) -> int:
+        """Delete at most *limit* old calls that belong to no conversation; how many there were."""
+        old = select(_x.id).where(_is_old_call(before), _x.workspace == workspace).limit(limit)
+        ids = (await self._connection.execute(old)).scalars().all()
+        if ids:
+            kept = select(_x.exchange_id, literal(now, tombstones.c.deleted_at.type))
+            names = ["exchange_id", "deleted_at"]
+            await self._connection.execute(
+                insert(tombstones).from_select(names, kept.where(_x.id.in_(ids)))
+            )
+            await self._connection.execute(delete(exchanges).where(_x.id.in_(ids)))
+        return len(ids)
+
+    async def claim(self, chore: str, *, now: datetime, every: timedelta) -> bool:
+        """Take over *chore*, unless somebody began it less than *every* ago."""
+        free = update(chores).where(chores.c.name == chore, chores.c.begun_at <= now - every)
+        return (await self._connection.execute(free.values(begun_at=now))).rowcount > 0
+
+
+def _is_due(due: Due) -> ColumnElement[bool]:
+    tests: list[ColumnElement[bool]] = []
+    if due.before is not None:
+        tests.append(_c.updated_at < due.before)
+    if due.binned_before is not None:
+        tests.append(_c.deleted_at < due.binned_before)
+    return or_(false(), *tests)
+
+
+def _is_old_call(before: datetime) -> ColumnElement[bool]:
+    """A call of a conversation goes with it."""
+    return and_(_x.conversation_id.is_(None), _x.started_at < before)

@@ -1,0 +1,407 @@
+"""The page in a real browser: used as people use it, attacked as people attack it."""
+
+import http.server
+import json
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from tests.page.browsing import DESK, PHONE, Person, Site, open_browser, open_site, somebody
+from tests.proxies import KEY
+
+AXE = Path(__file__).parent / "vendor" / "axe.min.js"
+
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
+
+Somebody = Callable[..., AbstractContextManager[Person]]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The program with everything in it that can be read."""
+    with open_site(tmp_path_factory.mktemp("site"), many=300) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests of this module."""
+    with open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def person(browser: Browser, site: Site) -> Iterator[Person]:
+    """Somebody at a desk who is signed in and reads English."""
+    with somebody(browser, site) as one:
+        yield one
+
+
+def scroll_up(page: Page) -> None:
+    """Scroll a conversation to its top."""
+    page.evaluate("document.querySelector('#scroll').scrollTop = 0")
+
+
+def test_the_door_by_keyboard(browser: Browser, site: Site) -> None:
+    """Somebody without a mouse signs in, is told of a wrong key, and gets where they wanted to."""
+    with somebody(browser, site, is_signed_in=False) as person:
+        page = person.go(f"/ui/c/{site.ids['report']}")
+        expect(page.locator("#key")).to_be_focused()
+        page.keyboard.type("sk-wrong")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert").first).to_contain_text("opens nothing here")
+        page.locator("#key").focus()
+        page.keyboard.type(KEY)
+        page.keyboard.press("Enter")
+        expect(page.locator("#chat-title")).to_contain_text("Quarterly report")
+
+
+def test_the_list_by_keyboard(person: Person) -> None:
+    """With j and k through the list, Enter opens, / searches, ? explains, Escape leaves."""
+    page = person.go("/ui")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    expect(page.locator("#rows a.row").first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#chat-title")).to_have_text("please hang")
+    page.keyboard.press("?")
+    expect(page.locator("#help")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#help")).to_be_hidden()
+    page.keyboard.press("e")
+    expect(page.locator("#sheet")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    expect(page.locator("#find")).to_be_focused()
+    page.keyboard.type("Kyoto")
+    page.keyboard.press("Enter")
+    expect(page.locator("mark").first).to_have_text("Kyoto")
+
+
+def test_scrolling_the_list(person: Person) -> None:
+    """Whoever scrolls sees more and more, up to the oldest conversation."""
+    page = person.go("/ui")
+    rows = page.locator("#rows a.row")
+    before = rows.count()
+    assert before < 100
+    page.locator("#list").hover()
+    while page.locator("#rows .more").count():
+        page.mouse.wheel(0, 4000)
+    assert rows.count() > 300
+
+
+def test_a_long_conversation(person: Person) -> None:
+    """Ten thousand messages open at the newest, at once, and go on upwards without a jump."""
+    page = person.go("/ui")
+    begun = time.monotonic()
+    page.goto(f"{person.site.root}/ui/c/{person.site.ids['long']}")
+    expect(page.locator(".said").last).to_contain_text("step 10000")
+    opened = time.monotonic() - begun
+    assert page.locator(".said").count() <= 100
+    expect(page.locator(".said").last).to_be_in_viewport()
+    first = page.locator(".said").first.get_attribute("id")
+    scroll_up(page)
+    expect(page.locator(".said").first).not_to_have_id(first or "")
+    expect(page.locator(f"#{first}")).to_be_attached()
+    assert opened < 2.0  # the bound for a machine that does much else; usually it is a fifth
+
+
+def test_branches(person: Person) -> None:
+    """The branches of a conversation can be switched, and each has an address of its own."""
+    page = person.go(f"/ui/c/{person.site.ids['branches']}")
+    expect(page.locator(".turns")).to_contain_text("3 / 3")
+    page.get_by_label("Previous branch").click()
+    expect(page.locator(".turns")).to_contain_text("2 / 3")
+    expect(page.locator(".by-user").last).to_contain_text("colder")
+    page.reload()
+    expect(page.locator(".turns")).to_contain_text("2 / 3")
+    page.get_by_text("Show the newest").click()
+    expect(page.locator(".by-user").last).to_contain_text("sea")
+    page.go_back()
+    expect(page.locator(".by-user").last).to_contain_text("colder")
+
+
+def test_honest_marks(person: Person) -> None:
+    """What failed or was cut off is marked in words."""
+    page = person.go(f"/ui/c/{person.site.ids['left']}")
+    expect(page.locator(".mark")).to_contain_text("Interrupted: the client left")
+    page = person.go(f"/ui/c/{person.site.ids['failed']}")
+    expect(page.locator(".mark").last).to_contain_text("Rate limit reached")
+
+
+def test_new_messages_come_by_themselves(person: Person) -> None:
+    """A conversation that is open shows what is recorded meanwhile."""
+    page = person.go(f"/ui/c/{person.site.ids['report']}")
+    said = {"role": "user", "content": "And now live!"}
+    with person.site.proxy.client("q3-report", "ann@example.com") as client:
+        client.post("/v1/chat/completions", json={"model": "gpt-4o", "messages": [said]})
+    expect(page.locator(".by-user").last).to_contain_text("And now live!")
+    expect(page.locator(".said").last).to_be_in_viewport()
+
+
+def test_rename_delete_and_undo(person: Person) -> None:
+    """A title can be changed, and what was deleted comes back by a click."""
+    page = person.go("/ui?user=10.0.0.7")
+    page.get_by_text("Explain the CAP theorem").click()
+    page.get_by_label("Rename").click()
+    page.locator("#sheet input[name=title]").fill("CAP, explained")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#chat-title")).to_have_text("CAP, explained")
+    page.get_by_label("Delete", exact=True).click()
+    expect(page.locator("#toast")).to_contain_text("Moved to the bin.")
+    expect(page.locator("#rows").get_by_text("CAP, explained")).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#toast")).to_contain_text("Restored.")
+    expect(page.locator("#chat-title")).to_have_text("CAP, explained")
+
+
+def test_clearing_a_history(person: Person) -> None:
+    """A history is cleared only when its user's name is typed, and can be had back."""
+    page = person.go("/ui?user=li.wei")
+    page.get_by_text("Clear this user’s history").click()
+    page.locator("#sheet input[name=confirm]").fill("somebody")
+    page.locator("#sheet .button.danger").click()
+    expect(page.get_by_role("alert").first).to_contain_text("Nothing was deleted")
+    page.locator("input[name=confirm]").fill("li.wei")
+    page.locator("main .button.danger").click()
+    expect(page.locator("#toast")).to_contain_text("in the bin")
+    page = person.go("/ui?bin=1&user=li.wei")
+    for _ in range(3):
+        page.locator("#rows a.row").first.click()
+        page.get_by_role("button", name="Restore").click()
+        expect(page.locator("#toast")).to_contain_text("Restored.")
+        page = person.go("/ui?bin=1&user=li.wei")
+    expect(page.locator("#rows a.row")).to_have_count(0)
+
+
+def test_export_all_chats(browser: Browser, site: Site, tmp_path: Path) -> None:
+    """One visible button of that name gives everything as a file, in Chinese on a phone too."""
+    with somebody(browser, site, language="zh-CN", size=PHONE) as person:
+        page = person.go("/ui")
+        page.get_by_role("link", name="筛选").click()
+        page.get_by_role("link", name="导出全部会话").click()
+        page.locator("#sheet").get_by_text("ZIP", exact=True).click()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="下载").click()
+        download.value.save_as(tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    assert manifest["complete"]
+    assert manifest["conversations"] > 300
+
+
+def test_export_with_a_filter_and_import_again(person: Person, tmp_path: Path) -> None:
+    """What a filter leaves is a file, and a file that is chosen or dropped comes in again."""
+    page = person.go("/ui")
+    page.get_by_role("link", name="Export all chats").click()
+    sheet = page.locator("#sheet")
+    sheet.locator("input[name=user]").fill("ann@example.com")
+    sheet.get_by_text("lossless, for a backup").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download").click()
+    download.value.save_as(tmp_path / "some.json")
+    assert json.loads((tmp_path / "some.json").read_text("utf-8"))["complete"]
+    page.get_by_text("Import a file").click()
+    sheet.locator("input[type=file]").set_input_files(tmp_path / "some.json")
+    expect(sheet.locator(".report")).to_contain_text("There already")
+    (tmp_path / "odd.bin").write_bytes(b"\0\1\2")
+    sheet.locator("input[type=file]").set_input_files(tmp_path / "odd.bin")
+    expect(sheet.locator("[data-report]")).not_to_contain_text("There already")
+    expect(sheet.locator("[data-report]")).not_to_be_empty()
+
+
+def test_search_opens_at_the_message(person: Person) -> None:
+    """A hit leads to its message in the middle of a long conversation, and marks it."""
+    page = person.go("/ui/search?q=“Question 4321”")
+    page.locator("a.hit").click()
+    found = page.locator("[data-found]")
+    expect(found).to_contain_text("Question 4321")
+    expect(found).to_be_in_viewport()
+    assert page.evaluate("CSS.highlights.size") == 1
+    expect(page.locator(".to-end")).to_be_visible()
+
+
+def test_filters_have_addresses(person: Person) -> None:
+    """A filter that is typed is in the address, and taking it away goes back."""
+    page = person.go("/ui")
+    page.locator(".filters input[name=user]").fill("user123")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator(".chip")).to_contain_text("user123")
+    assert "user=user123" in page.url
+    page.locator(".chip").click()
+    expect(page.locator(".chip")).to_have_count(0)
+
+
+def test_copying(person: Person) -> None:
+    """A piece of code is in the clipboard after one click, as it was written."""
+    person.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = person.go(f"/ui/c/{person.site.ids['python']}")
+    scroll_up(page)
+    page.locator(".code .copy").first.click()
+    assert page.evaluate("navigator.clipboard.readText()").startswith("def greet(name: str)")
+
+
+def test_nothing_hostile_does_anything(person: Person) -> None:
+    """What clients and models write to attack a reader: no dialog, no request, no violation."""
+    number = person.site.ids["hostile"]
+    page = person.go(f"/ui/c/{number}")
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    for _ in range(2):
+        scroll_up(page)
+        page.wait_for_timeout(50)
+    page.locator(".said a").first.hover()
+    for path in ("/title", "/erase", "/export"):
+        person.go(f"/ui/c/{number}{path}")
+    user = "<img src=x onerror=alert(1)>"
+    for path in ("/ui/users", f"/ui?user={user}", f"/ui/clear?user={user}", "/ui/search?q=alert"):
+        person.go(path)
+    person.go("/ui/search?q=<script>alert(1)</script>")
+    assert person.faults == []
+    for address in page.locator("main a").evaluate_all("all => all.map((one) => one.href)"):
+        assert address.startswith(("http://", "https://"))
+
+
+def test_charts_can_be_read(person: Person) -> None:
+    """Pointing at a bar reads its numbers, and the table under it says the same in text."""
+    page = person.go("/ui/overview")
+    plot = page.locator(".plot").first
+    plot.locator(".column").nth(12).hover()
+    expect(plot.locator(".told")).to_contain_text("successful")
+    page.get_by_text("The same numbers over time").click()
+    assert page.locator("details tbody tr").count() > 20
+    page.get_by_role("link", name="7 days").click()
+    expect(page.locator(".spans [aria-current]")).to_have_text("7 days")
+
+
+def test_the_call_log(person: Person) -> None:
+    """The log goes on while scrolling, and leaves what a filter asks for."""
+    page = person.go("/ui/calls")
+    rows = page.locator(".calls tbody tr")
+    before = rows.count()
+    page.locator(".more").scroll_into_view_if_needed()
+    expect(page.locator(".calls tbody tr").nth(before + 20)).to_be_attached()
+    page.get_by_label("Errors only").check()
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator(".calls tbody tr").first).to_contain_text("⚠")
+
+
+def test_a_key_is_made_and_revoked(browser: Browser, site: Site) -> None:
+    """Whoever signs in with a new key is out as soon as it is revoked."""
+    with somebody(browser, site) as admin, somebody(browser, site, is_signed_in=False) as guest:
+        page = admin.go("/ui/keys")
+        page.get_by_label("Name").fill("for a guest")
+        page.get_by_role("button", name="Make the key").click()
+        key = page.locator(".made code").inner_text()
+        guest.go("/ui")
+        guest.page.fill("#key", key)
+        guest.page.keyboard.press("Enter")
+        expect(guest.page.locator("#rows")).to_be_visible()
+        page.get_by_role("link", name="Revoke").first.click()
+        page.locator("#sheet .danger").click()
+        expect(page.locator("tr.gone").first).to_contain_text("revoked")
+        guest.go("/ui")
+        expect(guest.page.locator("#key")).to_be_visible()
+
+
+def test_no_other_page_shows_it_in_a_frame(browser: Browser, site: Site, tmp_path: Path) -> None:
+    """A page of another origin cannot put ours into a frame, nor post a form to it."""
+    (tmp_path / "index.html").write_text(
+        f'<iframe src="{site.root}/ui"></iframe>'
+        f'<form method="post" action="{site.root}/ui/clear"><input name="user" value="user123">'
+        '<input name="confirm" value="user123"><button>x</button></form>'
+    )
+    handler = partial(_Quiet, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            with somebody(browser, site) as person:
+                page = person.page
+                page.goto(f"http://localhost:{server.server_port}/")
+                assert page.frames[1].url in ("", "chrome-error://chromewebdata/")
+                expect(page.frame_locator("iframe").locator("#key")).to_have_count(0)
+                assert any("frame-ancestors" in fault for fault in person.faults)
+                with page.expect_navigation() as answer:
+                    page.click("button")
+                assert answer.value.status == 403
+                person.faults.clear()
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves files without telling anybody."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_without_javascript(browser: Browser, site: Site, tmp_path: Path) -> None:
+    """Links and forms do the work: reading, searching, renaming and exporting need no script."""
+    with somebody(browser, site, has_script=False) as person:
+        page = person.go("/ui?user=ann%40example.com")
+        page.get_by_text("Quarterly report").first.click()
+        expect(page.locator("#chat-title")).to_contain_text("Quarterly report")
+        page.get_by_role("link", name="Export", exact=True).click()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download").click()
+        download.value.save_as(tmp_path / "one.md")
+        assert "quarterly report" in (tmp_path / "one.md").read_text("utf-8")
+
+
+LOOKS = [
+    (size, theme, language)
+    for size in (DESK, PHONE)
+    for theme in ("light", "dark")
+    for language in ("en-US", "zh-CN")
+]
+
+
+@pytest.mark.parametrize(("size", "theme", "language"), LOOKS)
+def test_every_look_is_accessible(
+    browser: Browser, site: Site, size: tuple[int, int], theme: str, language: str
+) -> None:
+    """On a desk and a phone, light and dark, in both languages: axe finds nothing serious, and
+    nothing is wider than the screen.
+    """
+    with somebody(browser, site, size=size, theme=theme, language=language) as person:
+        for path in _paths(site, size, language):
+            page = person.go(path)
+            assert _serious(page) == [], path
+            wider = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+            assert not wider, path
+
+
+def _paths(site: Site, size: tuple[int, int], language: str) -> list[str]:
+    """Those rooms that look different then: what differs by colour is all in a conversation."""
+    chat = f"/ui/c/{site.ids['python']}"
+    if size == DESK and language == "en-US":
+        return [chat, "/ui/search?q=python", "/ui/export", "/ui/overview", "/ui/calls", "/ui/keys"]
+    return [chat, "/ui", "/ui/overview"] if size == PHONE and language == "en-US" else [chat]
+
+
+def _serious(page: Page) -> list[dict[str, Any]]:
+    """What axe-core calls serious or critical."""
+    page.evaluate(AXE.read_text("utf-8") + ";0")
+    found: list[dict[str, Any]] = page.evaluate(
+        "async () => (await axe.run()).violations.filter("
+        "(one) => ['serious', 'critical'].includes(one.impact)).map("
+        "(one) => ({id: one.id, nodes: one.nodes.map((n) => n.html + n.failureSummary)}))"
+    )
+    return found
+
+
+def test_the_door_is_accessible(browser: Browser, site: Site) -> None:
+    """Whoever cannot see finds the way in."""
+    with somebody(browser, site, is_signed_in=False) as person:
+        page = person.go("/ui")
+        assert _serious(page) == []

@@ -1,0 +1,274 @@
+"""The page as a reader uses it, without a screen: lists, conversations, changes, files."""
+
+import io
+import json
+import re
+import zipfile
+from datetime import timedelta
+
+import pytest
+from tests.api import NOW, OTHER_TEAM, Api, a_managed_key
+from tests.page.conftest import SAME_ORIGIN, Reader
+from tests.page.stories import (
+    HOSTILE,
+    spoken,
+    tell,
+    tell_hostile,
+    tell_long,
+    tell_many,
+    tell_stories,
+)
+
+from officeai_proxy.model import Scope
+from officeai_proxy.storage.api_keys import ApiKeyRepository
+
+LIVE = timedelta(seconds=1)
+
+
+@pytest.fixture
+async def ids(paged: Api) -> dict[str, int]:
+    """One conversation of every kind."""
+    return await tell_stories(paged.services.database, NOW, long=200)
+
+
+async def test_walls(paged: Api, stranger: Reader, ids: dict[str, int]) -> None:
+    """Nothing of another workspace is shown, counted, found, exported or changed."""
+    other = a_managed_key(OTHER_TEAM, workspace="other", scopes=set(Scope), user=None)
+    async with paged.services.database.write() as connection:
+        await ApiKeyRepository(connection).add(other)
+    await stranger.sign_in(OTHER_TEAM)
+    assert "Nothing has been recorded yet" in (await stranger.get("/ui")).text
+    number = ids["python"]
+    for path in ("", "/messages?after=0", "/title", "/export", "/download", "/erase"):
+        assert (await stranger.get(f"/ui/c/{number}{path}")).status_code == 404, path
+    for path in ("title", "bin", "restore", "erase"):
+        answer = await stranger.post(f"/ui/c/{number}/{path}", title="x")
+        assert answer.status_code == 404, path
+    assert "Python" not in (await stranger.get("/ui/search?q=Python")).text.split("<main")[1][900:]
+    assert "user123" not in (await stranger.get("/ui/users")).text
+    assert (await stranger.get("/ui/download?format=json")).json()["conversations"] == []
+
+
+async def test_the_first_view_of_nothing(reader: Reader) -> None:
+    """An empty page says how to record the first chat, with the real address."""
+    shown = (await reader.get("/ui")).text
+    assert "base_url=&#34;http://test/v1&#34;" in shown or 'base_url="http://test/v1"' in shown
+    assert "X-Session-ID" in shown
+
+
+async def test_the_list(reader: Reader, ids: dict[str, int]) -> None:
+    """Conversations stand under their days, newest activity first."""
+    shown = (await reader.get("/ui")).text
+    titles = re.findall(r'row-title">([^<]*)<', shown)
+    assert titles[:2] == ["介绍一下 Python", "什么是深度学习？"]
+    assert "Today" in shown
+    assert "Yesterday" in shown
+
+
+async def test_filters(reader: Reader, ids: dict[str, int]) -> None:
+    """User, model, days and the bin narrow the list down, and the address says so."""
+    for query, expected in (
+        ("user=li.wei", 3),
+        ("model=gpt-4o-mini", 1),
+        ("since=2026-01-31", 6),
+        ("until=2026-01-25", 1),
+        ("bin=1", 0),
+        ("user=nobody", 0),
+    ):
+        shown = (await reader.get(f"/ui?{query}")).text
+        assert len(re.findall(r'class="row-title"', shown)) == expected, query
+    assert (await reader.get("/ui?since=yesterday")).status_code == 422
+
+
+async def test_scrolling_over_all(paged: Api, reader: Reader) -> None:
+    """Stretch after stretch, every conversation comes once."""
+    await tell_many(paged.services.database, 200, NOW)
+    seen: list[str] = []
+    address = "/ui"
+    while address:
+        shown = (await reader.get(address, x_part="more")).text
+        seen += re.findall(r'row-title">([^<]*)<', shown)
+        more = re.search(r'class="more" href="([^"]+)"', shown)
+        address = more[1].replace("&amp;", "&") if more else ""
+    assert len(seen) == len(set(seen)) == 200
+
+
+async def test_a_conversation(reader: Reader, ids: dict[str, int]) -> None:
+    """Everything of a conversation is there, and half an answer is marked as half."""
+    shown = (await reader.get(f"/ui/c/{ids['python']}", accept_language="zh")).text
+    for text in (
+        "<strong>解释型</strong>",
+        "<table>",
+        "调用工具 get_weather",
+        "思考过程",
+        "工具返回",
+        '<img src="data:image/png;base64,',
+        "已中断：客户端断开了连接",
+        "412 tokens",
+        "453 tokens",
+        "gpt-4o",
+    ):
+        assert text in shown, text
+    shown = (await reader.get(f"/ui/c/{ids['report']}")).text
+    assert "Cut off by the model’s token limit." in shown
+
+
+async def test_a_long_conversation(reader: Reader, ids: dict[str, int]) -> None:
+    """A long conversation opens at its end, and is read upwards to its beginning."""
+    shown = (await reader.get(f"/ui/c/{ids['long']}")).text
+    assert "Question 199" in shown
+    assert "Question 99:" not in shown
+    seen = re.findall(r"Question (\d+):", shown)
+    while more := re.search(r'class="more" href="([^"]+)" data-more="prepend"', shown):
+        shown = (await reader.get(more[1].replace("&amp;", "&"), x_part="more")).text
+        seen = re.findall(r"Question (\d+):", shown) + seen
+    assert seen == [str(n) for n in range(1, 201, 2)]
+
+
+async def test_what_is_new(paged: Api, reader: Reader) -> None:
+    """Asking for what is new gives it once, and nothing when there is nothing."""
+    database = paged.services.database
+    number = await tell_long(database, NOW, 4)
+    shown = (await reader.get(f"/ui/c/{number}")).text
+    after = re.search(r'data-after="(\d+)"', shown)
+    assert after
+    address = f"/ui/c/{number}/messages?after="
+    assert (await reader.get(address + after[1], x_part="more")).status_code == 204
+    before = str(int(after[1]) - 1)
+    news = await reader.get(address + before, x_part="more")
+    assert f'id="m{after[1]}"' in news.text
+    gone = str(int(after[1]) - 10**6)
+    assert (await reader.get(address + gone, x_part="more")).status_code in (205, 422)
+
+
+async def test_search(reader: Reader, ids: dict[str, int]) -> None:
+    """Hits are marked, and lead to the message that says it."""
+    shown = (await reader.get("/ui/search?q=深度学习")).text
+    assert "<mark>深度学习</mark>" in shown
+    [link] = re.findall(
+        r'class="hit row" href="([^"]+)"', (await reader.get("/ui/search?q=Kyoto")).text
+    )[:1]
+    opened = (await reader.get(link.replace("&amp;", "&").partition("#")[0])).text
+    assert "data-found" in opened
+    assert "at least one letter" in (await reader.get("/ui/search?q=!!!")).text
+    assert "Nothing says that" in (await reader.get("/ui/search?q=nobodysaysthis")).text
+
+
+async def test_rename(reader: Reader, ids: dict[str, int]) -> None:
+    """A title that a person gives is shown from then on; an empty one is refused."""
+    number = ids["report"]
+    assert (await reader.post(f"/ui/c/{number}/title", title="  ")).status_code == 422
+    assert (await reader.post(f"/ui/c/{number}/title", title="x" * 1001)).status_code == 422
+    await reader.post(f"/ui/c/{number}/title", title="报告 <b>")
+    assert "报告 &lt;b&gt;" in (await reader.get(f"/ui/c/{number}")).text
+
+
+async def test_the_bin(reader: Reader, ids: dict[str, int]) -> None:
+    """What is deleted can be had back at once or from the bin, until it is deleted for good."""
+    number = ids["report"]
+    gone = await reader.post(f"/ui/c/{number}/bin?user=ann%40example.com")
+    assert gone.headers["location"] == f"/ui?user=ann%40example.com&binned={number}"
+    assert f'action="/ui/c/{number}/restore"' in (await reader.get(gone.headers["location"])).text
+    assert f"/ui/c/{number}?" in (await reader.get("/ui?bin=1")).text
+    back = await reader.post(f"/ui/c/{number}/restore")
+    assert (await reader.get(back.headers["location"])).status_code == 200
+    await reader.post(f"/ui/c/{number}/bin")
+    await reader.post(f"/ui/c/{number}/erase")
+    assert (await reader.get(f"/ui/c/{number}")).status_code == 404
+
+
+async def test_clearing_a_user_asks_for_the_name(reader: Reader, ids: dict[str, int]) -> None:
+    """A history goes to the bin only when the name is typed."""
+    wrong = await reader.post("/ui/clear", user="li.wei", confirm="li")
+    assert wrong.status_code == 422
+    assert "Nothing was deleted" in wrong.text
+    assert len(re.findall("row-title", (await reader.get("/ui?user=li.wei")).text)) == 3
+    await reader.post("/ui/clear", user="li.wei", confirm="li.wei")
+    assert len(re.findall("row-title", (await reader.get("/ui?user=li.wei")).text)) == 0
+
+
+async def test_export_all(reader: Reader, ids: dict[str, int]) -> None:
+    """The button of that name leads to one plain download of everything, in any format."""
+    shown = (await reader.get("/ui", accept_language="zh")).text
+    assert "导出全部会话" in shown
+    sheet = (await reader.get("/ui/export")).text
+    assert "14 conversations" in sheet
+    for name in ("json", "jsonl", "openai", "csv", "md", "txt", "html", "xlsx", "zip"):
+        assert f'value="{name}"' in sheet
+        answer = await reader.get(f"/ui/download?format={name}")
+        assert answer.status_code == 200, name
+        assert "attachment" in answer.headers["content-disposition"]
+    packed = (await reader.get("/ui/download?format=zip&inner=md")).content
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    assert (manifest["conversations"], manifest["complete"]) == (14, True)
+    some = (await reader.get("/ui/download?format=json&user=li.wei")).json()
+    assert len(some["conversations"]) == 3
+    assert (await reader.get("/ui/download?format=exe")).status_code == 422
+
+
+async def test_export_one(reader: Reader, ids: dict[str, int]) -> None:
+    """A conversation is a file with its title for a name, also from the bin."""
+    number = ids["python"]
+    answer = await reader.get(f"/ui/c/{number}/download?format=md")
+    assert "%E4%BB%8B%E7%BB%8D" in answer.headers["content-disposition"]
+    assert "解释型" in answer.text
+    await reader.post(f"/ui/c/{number}/bin")
+    assert "解释型" in (await reader.get(f"/ui/c/{number}/download?format=txt")).text
+
+
+async def test_import(reader: Reader, ids: dict[str, int]) -> None:
+    """An export that is dropped on the page comes back, and the report says what came of it."""
+    exported = (await reader.get("/ui/download?format=json&user=li.wei")).content
+    await reader.post("/ui/clear", user="li.wei", confirm="li.wei")
+    client = reader.client
+    report = await client.post("/ui/import", content=exported, headers=SAME_ORIGIN)
+    assert 'class="number">3<' in report.text
+    again = await client.post("/ui/import", content=exported, headers=SAME_ORIGIN)
+    assert 'class="number">0<' in again.text
+    wrong = await client.post("/ui/import", content=b"\0\1", headers=SAME_ORIGIN)
+    assert wrong.status_code == 422
+
+
+async def test_hostile_names_are_text(paged: Api, reader: Reader) -> None:
+    """No field that a client controls becomes a tag, in any page that shows it."""
+    number = await tell_hostile(paged.services.database, NOW)
+    user = "%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E"
+    for path in (
+        "/ui",
+        f"/ui/c/{number}",
+        "/ui/users",
+        f"/ui?user={user}",
+        f"/ui/clear?user={user}",
+        f"/ui/c/{number}/title",
+        f"/ui/c/{number}/erase",
+        "/ui/search?q=alert",
+        "/ui/search?q=%3Cscript%3Ealert(1)%3C/script%3E",
+        "/ui?model=%3Cscript%3E",
+        "/ui?since=%3Cscript%3E",
+    ):
+        shown = (await reader.get(path)).text
+        assert "<script>alert" not in shown, path
+        assert "<img src=x" not in shown, path
+        assert "<svg onload" not in shown, path
+        assert 'style="' not in shown, path
+    assert len(HOSTILE) > 15
+
+
+async def test_half_a_character(paged: Api, reader: Reader) -> None:
+    """A title that no encoding can carry is shown with a mark in its place, and breaks nothing."""
+    said = [spoken("user", "a \ud83d b", NOW)]
+    number = await tell(paged.services.database, "half", "user", said, when=NOW)
+    assert (await reader.get(f"/ui/c/{number}")).status_code == 200
+
+
+async def test_everything_is_written_down(paged: Api, reader: Reader, ids: dict[str, int]) -> None:
+    """What is read, changed and exported on the page is in the audit log like everywhere."""
+    await reader.get(f"/ui/c/{ids['python']}")
+    await reader.get("/ui/search?q=python")
+    await reader.get("/ui/download?format=json")
+    await reader.post(f"/ui/c/{ids['report']}/bin")
+    async with paged.services.database.read() as connection:
+        rows = (await connection.exec_driver_sql("SELECT action FROM audit_log")).scalars().all()
+    wanted = {"conversation.read", "message.search", "workspace.export", "conversation.bin"}
+    assert wanted <= set(rows)

@@ -1,0 +1,81 @@
+"""Floods of wrong keys are slowed, in little memory, and lock nobody out."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from officeai_proxy.auth import floods
+from officeai_proxy.auth.floods import MOST, WrongKeys
+from officeai_proxy.auth.keyring import Keyring
+from officeai_proxy.errors import InvalidKey, TooManyWrongKeys
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def flood(keys: WrongKeys, address: str, *, times: int = MOST) -> None:
+    for _ in range(times):
+        keys.note(address)
+
+
+def test_one_too_many_is_refused_until_the_minute_is_over(caplog: pytest.LogCaptureFixture):
+    """The refusal says how long; after it the address counts anew. One line in the log."""
+    clock = Clock()
+    keys = WrongKeys(clock=clock)
+    flood(keys, "10.0.0.1")
+    clock.now += 20
+    for _ in range(3):
+        with pytest.raises(TooManyWrongKeys) as caught:
+            keys.note("10.0.0.1")
+    assert (caught.value.status, caught.value.retry_after) == (429, 40)
+    assert len(caplog.records) == 1
+
+    clock.now += 40
+    flood(keys, "10.0.0.1")
+
+
+def test_addresses_count_apart_and_networks_of_ipv6_together():
+    """A neighbour is not refused; whoever has 2^64 addresses has them all as one."""
+    keys = WrongKeys()
+    flood(keys, "10.0.0.1")
+    keys.note("10.0.0.2")
+    flood(keys, "2001:db8::1")
+    keys.note("2001:db8:0:1::1")
+
+    with pytest.raises(TooManyWrongKeys):
+        keys.note("2001:db8::ffff")
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch):
+    """However many addresses come, so many are remembered: those that came last."""
+    monkeypatch.setattr(floods, "ADDRESSES", 3)
+    keys = WrongKeys()
+    flood(keys, "last")
+    for number in range(2):
+        keys.note(f"other {number}")
+    with pytest.raises(TooManyWrongKeys):
+        keys.note("last")
+    for number in range(3):
+        keys.note(f"another {number}")
+
+    keys.note("last")
+
+
+def test_a_correct_key_always_works():
+    """A flood from an address locks nobody out who calls from there with a key that is right."""
+    keyring = Keyring(["sk-right"], lambda: datetime.now(UTC))
+    keyring.replace_managed([])
+    for _ in range(MOST):
+        with pytest.raises(InvalidKey):
+            keyring.caller_of(b"Bearer sk-wrong", "10.0.0.1")
+    with pytest.raises(TooManyWrongKeys):
+        keyring.caller_of(b"Bearer sk-wrong", "10.0.0.1")
+
+    assert keyring.caller_of(b"Bearer sk-right", "10.0.0.1").key_id == "configured-1"

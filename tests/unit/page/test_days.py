@@ -1,0 +1,33 @@
+"""Days as readers type them."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from officeai_proxy.errors import UnprocessableInput
+from officeai_proxy.page.days import begin_of, end_of
+
+SHANGHAI = timezone(timedelta(hours=8))
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-02-30", "2026-1-1", "<script>"])
+def test_what_is_no_day(text: str) -> None:
+    """What is no day is refused, and never taken for another."""
+    with pytest.raises(UnprocessableInput, match="since"):
+        begin_of(text, "since", UTC)
+
+
+def test_the_last_day_of_all() -> None:
+    """The last day that there is has no day after it."""
+    with pytest.raises(UnprocessableInput):
+        end_of("9999-12-31", "until", UTC)
+
+
+def test_a_day_of_the_reader() -> None:
+    """A day begins when it begins for the reader, and ends with it."""
+    assert begin_of("", "since", UTC) is None
+    assert end_of("", "until", UTC) is None
+    begin = begin_of("2026-01-31", "since", SHANGHAI)
+    end = end_of("2026-01-31", "until", SHANGHAI)
+    assert begin == datetime(2026, 1, 30, 16, tzinfo=UTC)
+    assert end == datetime(2026, 1, 31, 16, tzinfo=UTC)

@@ -1,0 +1,96 @@
+"""Markdown of clients and models: nothing comes out that could do something."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.page.stories import HOSTILE
+
+from officeai_proxy.page.markdown import LONGEST, Markdown
+
+MARKDOWN = Markdown(copy="Copy")
+
+# What the renderer may write at all. A tag with anything else in it is a hole.
+_TAGS = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)([^<>]*)>")
+_ALLOWED = frozenset(
+    re.findall(
+        r"\w+",
+        "p br em strong s a ul ol li code pre blockquote hr img span button div "
+        "h1 h2 h3 h4 h5 h6 table thead tbody tr th td",
+    )
+)
+_ATTRIBUTE = re.compile(
+    r'(?:\s+(?:class|href|src|alt|title|target|rel|type|tabindex|start|data-copy)="[^"<>]*"'
+    r"|\s+hidden)*\s*/?"
+)
+
+_PIECES = (
+    *("<script>", "](javascript:x)", "![a](", "http://a.b", ")", '"', "`", "```", "|", "\n", "["),
+    *("onerror=", "<img ", ">", "&#106;", "data:text/html,", "]", ":-:", "-", "\u2028"),
+)
+
+
+def assert_harmless(html: str) -> None:
+    for _, name, attributes in _TAGS.findall(html):
+        assert name in _ALLOWED, html
+        assert _ATTRIBUTE.fullmatch(attributes), html
+    for address in re.findall(r'(?:href|src)="([^"]*)"', html):
+        assert re.match(r"https?://|mailto:|data:image/(png|jpeg|gif|webp);base64,", address), html
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_becomes_text(text: str) -> None:
+    """What somebody writes to make the page do something is shown and does nothing."""
+    assert_harmless(MARKDOWN.html(text))
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=30))
+def test_no_mixture_gets_through(pieces: list[str]) -> None:
+    """However the pieces of an attack are put together, only harmless tags come out."""
+    assert_harmless(MARKDOWN.html("".join(pieces)))
+
+
+def test_pictures_of_other_hosts_are_links() -> None:
+    """A picture of another host would tell that host who reads: it is a link instead."""
+    html = MARKDOWN.html("![a cat](https://evil.example/cat.png)")
+    assert "<img" not in html
+    assert 'href="https://evil.example/cat.png"' in html
+    assert "a cat" in html
+
+
+def test_pictures_in_the_text_are_shown() -> None:
+    """A picture that carries itself is shown; SVG, which may hold scripts, is not."""
+    assert '<img src="data:image/png;base64,AAAA"' in MARKDOWN.html(
+        "![x](data:image/png;base64,AAAA)"
+    )
+    assert "<img" not in MARKDOWN.html("![x](data:image/svg+xml;base64,AAAA)")
+
+
+def test_tables_have_no_inline_styles() -> None:
+    """The alignment of a table is a class, because the policy forbids inline styles."""
+    html = MARKDOWN.html("| a | b |\n|---:|:-:|\n| 1 | 2 |")
+    assert "style" not in html
+    assert 'class="align-right"' in html
+
+
+def test_code_keeps_every_character() -> None:
+    """Code is shown as it is, with the name of its language."""
+    html = MARKDOWN.html("```python\nif a < b & c:\n    pass\n```")
+    assert "if a &lt; b &amp; c:\n    pass" in html
+    assert "<span>python</span>" in html
+
+
+def test_a_very_long_text_is_not_read_as_markdown() -> None:
+    """A text that would take seconds to read is shown as it is."""
+    html = MARKDOWN.html("**" + "a" * LONGEST)
+    assert html.startswith('<div class="plain">')
+
+
+def test_ordinary_markdown() -> None:
+    """Emphasis, lists, quotations, line breaks and links look like what they are."""
+    html = MARKDOWN.html("**a**\nb\n\n- c\n\n> d\n\n[e](https://example.com/)")
+    assert "<strong>a</strong><br />\nb" in html
+    assert "<li>c</li>" in html
+    assert "<blockquote>" in html
+    assert 'href="https://example.com/" target="_blank" rel="noopener' in html
