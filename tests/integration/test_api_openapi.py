@@ -31,6 +31,7 @@ IN_THIS_ORDER = [
     ("get", "/users/{user}/export"),
     ("post", "/conversations/import"),
     ("get", "/history"),
+    ("get", "/stats"),
     ("delete", "/conversations/{session_id}"),
     ("post", "/conversations/{session_id}/restore"),
     ("delete", "/conversations"),

@@ -115,7 +115,9 @@ def open_browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def open_site(folder: Path, *, long: int = stories.LONG, many: int = 0) -> Iterator[Site]:
+def open_site(
+    folder: Path, *, long: int = stories.LONG, many: int = 0, is_hostile: bool = True
+) -> Iterator[Site]:
     """The program with all stories told, and *many* conversations more."""
     url = f"sqlite:///{folder}/data/officeai.db"
 
@@ -124,7 +126,7 @@ def open_site(folder: Path, *, long: int = stories.LONG, many: int = 0) -> Itera
         database = Database(url)
         await prepare(database)
         now = datetime.now(UTC)
-        ids = await stories.tell_stories(database, now, long=long)
+        ids = await stories.tell_stories(database, now, long=long, is_hostile=is_hostile)
         await stories.tell_calls(database, now)
         if many:
             await stories.tell_many(database, many, now - 7 * stories.DAY)

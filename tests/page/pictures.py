@@ -28,7 +28,6 @@ def rooms(site: Site) -> dict[str, tuple[str, Act | None]]:
         "branches": (f"/ui/c/{site.ids['branches']}", None),
         "failed": (f"/ui/c/{site.ids['failed']}", None),
         "long": (f"/ui/c/{site.ids['long']}", None),
-        "hostile": (f"/ui/c/{site.ids['hostile']}", None),
         "search": ("/ui/search?q=Python", None),
         "bin": ("/ui?bin=1", None),
         "export": ("/ui/export", None),
@@ -68,7 +67,7 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as place,
-        open_site(Path(place), long=400) as site,
+        open_site(Path(place), long=400, is_hostile=False) as site,
         open_browser() as browser,
     ):
         take(browser, site, folder)

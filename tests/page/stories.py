@@ -121,7 +121,9 @@ async def tell(
         return conversation.id
 
 
-async def tell_stories(database: Database, now: datetime, *, long: int = LONG) -> dict[str, int]:
+async def tell_stories(
+    database: Database, now: datetime, *, long: int = LONG, is_hostile: bool = True
+) -> dict[str, int]:
     """Store one of each; their ids by a short name."""
     ids = {}
     at = now - 20 * MINUTE
@@ -183,7 +185,8 @@ async def tell_stories(database: Database, now: datetime, *, long: int = LONG) -
         title="Quarterly report: where do I begin?",
         when=at + 1.1 * MINUTE,
     )
-    ids["hostile"] = await tell_hostile(database, now - 3 * DAY)
+    if is_hostile:
+        ids["hostile"] = await tell_hostile(database, now - 3 * DAY)
     ids["long"] = await tell_long(database, now - 2 * DAY, long)
     for number, (title, user, age) in enumerate(_OTHERS):
         moment = now - age
@@ -221,6 +224,26 @@ async def tell_hostile(database: Database, when: datetime) -> int:
         spoken("user", [{"type": bad, bad: bad}], when),
     ]
     user = "<img src=x onerror=alert(1)>"
+    call = {
+        "exchange_id": UUID(int=666),
+        "workspace": "default",
+        "key_id": "<b>key</b>",
+        "method": "POST",
+        "path": f"/v1/{bad}",
+        "upstream": bad,
+        "user_identifier": user,
+        "session_id": bad,
+        "client_ip": "10.0.0.7",
+        "started_at": when,
+        "latency_ms": 1.0,
+        "status_code": 500,
+        "outcome": "upstream_error",
+        "error": bad,
+        "model_asked": bad,
+        "model_served": bad,
+    }
+    async with database.write() as connection:
+        await connection.execute(insert(exchanges), [call])
     return await tell(database, '"><svg onload=alert(1)>', user, said, title=bad, when=when)
 
 
@@ -298,9 +321,16 @@ def call_for_real(proxy: RunningProxy) -> None:
             again = [asked, answer, {"role": "user", "content": wish}]
             _post(client, {**chat, "messages": again})
     with proxy.client("failed", "ann@example.com") as client:
-        _post(client, {**chat, "messages": [{"role": "user", "content": "please fail"}]})
+        _post(
+            client,
+            {**chat, "messages": [{"role": "user", "content": "Draft the launch announcement"}]},
+        )
     with proxy.client("left", "user123") as client, suppress(httpx.HTTPError):
-        body = {**chat, "stream": True, "messages": [{"role": "user", "content": "please hang"}]}
+        body = {
+            **chat,
+            "stream": True,
+            "messages": [{"role": "user", "content": "Write a very long story"}],
+        }
         with client.stream("POST", "/v1/chat/completions", json=body) as answer:
             next(answer.iter_raw())
 
@@ -308,15 +338,16 @@ def call_for_real(proxy: RunningProxy) -> None:
 async def script(request: ReceivedRequest, answer: Answer) -> None:
     """An upstream that fails or hangs when it is asked to, and else answers."""
     said = json.dumps(request.json()["messages"])
-    if "please fail" in said:
+    if "Draft the launch announcement" in said:
         error = {"error": {"message": "Rate limit reached for gpt-4o.", "type": "requests"}}
         await answer.whole(json.dumps(error).encode(), status=429)
-    elif "please hang" in said:
+    elif "Write a very long story" in said:
         await answer.begin_events()
         await answer.chunk(chunk_event({"role": "assistant", "content": "This is what had arr"}))
         await answer.until_client_closes()
     else:
-        await answer.whole(completion("Green. " + said[-20:]))
+        wish = next((wish for wish in _COLOURS if wish in said), "")
+        await answer.whole(completion(_COLOURS.get(wish, "Teal: the colour of still water.")))
 
 
 def _post(client: httpx.Client, body: dict[str, object]) -> dict[str, str]:
@@ -348,6 +379,12 @@ def _picture() -> dict[str, object]:
     url = f"data:image/png;base64,{base64.b64encode(png).decode()}"
     return {"type": "image_url", "image_url": {"url": url}}
 
+
+_COLOURS = {
+    "warmer": "Coral: it has the evening in it.",
+    "colder": "Slate blue: a morning in November.",
+    "sea": "Aquamarine: shallow water over sand.",
+}
 
 _OTHERS = (
     ("什么是深度学习？", "user123", 45 * MINUTE),

@@ -71,7 +71,7 @@ def test_the_list_by_keyboard(person: Person) -> None:
     page.keyboard.press("k")
     expect(page.locator("#rows a.row").first).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.locator("#chat-title")).to_have_text("please hang")
+    expect(page.locator("#chat-title")).to_have_text("Write a very long story")
     page.keyboard.press("?")
     expect(page.locator("#help")).to_be_visible()
     page.keyboard.press("Escape")
@@ -112,6 +112,21 @@ def test_a_long_conversation(person: Person) -> None:
     expect(page.locator(".said").first).not_to_have_id(first or "")
     expect(page.locator(f"#{first}")).to_be_attached()
     assert opened < 2.0  # the bound for a machine that does much else; usually it is a fifth
+
+
+def test_back_on_a_phone(browser: Browser, site: Site) -> None:
+    """From a conversation back to the list, which is where it was, by the button and the browser."""
+    with somebody(browser, site, size=PHONE) as person:
+        page = person.go("/ui")
+        page.get_by_text("Plan a trip to Kyoto").scroll_into_view_if_needed()
+        page.get_by_text("Plan a trip to Kyoto").click()
+        expect(page.locator("#rows")).to_be_hidden()
+        page.get_by_label("Back to the list").click()
+        expect(page.get_by_text("Plan a trip to Kyoto").first).to_be_in_viewport()
+        page.get_by_text("Plan a trip to Kyoto").first.click()
+        expect(page.locator("#chat-title")).to_be_visible()
+        page.go_back()
+        expect(page.get_by_text("Plan a trip to Kyoto").first).to_be_in_viewport()
 
 
 def test_branches(person: Person) -> None:
@@ -263,6 +278,8 @@ def test_nothing_hostile_does_anything(person: Person) -> None:
     user = "<img src=x onerror=alert(1)>"
     for path in ("/ui/users", f"/ui?user={user}", f"/ui/clear?user={user}", "/ui/search?q=alert"):
         person.go(path)
+    for path in (f"/ui/calls?user={user}", "/ui/overview?span=7d", "/ui/keys/audit"):
+        person.go(path)
     person.go("/ui/search?q=<script>alert(1)</script>")
     assert person.faults == []
     for address in page.locator("main a").evaluate_all("all => all.map((one) => one.href)"):
@@ -311,9 +328,11 @@ def test_a_key_is_made_and_revoked(browser: Browser, site: Site) -> None:
         expect(guest.page.locator("#key")).to_be_visible()
 
 
-def test_no_other_page_shows_it_in_a_frame(browser: Browser, site: Site, tmp_path: Path) -> None:
-    """A page of another origin cannot put ours into a frame, nor post a form to it."""
+@pytest.fixture
+def elsewhere(site: Site, tmp_path: Path) -> Iterator[str]:
+    """A page of another site, which has a link, a frame and a form that lead to ours."""
     (tmp_path / "index.html").write_text(
+        f'<a href="{site.root}/ui/c/{site.ids["report"]}">look</a>'
         f'<iframe src="{site.root}/ui"></iframe>'
         f'<form method="post" action="{site.root}/ui/clear"><input name="user" value="user123">'
         '<input name="confirm" value="user123"><button>x</button></form>'
@@ -322,20 +341,32 @@ def test_no_other_page_shows_it_in_a_frame(browser: Browser, site: Site, tmp_pat
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        try:
-            with somebody(browser, site) as person:
-                page = person.page
-                page.goto(f"http://localhost:{server.server_port}/")
-                assert page.frames[1].url in ("", "chrome-error://chromewebdata/")
-                expect(page.frame_locator("iframe").locator("#key")).to_have_count(0)
-                assert any("frame-ancestors" in fault for fault in person.faults)
-                with page.expect_navigation() as answer:
-                    page.click("button")
-                assert answer.value.status == 403
-                person.faults.clear()
-        finally:
-            server.shutdown()
-            thread.join()
+        yield f"http://localhost:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_link_of_another_site(browser: Browser, site: Site, elsewhere: str) -> None:
+    """Whoever is signed in and follows a link in a mail or a chat lands where it leads."""
+    with somebody(browser, site) as person:
+        person.page.goto(elsewhere)
+        person.page.click("a")
+        expect(person.page.locator("#chat-title")).to_contain_text("Quarterly report")
+        person.faults.clear()
+
+
+def test_no_other_page_shows_it_in_a_frame(browser: Browser, site: Site, elsewhere: str) -> None:
+    """A page of another origin cannot put ours into a frame, nor post a form to it."""
+    with somebody(browser, site) as person:
+        page = person.page
+        page.goto(elsewhere)
+        assert page.frames[1].url in ("", "chrome-error://chromewebdata/")
+        expect(page.frame_locator("iframe").locator("#key")).to_have_count(0)
+        assert any("frame-ancestors" in fault for fault in person.faults)
+        with page.expect_navigation() as answer:
+            page.click("button")
+        assert answer.value.status == 403
+        person.faults.clear()
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

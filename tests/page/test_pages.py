@@ -21,6 +21,7 @@ from tests.page.stories import (
 
 from officeai_proxy.model import Scope
 from officeai_proxy.storage.api_keys import ApiKeyRepository
+from officeai_proxy.storage.database import Database
 
 LIVE = timedelta(seconds=1)
 
@@ -246,6 +247,9 @@ async def test_hostile_names_are_text(paged: Api, reader: Reader) -> None:
         "/ui/search?q=%3Cscript%3Ealert(1)%3C/script%3E",
         "/ui?model=%3Cscript%3E",
         "/ui?since=%3Cscript%3E",
+        "/ui/calls",
+        f"/ui/calls?user={user}&session=%3Cscript%3Ealert(1)%3C/script%3E",
+        "/ui/keys/audit",
     ):
         shown = (await reader.get(path)).text
         assert "<script>alert" not in shown, path
@@ -253,6 +257,23 @@ async def test_hostile_names_are_text(paged: Api, reader: Reader) -> None:
         assert "<svg onload" not in shown, path
         assert 'style="' not in shown, path
     assert len(HOSTILE) > 15
+
+
+async def test_the_database_is_away(paged: Api, reader: Reader) -> None:
+    """While the database is away the page says so, and does not send anybody to the door."""
+    paged.services.database = Database("postgresql://postgres@127.0.0.1:1/nothing")
+    answer = await reader.get("/ui", accept_language="zh")
+    assert answer.status_code == 503
+    assert "数据库暂时不可用" in answer.text
+
+
+async def test_too_many_exports(paged: Api, reader: Reader) -> None:
+    """A download that has to wait is a page that says so, and no broken file."""
+    slots = paged.services.export_slots
+    with slots.one(), slots.one():
+        answer = await reader.get("/ui/download")
+    assert answer.status_code == 429
+    assert "Too much at once" in answer.text
 
 
 async def test_half_a_character(paged: Api, reader: Reader) -> None:

@@ -52,6 +52,10 @@ class Assets:
         """Where the file *name* is."""
         return f"/ui/static/{self._names[name]}"
 
+    def urls(self) -> list[str]:
+        """Where all files are."""
+        return [self.url(name) for name in self._names]
+
     def find(self, public: str) -> Asset | None:
         """The file with this public name; None when there is none."""
         return self._files.get(public)

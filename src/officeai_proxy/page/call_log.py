@@ -1,6 +1,7 @@
 """The call log as a table: every call, newest first, narrowed down, and more while scrolling."""
 
 from dataclasses import dataclass, fields
+from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -72,7 +73,10 @@ class CallShown:
     @property
     def is_error(self) -> bool:
         """Whether it failed, or was refused."""
-        return self.call.outcome is not Outcome.COMPLETE or (self.call.status or 0) >= 400
+        return (
+            self.call.outcome is not Outcome.COMPLETE
+            or (self.call.status or 0) >= HTTPStatus.BAD_REQUEST
+        )
 
 
 @router.get("/ui/calls")

@@ -13,7 +13,7 @@ from officeai_proxy.api.values import PlainText
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.errors import UnprocessableInput
 from officeai_proxy.model import Conversation
-from officeai_proxy.page.desk import Desk, WritingDesk, own_address, see_other
+from officeai_proxy.page.desk import Desk, WritingDesk, see_other
 from officeai_proxy.page.forms import fields_of
 from officeai_proxy.page.listing import Chosen
 from officeai_proxy.storage.audit import append
@@ -133,7 +133,6 @@ async def _clearing(desk: Desk, user: str, *, is_wrong: bool = False) -> Respons
         count=page.total,
         is_wrong=is_wrong,
         part=desk.part,
-        back=own_address(desk.request.headers.get("x-from")),
     )
 
 

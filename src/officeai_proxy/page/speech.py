@@ -6,6 +6,7 @@ escape.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 from markupsafe import Markup
 
@@ -121,7 +122,7 @@ def _media(block: Block) -> Part:
     """A picture that carries itself is shown; what lies at another host is a link to it."""
     about = told(block)
     if PICTURE.fullmatch(block.text):
-        picture = Markup('<img src="{}" alt="{}" loading="lazy">').format(block.text, about)
+        picture = Markup('<img src="{}" alt="{}">').format(block.text, about)
         return Part("media", picture)
     if block.text.startswith(("https://", "http://")):
         link = Markup(
@@ -147,17 +148,18 @@ def _facts(one: Spoken, words: Words) -> list[str]:
 def _marks(one: Spoken, words: Words, *, tells_failure: bool) -> list[str]:
     """What went wrong, in words: a reader must not take half an answer for a whole one."""
     marks = []
+    is_refused = tells_failure and bool(one.error or (one.status or 0) >= HTTPStatus.BAD_REQUEST)
+    if is_refused:
+        status = f"{one.status} " if one.status else ""
+        marks.append(words("refused", what=f"{status}{one_line(one.error or '')[:500]}".strip()))
     outcome = one.line.outcome
-    if outcome is None and tells_failure and one.call_outcome != Outcome.COMPLETE:
+    if outcome is None and tells_failure and not is_refused:
         outcome = one.call_outcome
     if outcome is not None and outcome != Outcome.COMPLETE:
         name = f"outcome.{outcome}"
         known = name if name in words.names else "outcome.other"
         time = "" if one.latency_ms is None else words("after", time=seconds(one.latency_ms))
         marks.append(words(known, after=time))
-    if tells_failure and (one.error or (one.status or 0) >= 400):
-        status = f"{one.status} " if one.status else ""
-        marks.append(words("refused", what=f"{status}{one_line(one.error or '')[:500]}".strip()))
     finish = _CUT_SHORT.get(one.line.finish_reason or "")
     if finish is not None:
         marks.append(words(finish))

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from officeai_proxy.api.dependencies import Services
 from officeai_proxy.auth.keys import digest
-from officeai_proxy.errors import InvalidKey, ProxyError
+from officeai_proxy.errors import InvalidKey
 from officeai_proxy.model import Caller
 from officeai_proxy.storage.api_keys import ApiKeyRepository
 from officeai_proxy.storage.database import Database
@@ -32,10 +32,8 @@ _HERE = "page"
 """Where a key that is configured here comes from."""
 
 
-class NotSignedIn(ProxyError):
-    """Sign in with a key first."""
-
-    status = 401
+class NotSignedIn(Exception):
+    """Nobody is there: the reader goes to the door, and is told of no error."""
 
 
 @dataclass(frozen=True, slots=True)

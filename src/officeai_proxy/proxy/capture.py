@@ -30,9 +30,11 @@ class Capture:
         *,
         upstream: str,
         limit: int,
-        keep: Callable[[Exchange], None],
+        keep: Callable[[Exchange, int, int], None],
     ) -> None:
-        """Record at most *limit* bytes of the reply; *keep* takes the exchange at the end."""
+        """Record at most *limit* bytes of the reply; *keep* takes the exchange at
+        the end, and how many bytes went each way.
+        """
         self._call = call
         self._upstream = upstream
         self._limit = limit
@@ -85,7 +87,8 @@ class Capture:
         self.is_settled = True
         if outcome is Outcome.COMPLETE and self._is_truncated:
             outcome = Outcome.TRUNCATED
-        self._keep(self._exchange(outcome, error))
+        sent = self._call.request.content_length or 0
+        self._keep(self._exchange(outcome, error), sent, self.received)
         self._pieces = []
 
     def _exchange(self, outcome: Outcome, error: str | None) -> Exchange:

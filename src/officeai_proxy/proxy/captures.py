@@ -28,17 +28,11 @@ class Captures:
 
     def of(self, call: Call) -> Capture:
         """The capture of *call*."""
-
-        def keep(exchange: Exchange) -> None:
-            self._append(exchange)
-            self._counter.ended(
-                exchange, sent=call.request.content_length or 0, received=capture.received
-            )
-
         upstream, limit = self._upstream, self._limit
-        capture = (
-            Capture(call, upstream=upstream, limit=limit, keep=keep)
-            if call.lease is None
-            else MeteredCapture(call, call.lease, upstream=upstream, limit=limit, keep=keep)
-        )
-        return capture
+        if call.lease is None:
+            return Capture(call, upstream=upstream, limit=limit, keep=self._keep)
+        return MeteredCapture(call, call.lease, upstream=upstream, limit=limit, keep=self._keep)
+
+    def _keep(self, exchange: Exchange, sent: int, received: int) -> None:
+        self._append(exchange)
+        self._counter.ended(exchange, sent=sent, received=received)

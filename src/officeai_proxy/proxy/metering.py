@@ -35,7 +35,7 @@ class MeteredCapture(Capture):
         *,
         upstream: str,
         limit: int,
-        keep: Callable[[Exchange], None],
+        keep: Callable[[Exchange, int, int], None],
     ) -> None:
         """As `Capture`; *lease* is given back at the end."""
         super().__init__(call, upstream=upstream, limit=limit, keep=keep)

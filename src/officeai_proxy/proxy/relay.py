@@ -193,11 +193,14 @@ class Relay:
             self._caller.refuse(error, own_headers(self._call))
 
     def _give_up(self) -> None:
+        exchange = self._exchange
         self._end()
-        if self._exchange is not None:
-            self._exchange.abort()
+        if exchange is not None:
+            exchange.abort()
 
     def _end(self) -> None:
         if not self._is_over:
             self._is_over = True
+            # They know each other: what goes round in circles waits for the garbage collector.
+            self._exchange = None
             self._on_over(self)

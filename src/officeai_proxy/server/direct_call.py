@@ -157,6 +157,8 @@ class DirectCall:
 
     def _end(self) -> None:
         self.response_complete = True
+        # They know each other: what goes round in circles waits for the garbage collector.
+        self._relay = None
         if not self.keep_alive:
             self._transport.close()
         self._on_response()

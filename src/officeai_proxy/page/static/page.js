@@ -103,6 +103,7 @@ async function open(url, push = true) {
     main.replaceChildren(fragment(await answer.text()));
     if (push) history.pushState({ open: true }, "", url);
     document.body.classList.replace("view-list", "view-reading");
+    for (const field of $$(".tools [name=next]")) field.value = location.pathname + location.search;
     const chat = $(".chat");
     document.title = `${chat.dataset.title} · officeai-proxy`;
     for (const row of $$("#rows [aria-current]")) row.removeAttribute("aria-current");
@@ -127,6 +128,10 @@ function begin() {
   if (found) found.scrollIntoView({ block: "center" });
   else scroll.scrollTop = scroll.scrollHeight;
   mark(scroll);
+  // A picture has its height only when it is read; the end of the conversation stays in view.
+  let wasAtEnd = !found;
+  scroll.addEventListener("scroll", () => { wasAtEnd = isAtEnd(scroll); }, { passive: true });
+  scroll.addEventListener("load", () => { if (wasAtEnd) scroll.scrollTop = scroll.scrollHeight; }, true);
   for (const link of $$("[data-more]", scroll)) watcher.observe(link);
   listen(2000);
 }
@@ -150,6 +155,10 @@ function mark(scroll) {
     }
   }
   CSS.highlights.set("found", new Highlight(...ranges));
+}
+
+function isAtEnd(scroll) {
+  return scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 120;
 }
 
 function listen(pause) {
@@ -179,7 +188,7 @@ async function look(place, pause) {
 function add(place, content) {
   const scroll = $("#scroll");
   const measure = $(".measure", scroll);
-  const isAtEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 120;
+  const follows = isAtEnd(scroll);
   dress(content);
   const messages = $$("[data-message]", content);
   for (const message of messages) {
@@ -188,7 +197,7 @@ function add(place, content) {
   for (const empty of $$(".empty", measure)) empty.remove();
   if (messages.length) place.dataset.after = messages.at(-1).dataset.message;
   place.textContent = place.dataset.said;
-  if (isAtEnd) scroll.scrollTop = scroll.scrollHeight;
+  if (follows) scroll.scrollTop = scroll.scrollHeight;
 }
 
 // --- sheets -------------------------------------------------------------------------------------
@@ -247,6 +256,17 @@ async function copy(button) {
   setTimeout(() => { button.textContent = before; }, 1200);
 }
 
+// --- back ---------------------------------------------------------------------------------------
+
+// On a phone the list is still there, scrolled to where it was, behind the conversation.
+function goBack() {
+  if (location.pathname.startsWith("/ui/c/") && $("#main")) return open(location.href, false);
+  if (location.pathname !== "/ui" || !matchMedia("(max-width: 720px)").matches || !$("#rows")) {
+    return location.reload();
+  }
+  document.body.classList.replace("view-reading", "view-list");
+}
+
 // --- keys ---------------------------------------------------------------------------------------
 
 function step(by) {
@@ -281,7 +301,8 @@ function onClick(event) {
   if (event.target.matches("dialog")) return event.target.close();
   const link = event.target.closest("a");
   if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  if (link.matches("[data-open]") && $("#rows, .chat")) open(link.href);
+  if (link.matches("[data-back]") && history.state?.open) history.back();
+  else if (link.matches("[data-open]") && $("#rows, .chat")) open(link.href);
   else if (link.matches("[data-sheet]")) showSheet(link);
   else if (link.matches("[data-more]")) more(link);
   else return;
@@ -351,7 +372,7 @@ document.addEventListener("change", (event) => {
 });
 for (const name of ["dragover", "dragleave", "drop"]) document.addEventListener(name, onDrop);
 document.addEventListener("pointerover", onPoint);
-addEventListener("popstate", () => location.reload());
+addEventListener("popstate", goBack);
 addEventListener("online", () => offline(false));
 addEventListener("offline", () => offline(true));
 
