@@ -293,3 +293,11 @@ async def test_everything_is_written_down(paged: Api, reader: Reader, ids: dict[
         rows = (await connection.exec_driver_sql("SELECT action FROM audit_log")).scalars().all()
     wanted = {"conversation.read", "message.search", "workspace.export", "conversation.bin"}
     assert wanted <= set(rows)
+
+
+async def test_what_is_refused_is_written_down(paged: Api, reader: Reader) -> None:
+    """Who asks for what is not there, or not theirs, leaves a trace."""
+    assert (await reader.get("/ui/c/4711")).status_code == 404
+    async with paged.services.database.read() as connection:
+        rows = (await connection.exec_driver_sql("SELECT detail FROM audit_log")).scalars().all()
+    assert any("refused" in (row or "") for row in rows)

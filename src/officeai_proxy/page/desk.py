@@ -4,7 +4,7 @@ A handler asks for a `Desk` of the scope that it needs; whoever is not signed in
 door, whoever may not do it is told so.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from enum import StrEnum
@@ -17,6 +17,7 @@ from fastapi.responses import RedirectResponse
 from officeai_proxy.api.dependencies import Services
 from officeai_proxy.audit import Trail
 from officeai_proxy.auth.permissions import check_scope
+from officeai_proxy.errors import NotAllowed, NotFound
 from officeai_proxy.model import Caller, Scope
 from officeai_proxy.page.language import Language, Words, choose
 from officeai_proxy.page.markdown import Markdown
@@ -185,17 +186,24 @@ def bare_desk(request: Request) -> Desk:
     return _desk(request, None)
 
 
-def desk_for(scope: Scope) -> Callable[[Request], Awaitable[Desk]]:
+def desk_for(scope: Scope, *, refused_as: Action) -> Callable[[Request], AsyncIterator[Desk]]:
     """A dependency that gives a desk at which somebody sits who has *scope*.
 
-    What was recorded before the request is stored when it comes.
+    What was recorded before the request is stored when it comes. What is refused there, because the
+    key may not or nothing is there, is in the audit log as *refused_as*.
     """
 
-    async def opened(request: Request) -> Desk:
+    async def opened(request: Request) -> AsyncIterator[Desk]:
         desk = await open_desk(request)
-        check_scope(desk.caller, scope)
-        await desk.services.freshness.wait()
-        return desk
+        trail = desk.trail(refused_as)
+        try:
+            check_scope(desk.caller, scope)
+            await desk.services.freshness.wait()
+            yield desk
+        except (NotAllowed, NotFound) as refusal:
+            names = [str(value) for value in request.path_params.values()]
+            await trail.refused(refusal.code or "refused", target=names[0] if names else None)
+            raise
 
     return opened
 
@@ -225,7 +233,9 @@ def _zone(minutes: str | None) -> timezone:
 
 
 OpenDesk = Annotated[Desk, Depends(open_desk)]
-ReadingDesk = Annotated[Desk, Depends(desk_for(Scope.READ))]
-WritingDesk = Annotated[Desk, Depends(desk_for(Scope.WRITE))]
-ExportingDesk = Annotated[Desk, Depends(desk_for(Scope.EXPORT))]
-AdminDesk = Annotated[Desk, Depends(desk_for(Scope.ADMIN))]
+ReadingDesk = Annotated[Desk, Depends(desk_for(Scope.READ, refused_as=Action.READ_CONVERSATION))]
+WritingDesk = Annotated[Desk, Depends(desk_for(Scope.WRITE, refused_as=Action.CHANGE_CONVERSATION))]
+ExportingDesk = Annotated[
+    Desk, Depends(desk_for(Scope.EXPORT, refused_as=Action.EXPORT_CONVERSATION))
+]
+AdminDesk = Annotated[Desk, Depends(desk_for(Scope.ADMIN, refused_as=Action.LIST_KEYS))]

@@ -100,7 +100,10 @@ class _Batch:
             self.calls.append(LoggedCall(turn.call, None))
             return
         await self._merge(thread, turn)
-        self.calls.append(LoggedCall(replace(turn.call, user=thread.user), thread))
+        call = turn.call
+        if call.user != thread.user:
+            call = replace(call, user=thread.user)
+        self.calls.append(LoggedCall(call, thread))
 
     def _register(self, thread: Thread) -> None:
         self.threads.append(thread)

@@ -8,7 +8,8 @@ Rows are locked in one order everywhere, that of the primary key: recorders of s
 the same hour at once.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -33,10 +34,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from officeai_proxy.model import CallRecord
 from officeai_proxy.storage.call_numbers import (
+    HOUR_SECONDS,
     NUMBERS,
+    bucket_of,
     hour_of,
+    model_in,
     model_of,
+    numbers_in,
     numbers_of,
     time_bucket,
 )
@@ -54,6 +60,33 @@ def add(connection: Connection, these: ColumnElement[bool]) -> None:
     dialect = connection.dialect.name
     connection.execute(_adding(call_hours, _sums(exchanges).where(these), NUMBERS, dialect))
     connection.execute(_adding(call_hour_times, _times(exchanges, these), ("calls",), dialect))
+
+
+def count(connection: Connection, calls: Iterable[CallRecord]) -> None:
+    """Count *calls*, which are written in the same transaction: as `add`, without reading them."""
+    cells: dict[tuple[object, ...], list[int]] = {}
+    times: Counter[tuple[object, ...]] = Counter()
+    name = connection.dialect.name
+    for call in calls:
+        numbers = numbers_in(call, dialect=name)
+        hour = int(call.started_at.timestamp()) // HOUR_SECONDS
+        for dimension, which in ((ALL, ""), (MODEL, model_in(call)), (KEY, call.key_id)):
+            cell = (call.workspace, dimension, hour, which)
+            held = cells.get(cell)
+            cells[cell] = numbers if held is None else list(map(int.__add__, held, numbers))
+            times[*cell, LATENCY, bucket_of(call.latency_ms)] += 1
+            if call.ttft_ms is not None:
+                times[*cell, TTFT, bucket_of(call.ttft_ms)] += 1
+    # In the order of the primary key, as everybody else.
+    rows = [
+        dict(zip((*_CELL, *NUMBERS), (*key, *cells[key]), strict=True)) for key in sorted(cells)
+    ]
+    spans = [
+        dict(zip((*_TIME_CELL, "calls"), (*key, times[key]), strict=True)) for key in sorted(times)
+    ]
+    if rows:
+        connection.execute(_upsert(call_hours, NUMBERS, name), rows)
+        connection.execute(_upsert(call_hour_times, ("calls",), name), spans)
 
 
 def triggers(dialect: Dialect) -> Sequence[str]:
@@ -106,14 +139,13 @@ def _cells(calls: FromClause) -> tuple[FromClause, list[Label[Any]]]:
 
 def _adding(into: Table, rows: Select[Any], numbers: Sequence[str], dialect: str) -> Insert:
     names = [one.name for one in rows.selected_columns]
-    if dialect == "sqlite":
-        # Without WHERE, SQLite would take ON CONFLICT for a condition of a join.
-        added = sqlite.insert(into).from_select(names, rows.where(true()))
-        return added.on_conflict_do_update(
-            index_elements=list(into.primary_key.columns),
-            set_={name: into.c[name] + added.excluded[name] for name in numbers},
-        )
-    new = postgresql.insert(into).from_select(names, rows)
+    # Without WHERE, SQLite would take ON CONFLICT for a condition of a join.
+    found = rows.where(true()) if dialect == "sqlite" else rows
+    return _upsert(into, numbers, dialect).from_select(names, found)
+
+
+def _upsert(into: Table, numbers: Sequence[str], dialect: str) -> Insert:
+    new = sqlite.insert(into) if dialect == "sqlite" else postgresql.insert(into)
     return new.on_conflict_do_update(
         index_elements=list(into.primary_key.columns),
         set_={name: into.c[name] + new.excluded[name] for name in numbers},

@@ -4,6 +4,7 @@ The log is counted per hour (`storage/call_hours.py`) and counted anew where tha
 (`storage/stats.py`). Both use these expressions, on both databases, so that all answers agree.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from officeai_proxy.model import Outcome
+from officeai_proxy.model import CallRecord, Outcome
 
 FIRST_ERROR_STATUS = 400
 
@@ -37,6 +38,8 @@ NANO = 1_000_000_000
 
 MOST_TOKENS = 10**12
 """More tokens in one call are garbage, and must not make a sum overflow."""
+
+HOUR_SECONDS = 3600
 
 STEPS = 16
 """Buckets between a time and twice that time."""
@@ -132,6 +135,12 @@ def model_of(call: Any) -> ColumnElement[str]:
     return func.coalesce(call.model_served, call.model_asked, literal_column("''", String()))
 
 
+def model_in(call: CallRecord) -> str:
+    """The same of a call that is not in the log yet."""
+    served = call.model_served
+    return (call.model_asked or "") if served is None else served
+
+
 def is_error(call: Any) -> ColumnElement[bool]:
     """Whether a call failed: see FAILED, or the caller was told so by the status."""
     outcomes = [literal_column(f"'{outcome.value}'", String()) for outcome in FAILED]
@@ -144,7 +153,7 @@ def is_error(call: Any) -> ColumnElement[bool]:
 
 def hour_of(call: Any) -> ColumnElement[int]:
     """Whole hours between 1970 and the moment a call began."""
-    return epoch_seconds(call.started_at) // literal_column("3600", Integer())
+    return epoch_seconds(call.started_at) // literal_column(str(HOUR_SECONDS), Integer())
 
 
 def numbers_of(call: Any) -> dict[str, ColumnElement[int]]:
@@ -162,6 +171,26 @@ def numbers_of(call: Any) -> dict[str, ColumnElement[int]]:
             (call.cost.is_(None), zero), else_=sql_cast(func.round(call.cost * nano), BigInteger())
         ),
     }
+
+
+def numbers_in(call: CallRecord, *, dialect: str) -> list[int]:
+    """The same of a call that is not in the log yet, in the order of NUMBERS.
+
+    *dialect* is the database's name: of a number between two, SQLite takes the larger one and
+    PostgreSQL the even one, and what is added has to be what is taken off.
+    """
+    usage, cost = call.usage, call.cost
+    failed = call.outcome in FAILED or (call.status or 0) >= FIRST_ERROR_STATUS
+    nano = 0.0 if cost is None else cost * NANO
+    return [
+        1,
+        int(failed),
+        min(usage.prompt_tokens or 0, MOST_TOKENS),
+        min(usage.completion_tokens or 0, MOST_TOKENS),
+        min(usage.total_tokens or 0, MOST_TOKENS),
+        int(cost is not None),
+        math.floor(nano + 0.5) if dialect == "sqlite" else round(nano),
+    ]
 
 
 def _tokens(count: ColumnElement[int]) -> ColumnElement[int]:

@@ -190,7 +190,7 @@ class SqlExchangeTransaction:
             sealer = sealer_of(self.connection)
             values = [_call_values(n, call, sealer) for n, call in zip(ids, calls, strict=True)]
             await self.connection.execute(insert(exchanges), values)
-            await self.connection.run_sync(call_hours.add, exchanges.c.id.in_(list(ids)))
+            await self.connection.run_sync(call_hours.count, [logged.call for logged in calls])
         return {call.call.exchange_id: n for n, call in zip(ids, calls, strict=True)}
 
     async def _add_messages(self, threads: Sequence[Thread], rows: dict[UUID, int]) -> None:
