@@ -39,6 +39,7 @@ class RunningProxy:
     command: tuple[str, ...] = ("serve",)
     port: int = 0
     key: str = KEY
+    program: tuple[str, ...] = COMMAND
 
     def start(self, *, timeout: float = 30.0) -> "RunningProxy":
         """Start it and wait for the line that says it is ready."""
@@ -53,7 +54,7 @@ class RunningProxy:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log = (self.folder / "stderr.txt").open("ab")
         self.process = subprocess.Popen(
-            (*COMMAND, *self.command),
+            (*self.program, *self.command),
             cwd=self.folder,
             env={**clean_environment(**named), **self.environment},
             stdout=subprocess.PIPE,
