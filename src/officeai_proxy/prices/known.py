@@ -1,8 +1,9 @@
-"""Prices of well-known models as their makers published them; facts, and nothing is looked up.
+"""Prices of well-known models as their makers publish them; facts, and nothing is looked up.
 
-Sources, read in November 2025: openai.com/api/pricing, docs.claude.com (pricing), ai.google.dev
-(Gemini API pricing), api-docs.deepseek.com (pricing), docs.x.ai (models and pricing). Standard
-tier, text, US dollars per million tokens. Names are without the date that many models carry.
+Source: the data of genai-prices 0.2.3 (github.com/pydantic/genai-prices), which collects the price
+lists of the makers; each line here was compared with it. Standard tier, text, US dollars per
+million tokens. Names are without the date that many models carry. A model that is not here costs an
+unknown amount, not nothing.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from types import MappingProxyType
 
 from officeai_proxy.prices.price import Price
 
-AS_OF = date(2025, 11, 13)
+AS_OF = date(2026, 11, 20)
 """When these were the prices; newer ones go into OFFICEAI_PRICES."""
 
 _OPENAI = {
@@ -28,7 +29,6 @@ _OPENAI = {
     "gpt-4o": Price(2.5, 10, 1.25),
     "gpt-4o-2024-05-13": Price(5, 15),
     "gpt-4o-mini": Price(0.15, 0.6, 0.075),
-    "chatgpt-4o": Price(5, 15),
     "gpt-4-turbo": Price(10, 30),
     "gpt-4": Price(30, 60),
     "gpt-4-0613": Price(30, 60),
@@ -65,8 +65,6 @@ _OTHERS = {
     "gemini-2.5-flash": Price(0.3, 2.5, 0.03),
     "gemini-2.5-flash-lite": Price(0.1, 0.4, 0.01),
     "gemini-2.0-flash": Price(0.1, 0.4, 0.025),
-    "deepseek-chat": Price(0.28, 0.42, 0.028),
-    "deepseek-reasoner": Price(0.28, 0.42, 0.028),
     "grok-4": Price(3, 15, 0.75, most_input=128_000),
     "grok-3": Price(3, 15, 0.75),
     "grok-3-mini": Price(0.3, 0.5, 0.075),
