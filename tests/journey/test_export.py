@@ -109,7 +109,7 @@ def test_ctrl_c_leaves_the_old_file(tmp_path: Path) -> None:
     """Stopped in the middle, neither a half file nor the part of one is there."""
     url = f"sqlite:///{tmp_path / 'a.db'}"
     run("db", "upgrade", folder=tmp_path, DATABASE_URL=url)
-    run_apart(_fill(url))
+    run_apart(fill(url, 100_000, 100_000))
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / "all.xlsx").write_text("old")
