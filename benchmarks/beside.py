@@ -1,8 +1,9 @@
 """`python -m benchmarks.beside`: do calls stay as fast while everything is exported?
 
 Paced streams go through the program (the recorder works as well) while nothing else happens, while
-exports run one after the other, and while a client has begun an export and stopped to read it. For
-the last, the size of SQLite's WAL is printed too: an export that is not read holds no snapshot.
+somebody reads on the page (two pages a second: lists, searches, conversations), while exports run
+one after the other, and while a client has begun an export and stopped to read it. For the last,
+the size of SQLite's WAL is printed too: an export that is not read holds no snapshot.
 """
 
 import argparse
@@ -14,8 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.exports import MISSING, download, filled
+import httpx
+from benchmarks.exports import MISSING, OK, download, filled
 from benchmarks.load import BenchmarkFailed, Load, LoadClient, build, mock_upstream
+from benchmarks.page import signed_in
 from tests.databases import postgres_programs
 from tests.proxies import KEY, RunningProxy
 
@@ -52,6 +55,9 @@ def main() -> int:
 def _compare(proxy: RunningProxy, client: LoadClient, *, wanted: str, wal: Path) -> None:
     client.run(LOAD, port=proxy.port, headers=HEADERS)
     _told("alone", client, proxy)
+    with _reading(proxy) as count:
+        _told("while the page is read", client, proxy)
+    print(f"  pages meanwhile: {count[0]}")
     with _exports(proxy, wanted) as count:
         _told(f"while {wanted} is exported", client, proxy)
     print(f"  exports meanwhile: {count[0]}")
@@ -71,6 +77,27 @@ def _told(what: str, client: LoadClient, proxy: RunningProxy) -> None:
         f"p99 {seen.ttft_p99 / 1000:6.1f} ms, gap p50 {seen.gap_p50 / 1000:5.1f} ms, "
         f"p99 {seen.gap_p99 / 1000:5.1f} ms"
     )
+
+
+@contextmanager
+def _reading(proxy: RunningProxy) -> Iterator[list[int]]:
+    """Scroll, search and open conversations as fast as a person does."""
+    done, count = threading.Event(), [0]
+    looks = ("/ui", "/ui?user=user7", "/ui/search?q=export+every", "/ui/search?q=会话", "/ui/c/77")
+
+    def work(reader: httpx.Client) -> None:
+        while not done.wait(0.5):
+            answer = reader.get(looks[count[0] % len(looks)])
+            count[0] += answer.status_code == OK
+
+    with signed_in(proxy) as reader:
+        worker = threading.Thread(target=work, args=(reader,))
+        worker.start()
+        try:
+            yield count
+        finally:
+            done.set()
+            worker.join()
 
 
 @contextmanager

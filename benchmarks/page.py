@@ -41,7 +41,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="officeai-page-") as name:
         url = f"sqlite:///{Path(name) / 'officeai.db'}"
         long_one = asyncio.run(_fill(url, options.conversations, options.messages))
-        with RunningProxy(Path(name) / "run", {"DATABASE_URL": url}) as proxy, _reader(proxy) as it:
+        with (
+            RunningProxy(Path(name) / "run", {"DATABASE_URL": url}) as proxy,
+            signed_in(proxy) as it,
+        ):
             addresses = {
                 f"{options.conversations:,} conversations": "/ui",
                 f"{options.messages:,} messages, at the newest": f"/ui/c/{long_one}",
@@ -63,7 +66,7 @@ async def _fill(url: str, conversations: int, messages: int) -> int:
 
 
 @contextmanager
-def _reader(proxy: RunningProxy) -> Iterator[httpx.Client]:
+def signed_in(proxy: RunningProxy) -> Iterator[httpx.Client]:
     """A browser that is signed in."""
     with httpx.Client(base_url=proxy.root, timeout=60, trust_env=False) as client:
         answer = client.post(

@@ -19,8 +19,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
+from officeai_proxy.burials import burials_of
 from officeai_proxy.errors import AmbiguousSession, Conflict, NotAllowed, NotFound
 from officeai_proxy.model import Caller, Conversation, JsonObject
+from officeai_proxy.storage.burials import bury
 from officeai_proxy.storage.conversation_list import (
     ConversationFilter,
     ConversationSort,
@@ -206,11 +208,14 @@ class ConversationRepository:
             raise _gone(conversation)
         return conversation_of(rows[0], self._sealer)
 
-    async def erase(self, conversation: Conversation, *, now: datetime) -> None:
+    async def erase(
+        self, conversation: Conversation, *, now: datetime, is_asked: bool = True
+    ) -> None:
         """Delete a conversation, its messages and its calls for good.
 
         The ids of the calls stay behind as tombstones, so that a journal that is read again does
-        not bring them back.
+        not bring them back. When somebody has asked for it (*is_asked*), calls that began before
+        *now* and are not stored yet do not bring it back either.
 
         Raises:
             NotFound: it is gone, or not the caller's.
@@ -225,9 +230,13 @@ class ConversationRepository:
             exchanges.c.conversation_id == conversation.id,
         )
         ids = select(exchanges.c.exchange_id, literal(now, tombstones.c.deleted_at.type))
-        names = ["exchange_id", "deleted_at"]
-        await self._connection.execute(insert(tombstones).from_select(names, ids.where(*calls)))
+        columns = ["exchange_id", "deleted_at"]
+        await self._connection.execute(insert(tombstones).from_select(columns, ids.where(*calls)))
         await self._connection.execute(delete(exchanges).where(*calls))
+        if is_asked:
+            one = conversation
+            names = burials_of(one.workspace, one.user_identifier, one.session_id)
+            await bury(self._connection, names, now=now)
 
     async def clear(self, user_identifier: str, *, now: datetime) -> int:
         """Put all live conversations of a user into the bin; how many those were."""

@@ -4,9 +4,10 @@ The recorder decides which message goes where (`recording.merge`); this module r
 for that, numbers what is new, and writes it.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -18,6 +19,8 @@ from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.errors import DatabaseUnavailable
 from officeai_proxy.model import CallRecord
 from officeai_proxy.storage import call_hours
+from officeai_proxy.storage.bulk import insert_rows
+from officeai_proxy.storage.burials import buried
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.rows import AnyRow
 from officeai_proxy.storage.sealed_rows import identity_of, seal_conversation, seal_error
@@ -100,6 +103,10 @@ class SqlExchangeTransaction:
             )
         )
         return set(found.scalars())
+
+    async def buried(self, ids: Collection[UUID]) -> Mapping[UUID, datetime]:
+        """When each of *ids*, which `burials` made, was erased, of those that were."""
+        return await buried(self.connection, ids)
 
     async def threads(self, names: Collection[SessionName]) -> list[Thread]:
         """All conversations of these names that are not in the bin, locked until the end."""
@@ -189,7 +196,7 @@ class SqlExchangeTransaction:
         if calls:
             sealer = sealer_of(self.connection)
             values = [_call_values(n, call, sealer) for n, call in zip(ids, calls, strict=True)]
-            await self.connection.execute(insert(exchanges), values)
+            await insert_rows(self.connection, exchanges, values)
             await self.connection.run_sync(call_hours.count, [logged.call for logged in calls])
         return {call.call.exchange_id: n for n, call in zip(ids, calls, strict=True)}
 

@@ -116,7 +116,7 @@ class RetentionRepository:
             if one.id in ids:
                 repository = ConversationRepository(self._connection, Caller("", one.workspace))
                 try:
-                    await repository.erase(one, now=now)
+                    await repository.erase(one, now=now, is_asked=False)
                 except NotFound:
                     continue
                 gone.append(one)

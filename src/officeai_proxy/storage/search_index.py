@@ -51,7 +51,9 @@ def add(connection: Connection, documents: Sequence[Document]) -> None:
     if not documents:
         return
     if connection.dialect.name == "sqlite":
-        connection.execute(_ADD_SQLITE, [_fts5_row(document) for document in documents])
+        # As the driver takes it: SQLAlchemy would put the parameters of each row together anew.
+        rows = [(document.id, fts5_text(document)) for document in documents]
+        connection.exec_driver_sql(_ADD_SQLITE, rows)
     else:
         ids, vectors = _vectors(documents)
         connection.execute(_ADD_POSTGRESQL, {"ids": ids, "vectors": vectors})
@@ -247,7 +249,7 @@ _MISSING_POSTGRESQL = """
     ORDER BY m.id LIMIT :batch FOR KEY SHARE OF m
 """
 
-_ADD_SQLITE = text("INSERT INTO message_search (rowid, words) VALUES (:id, :words)")
+_ADD_SQLITE = "INSERT INTO message_search (rowid, words) VALUES (?, ?)"
 _ADD_POSTGRESQL = text(
     "INSERT INTO message_search (message_id, words) "
     "SELECT id, vector::tsvector "

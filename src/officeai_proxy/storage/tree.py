@@ -16,7 +16,6 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
-    insert,
     select,
     text,
     update,
@@ -25,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.model import Json, JsonObject, NewMessage, Outcome
+from officeai_proxy.storage.bulk import insert_rows
 from officeai_proxy.storage.rows import AnyRow, json_text
 from officeai_proxy.storage.sealed_rows import (
     conversation_place,
@@ -174,7 +174,7 @@ async def insert_messages(connection: AsyncConnection, rows: Sequence[tuple[int,
             seal_message(_message_values(conversation_id, placed), sealer)
             for conversation_id, placed in rows
         ]
-        await connection.execute(insert(_messages), values)
+        await insert_rows(connection, _messages, values)
         await _index(connection, rows)
 
 
