@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import Any, cast
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     CompoundSelect,
     Executable,
@@ -62,8 +63,10 @@ class SnapshotQueries:
         self._mine = inside(caller, conversations)
         # Looked up for each message by its id: SQLite would otherwise walk the whole workspace.
         self._is_mine = exists().where(_c.id == _m.conversation_id, self._mine)
-        is_asked_for = _m.conversation_id.in_(bindparam("ids", expanding=True))
-        self._asked_for = and_(is_asked_for, self._is_mine)
+        # Said of the conversations as well: PostgreSQL would walk over all that come before them.
+        ids: BindParameter[Any] = bindparam("ids", expanding=True)
+        are_mine = exists().where(_c.id == _m.conversation_id, _c.id.in_(ids), self._mine)
+        self._asked_for = and_(_m.conversation_id.in_(ids), are_mine)
         self._rows = self._lines(whole=False).where(self._asked_for)
         self._whole = self._lines(whole=True).where(self._asked_for)
         here = self._rows if whole_tree else self._rows.where(_m.on_path)
