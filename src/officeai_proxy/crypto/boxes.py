@@ -6,11 +6,7 @@ is moved to another place does not open there.
 
 import os
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
+from officeai_proxy.crypto.library import aes_gcm, hkdf_sha256, invalid_tag
 from officeai_proxy.errors import Unopenable
 
 KEY_BYTES = 32
@@ -24,7 +20,7 @@ OVERHEAD = NONCE_BYTES + 16
 def derived(secret: bytes, purpose: str) -> bytes:
     """A key for one purpose, so that no two purposes share one (HKDF-SHA256, RFC 5869)."""
     info = f"officeai-proxy {purpose}".encode()
-    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(secret)
+    return hkdf_sha256(secret, info=info, length=KEY_BYTES)
 
 
 class Box:
@@ -32,12 +28,14 @@ class Box:
 
     def __init__(self, key: bytes) -> None:
         """*key* has KEY_BYTES."""
-        self._cipher = AESGCM(key)
+        self._cipher = aes_gcm(key)
+        self._refusals = (invalid_tag(), ValueError)
 
     def seal(self, data: bytes, place: bytes) -> bytes:
         """*data* sealed for *place*; the nonce is in front."""
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, data, place)
+        sealed: bytes = self._cipher.encrypt(nonce, data, place)
+        return nonce + sealed
 
     def open(self, sealed: bytes, place: bytes) -> bytes:
         """What was sealed for *place*.
@@ -46,6 +44,7 @@ class Box:
             Unopenable: it was changed, was sealed for another place, or with another key.
         """
         try:
-            return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], place)
-        except (InvalidTag, ValueError) as exc:
+            data: bytes = self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], place)
+        except self._refusals as exc:
             raise Unopenable from exc
+        return data

@@ -5,12 +5,14 @@ opens for nobody, and needs no key of the configuration.
 """
 
 import io
+import secrets
 import tempfile
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from typing_extensions import Buffer, override
+
+from officeai_proxy.crypto.library import aes_gcm
 
 CHUNK = 64 * 1024
 """Bytes that are sealed at once."""
@@ -26,7 +28,7 @@ class ScratchFile(io.RawIOBase):
         self._directory = directory
         self._memory = memory
         self._file: IO[bytes] | None = None
-        self._cipher = AESGCM(AESGCM.generate_key(256))
+        self._cipher: Any = None
         self._waiting = bytearray()
         self._sealed = 0
         self._size = 0
@@ -110,6 +112,7 @@ class ScratchFile(io.RawIOBase):
     def _seal(self, chunk: bytes) -> None:
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._directory, buffering=0)  # noqa: SIM115 - closed by `close`
+            self._cipher = aes_gcm(secrets.token_bytes(32))
         # The key is this file's alone and each number comes once, so numbers are good nonces.
         sealed = self._cipher.encrypt(self._sealed.to_bytes(12, "big"), chunk, None)
         written = self._file.write(sealed)

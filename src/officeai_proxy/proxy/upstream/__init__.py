@@ -14,14 +14,12 @@ from officeai_proxy.proxy.upstream.exchange import (
     UpstreamExchange,
     UpstreamRequest,
 )
-from officeai_proxy.proxy.upstream.forward_proxy import ForwardProxyUpstream
 from officeai_proxy.proxy.upstream.relayed import RelayedExchange
 from officeai_proxy.proxy.upstream.sink import ReplySink
 from officeai_proxy.proxy.upstream.timeouts import Timeouts
 
 __all__ = [
     "DirectUpstream",
-    "ForwardProxyUpstream",
     "Header",
     "RelayedExchange",
     "ReplySink",

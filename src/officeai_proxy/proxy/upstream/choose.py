@@ -4,7 +4,9 @@ The environment is read by `urllib.request`, as everywhere in Python: HTTPS_PROX
 ALL_PROXY and NO_PROXY in either case (and, on macOS and Windows, the system's settings).
 """
 
+import importlib
 import ipaddress
+from typing import cast
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -12,7 +14,6 @@ from officeai_proxy.errors import ConfigurationError
 from officeai_proxy.proxy.upstream.address import Address
 from officeai_proxy.proxy.upstream.direct import DirectUpstream
 from officeai_proxy.proxy.upstream.exchange import Upstream
-from officeai_proxy.proxy.upstream.forward_proxy import ForwardProxyUpstream
 from officeai_proxy.proxy.upstream.timeouts import Timeouts
 
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
@@ -33,8 +34,14 @@ def choose_upstream(base_url: str, timeouts: Timeouts, *, trust_env: bool) -> Up
     for name in ("https" if address.is_tls else "http", "all"):
         if proxies.get(name):
             proxy_url = _proxy_url(proxies[name], variable=f"{name.upper()}_PROXY")
-            return ForwardProxyUpstream(base_url, timeouts, proxy_url)
+            return _by_forward_proxy(base_url, timeouts, proxy_url)
     return DirectUpstream(base_url, timeouts)
+
+
+def _by_forward_proxy(base_url: str, timeouts: Timeouts, proxy_url: str) -> Upstream:
+    """The way by a proxy, with what it needs loaded only now: few have one, and httpx is large."""
+    module = importlib.import_module("officeai_proxy.proxy.upstream.forward_proxy")
+    return cast("Upstream", module.ForwardProxyUpstream(base_url, timeouts, proxy_url))
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,8 +3,9 @@
 import pytest
 
 from officeai_proxy.errors import ConfigurationError
-from officeai_proxy.proxy.upstream import DirectUpstream, ForwardProxyUpstream, Timeouts
+from officeai_proxy.proxy.upstream import DirectUpstream, Timeouts
 from officeai_proxy.proxy.upstream.choose import choose_upstream
+from officeai_proxy.proxy.upstream.forward_proxy import ForwardProxyUpstream
 
 TIMEOUTS = Timeouts(connect=1, first_byte=1, idle=1)
 
