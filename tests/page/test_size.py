@@ -10,6 +10,7 @@ MOST_BYTES = 100_000
 async def test_the_first_view_is_small(paged: Api, reader: Reader) -> None:
     """However many conversations there are, the first view and all of its files are 100 KB."""
     await tell_many(paged.services.database, 2_000, NOW)
+    assert (await reader.get("/ui")).status_code == 200
     addresses = ["/ui", *paged.app.state.page_renderer.assets.urls()]
     answers = [await reader.get(address, accept_encoding="gzip") for address in addresses]
 

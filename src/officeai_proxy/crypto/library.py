@@ -4,14 +4,17 @@ Most programs never seal anything, and loading it takes 6 MB and a tenth of a se
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _PRIMITIVES = "cryptography.hazmat.primitives"
 
 
-def aes_gcm(key: bytes) -> Any:
+def aes_gcm(key: bytes) -> "AESGCM":
     """AES-GCM with *key*: `encrypt` and `decrypt` take a nonce, data and what goes with it."""
-    return importlib.import_module(f"{_PRIMITIVES}.ciphers.aead").AESGCM(key)
+    return cast("AESGCM", importlib.import_module(f"{_PRIMITIVES}.ciphers.aead").AESGCM(key))
 
 
 def hkdf_sha256(secret: bytes, *, info: bytes, length: int) -> bytes:

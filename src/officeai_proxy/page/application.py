@@ -10,7 +10,7 @@ from typing import cast
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from officeai_proxy.errors import ProxyError
 from officeai_proxy.page.call_log import router as call_log
@@ -45,8 +45,8 @@ ROUTERS = (
 _SAFE = "GET"
 
 
-def install(app: FastAPI) -> None:
-    """Add the page to *app*, whose state has the services."""
+def application(app: FastAPI) -> ASGIApp:
+    """The page of *app*, whose state has the services."""
     app.state.page_renderer = Renderer()
     page = FastAPI(
         openapi_url=None,
@@ -63,9 +63,7 @@ def install(app: FastAPI) -> None:
     page.add_exception_handler(RequestValidationError, _on_wrong_value)
     page.add_exception_handler(HTTPException, _on_http_exception)
     page.add_exception_handler(Exception, _on_anything_else)
-    guarded = PageHeaders(page)
-    for path in ("/ui", "/ui/{rest:path}"):
-        app.router.routes.append(Route(path, guarded, include_in_schema=False))
+    return PageHeaders(page)
 
 
 async def _on_nobody(request: Request, _: Exception) -> Response:

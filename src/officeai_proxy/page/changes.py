@@ -97,6 +97,11 @@ async def erase(desk: WritingDesk, number: int) -> Response:
             conversation, now=desk.services.clock()
         )
         await append(connection, _event(desk, Action.ERASE_CONVERSATION, conversation))
+    desk.services.set_aside.erase(
+        workspace=conversation.workspace,
+        user=conversation.user_identifier,
+        session=conversation.session_id,
+    )
     return see_other("/ui?bin=1&told=erased")
 
 
