@@ -1,4 +1,9 @@
-"""The nouns of the project as frozen values; no behaviour that needs a database or a network."""
+"""The nouns of the project as values; no behaviour that needs a database or a network.
+
+None is changed once it is made. Those that are made for every call are not frozen all the same: a
+frozen dataclass sets each of its fields by a call of its own, which took an eighth of the time of
+a call.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -155,7 +160,7 @@ class ApiKey:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Exchange:
     """One proxied call as it went over the wire, before anything of it is parsed.
 
@@ -219,7 +224,7 @@ class Usage:
     audio_tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class NewMessage:
     """A message on its way into storage.
 
@@ -287,7 +292,7 @@ class UserSummary:
     last_active_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class CallRecord:
     """A line of the call log: numbers and names of one exchange, none of its content."""
 

@@ -44,7 +44,8 @@ SMALL_BODY = 65536
 """A body up to this many bytes is held, so that it can be sent again on a fresh connection."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as in `model`: these are made for every call.
+@dataclass(slots=True)
 class Asked:
     """What the headers of a call say to this proxy: who calls, and what to record it under."""
 
@@ -55,7 +56,7 @@ class Asked:
     context: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Body:
     """A call's body on its way to the upstream, and what it says, as far as it was read."""
 
@@ -64,7 +65,7 @@ class Body:
     model_sent: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Opening:
     """A request whose head was checked, and whose body is still to come."""
 

@@ -8,7 +8,8 @@ from officeai_proxy.model import Caller
 from officeai_proxy.proxy.upstream import UpstreamRequest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen, as in `model`: these are made for every call.
+@dataclass(slots=True, kw_only=True)
 class Call:
     """One call on its way; `is_recorded`: its content goes into the conversation of `session`.
 

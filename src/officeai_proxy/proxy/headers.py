@@ -52,6 +52,9 @@ _KEPT_FROM_UPSTREAM = HOP_BY_HOP | frozenset(
     )
 )
 
+_NOTED = frozenset((b"content-type", b"content-encoding", b"x-stainless-retry-count"))
+"""What is forwarded and read as well."""
+
 _OF_THE_CALLERS_ACCOUNT = frozenset((b"openai-organization", b"openai-project"))
 """They name the caller's account, and would be refused or misbilled beside the proxy's key."""
 
@@ -124,13 +127,15 @@ class RequestHeaders:
 def read_request_headers(headers: Iterable[Header], *, keeps_account: bool) -> RequestHeaders:
     """Sort a caller's *headers*; *keeps_account*: the upstream may learn the caller's account."""
     sorted_ = RequestHeaders()
+    forwarded = sorted_.forwarded
     named_by_connection: set[bytes] = set()
     for header in headers:
         name, value = header
         if name not in _KEPT_FROM_UPSTREAM:
             if keeps_account or name not in _OF_THE_CALLERS_ACCOUNT:
-                sorted_.forwarded.append(header)
-            _note_forwarded(sorted_, name, value)
+                forwarded.append(header)
+            if name in _NOTED:
+                _note_forwarded(sorted_, name, value)
         elif name == b"connection":
             named_by_connection.update(part.strip().lower() for part in value.split(b","))
         else:

@@ -16,7 +16,8 @@ class UpstreamAborted(Exception):
     """The caller gave this exchange up by `abort()`, or closed the whole upstream."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as in `model`: these are made for every call.
+@dataclass(slots=True)
 class UpstreamRequest:
     """A request as it goes to the upstream.
 

@@ -14,7 +14,8 @@ from officeai_proxy.errors import (
     UpstreamTimedOut,
     UpstreamUnreachable,
 )
-from officeai_proxy.proxy.upstream import ForwardProxyUpstream, Timeouts, UpstreamAborted
+from officeai_proxy.proxy.upstream import Timeouts, UpstreamAborted
+from officeai_proxy.proxy.upstream.forward_proxy import ForwardProxyUpstream
 
 PATIENT = Timeouts(connect=10, first_byte=10, idle=10)
 
