@@ -4,14 +4,13 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import click
-from typing_extensions import override
 
 from officeai_proxy.audit import COMMAND_LINE
 from officeai_proxy.auth.durations import parse_overlap
 from officeai_proxy.auth.key_lines import key_line, key_state
 from officeai_proxy.auth.keys import end_of_overlap, make_key, rotated
 from officeai_proxy.cli.opening import with_database
-from officeai_proxy.cli.parameters import Expiry, Name, Scopes
+from officeai_proxy.cli.parameters import Name, Scopes, Span
 from officeai_proxy.model import DEFAULT_WORKSPACE, ApiKey, Limits, Scope
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.api_keys import ApiKeyRepository
@@ -21,24 +20,6 @@ from officeai_proxy.storage.database import Database
 
 MOST = 2**63 - 1
 """What the databases keep in an integer column."""
-
-
-class Overlap(click.ParamType[timedelta]):
-    """How long a replaced key goes on working: `24h`, or `0` for not at all."""
-
-    name = "duration"
-
-    @override
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        """Read the duration."""
-        if isinstance(value, timedelta):
-            return value
-        try:
-            return parse_overlap(str(value))
-        except ValueError as error:
-            self.fail(f"{error}.", param, ctx)
 
 
 @click.group("keys")
@@ -57,7 +38,7 @@ def command() -> None:
     help="What the key may do, comma separated.",
 )
 @click.option("--user", type=Name(), help="Bind the key to one user_identifier.")
-@click.option("--expires", type=Expiry(), help="When it ends: 90d, 12h, 30m.")
+@click.option("--expires", type=Span(), help="When it ends: 90d, 12h, 30m.")
 @click.option("--rpm", type=click.IntRange(1, MOST), help="Requests in a minute, at most.")
 @click.option("--tpm", type=click.IntRange(1, MOST), help="Tokens in a minute, at most.")
 @click.option("--concurrency", type=click.IntRange(1, MOST), help="Calls at one time, at most.")
@@ -127,7 +108,7 @@ def list_(*, as_json: bool) -> None:
 @click.option(
     "--overlap",
     default="24h",
-    type=Overlap(),
+    type=Span(parse_overlap),
     show_default=True,
     help="How long the old key goes on working; 0: not at all; at most 7d.",
 )

@@ -1,5 +1,6 @@
 """Types of options that several commands take: text in, a checked value out or what is wrong."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -46,10 +47,14 @@ class Moment(click.ParamType[datetime]):
         return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
-class Expiry(click.ParamType[timedelta]):
+class Span(click.ParamType[timedelta]):
     """A duration such as `90d`, `12h` or `30m`."""
 
     name = "duration"
+
+    def __init__(self, read: Callable[[str], timedelta] = parse_lifetime) -> None:
+        """*read* says which durations are taken; it raises ValueError for others."""
+        self._read = read
 
     @override
     def convert(
@@ -59,7 +64,7 @@ class Expiry(click.ParamType[timedelta]):
         if isinstance(value, timedelta):
             return value
         try:
-            return parse_lifetime(str(value))
+            return self._read(str(value))
         except ValueError as error:
             self.fail(f"{error}.", param, ctx)
 

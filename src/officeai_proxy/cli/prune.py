@@ -8,7 +8,7 @@ import click
 
 from officeai_proxy.audit import COMMAND_LINE
 from officeai_proxy.cli.opening import with_database
-from officeai_proxy.cli.parameters import Expiry
+from officeai_proxy.cli.parameters import Span
 from officeai_proxy.retention.pruning import Plan, Pruning, plan_of
 from officeai_proxy.settings import Settings, load_settings
 from officeai_proxy.storage.database import Database
@@ -17,9 +17,7 @@ from officeai_proxy.storage.retention import Amount, Due
 
 @click.command("prune")
 @click.option("--dry-run", is_flag=True, help="Say what would go; change nothing.")
-@click.option(
-    "--older-than", type=Expiry(), help="What had no activity for so long: 90d, 12h, 30m."
-)
+@click.option("--older-than", type=Span(), help="What had no activity for so long: 90d, 12h, 30m.")
 @click.option("--bin", "empty_bin", is_flag=True, help="All that is in the bin now.")
 @click.option(
     "--archive-dir",
