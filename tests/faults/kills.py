@@ -1,4 +1,4 @@
-"""`kill -9` at random moments under load: what a client saw to the end is stored, and once."""
+"""`kill -9` of the program or of one of its workers under load, at random moments, in rounds."""
 
 import asyncio
 import os
@@ -7,50 +7,48 @@ import signal
 import subprocess
 from pathlib import Path
 
-import pytest
-from tests.chaos.history import History, judge
-from tests.chaos.load import Client
-from tests.chaos.stored import stored_calls, wait_until_stored
+from tests.faults.history import History, Seen
+from tests.faults.load import Client
+from tests.faults.report import Row
+from tests.faults.stage import Stage, judged
+from tests.faults.stored import wait_until_stored
 from tests.proxies import RunningProxy
-from tests.upstream import ScriptedUpstream
 
-ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "6"))
 CLIENTS = 12
 
 
-@pytest.mark.timeout(60 + 30 * ROUNDS)
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_kill_9_loses_and_doubles_nothing(
-    tmp_path: Path, upstream: ScriptedUpstream, database_url: str, workers: str
-) -> None:
-    """Twenty kills of everything, or of one of two workers; nothing lost, doubled or garbled."""
-    chance = random.Random(f"{workers} {database_url.partition(':')[0]}")
-    history = History()
-    clients = [Client(number, history) for number in range(CLIENTS)]
-    settings = {
-        "UPSTREAM_BASE_URL": upstream.base_url,
-        "DATABASE_URL": database_url,
-        "WORKERS": workers,
-    }
-    proxy = RunningProxy(tmp_path / "proxy", settings)
-    rounds = ROUNDS if workers == "1" else max(2, ROUNDS // 2)
+def kills(stage: Stage, *, workers: int, rounds: int, calls: int = 0) -> Row:
+    """Kill at least *rounds* times and until *calls* were seen to the end; then look what is there.
 
-    for number in range(rounds):
+    With two workers every second round kills one of them, and the clients go on with the other.
+    """
+    row = Row(f"kill -9, {workers} worker{'s' * (workers > 1)}", stage.database)
+    chance = random.Random(f"{workers} {stage.database}")
+    history, url = History(), stage.url()
+    # Where a number of calls is wanted, nobody pauses.
+    pause = 0.0 if calls else 0.01
+    clients = [Client(number, history, pause=pause) for number in range(CLIENTS)]
+    proxy = stage.proxy(url, WORKERS=str(workers))
+    longest = 0.6 if calls == 0 else 1.5
+    done = 0
+    while done < rounds or _seen(history) < calls:
         proxy.start()
-        if workers == "2" and number % 2:
+        if workers > 1 and done % 2:
             asyncio.run(_load(clients, proxy, seconds=1.0, at=chance.uniform(0.2, 0.8), one=True))
         else:
-            asyncio.run(_load(clients, proxy, seconds=60, at=chance.uniform(0.02, 0.6), one=False))
+            at = chance.uniform(0.02, longest)
+            asyncio.run(_load(clients, proxy, seconds=60, at=at, one=False))
         proxy.kill()
+        done += 1
     proxy.start()
-    wait_until_stored(proxy)
-    assert proxy.stop() == 0
+    wait_until_stored(proxy, patience=300)
+    row.expect(proxy.stop() == 0, "it did not end with exit code 0")
+    row.notes.append(f"{done} rounds")
+    return judged(row, history, url)
 
-    answers = {question: f"echo: {question}" for question in history.seen}
-    verdict = judge(history, stored_calls(database_url), answer_to=answers)
-    print(f"{rounds} rounds, {workers} workers: {verdict}")
-    assert verdict.is_valid, verdict
-    assert verdict.ok > 10 * rounds
+
+def _seen(history: History) -> int:
+    return sum(seen is Seen.OK for seen in history.seen.values())
 
 
 async def _load(

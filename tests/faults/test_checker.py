@@ -1,7 +1,7 @@
 """A checker that cannot fail is worthless: each kind of violation is put in and must be found."""
 
 import pytest
-from tests.chaos.history import History, Seen, Stored, Verdict, judge
+from tests.faults.history import History, Seen, Stored, Verdict, judge
 
 TRUTH = {"q1": "a1", "q2": "a2", "q3": "a3"}
 GOOD = [Stored("q1", "a1", "complete"), Stored("q2", "a2", "complete")]
@@ -31,8 +31,21 @@ def verdict(*stored: Stored) -> Verdict:
         ([GOOD[0], Stored("q2", "a1", "complete")], "corrupt"),
         ([*GOOD, Stored("q3", "a3", "complete"), Stored("q3", "a", "client_closed")], "duplicated"),
         ([*GOOD, Stored("q3", "other", "interrupted")], "corrupt"),
+        ([*GOOD, Stored(None, "a3", "complete")], "orphaned"),
+        ([*GOOD, Stored("q3", "a3", None)], "orphaned"),
     ],
-    ids=["missing", "cut", "unanswered", "twice", "invented", "mixed up", "retold", "other words"],
+    ids=[
+        "missing",
+        "cut",
+        "unanswered",
+        "twice",
+        "invented",
+        "mixed up",
+        "retold",
+        "other words",
+        "without a question",
+        "without a call",
+    ],
 )
 def test_every_violation_is_found(stored: list[Stored], kind: str) -> None:
     """A seeded violation makes the verdict invalid, and is told by its name."""

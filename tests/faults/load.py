@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from itertools import count
 
-from tests.chaos.history import History, Seen
+from tests.faults.history import History, Seen
 from tests.proxies import KEY
 from tests.upstream import DONE
 
@@ -13,11 +13,25 @@ LOST = (ConnectionError, asyncio.IncompleteReadError, TimeoutError, OSError)
 
 
 class Client:
-    """One client with a session of its own; every second call asks for a stream."""
+    """One client with a session of its own; every second call asks for a stream.
 
-    def __init__(self, number: int, history: History, *, key: str = KEY) -> None:
-        self.session = f"session-{number}"
+    What it asks begins with *label*, so that several runs can share one database. It thinks for
+    *pause* seconds before each call.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        history: History,
+        *,
+        key: str = KEY,
+        label: str = "question",
+        pause: float = 0.0,
+    ) -> None:
+        self.session = f"{label}-{number}"
         self._number = number
+        self._label = label
+        self._pause = pause
         self._history = history
         self._key = key
         self._calls = count(1)
@@ -31,6 +45,7 @@ class Client:
                 return
             try:
                 while not until():
+                    await asyncio.sleep(self._pause)
                     await self._call(reader, writer)
             except LOST:
                 pass
@@ -39,7 +54,7 @@ class Client:
 
     async def _call(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         number = next(self._calls)
-        question = f"question {self._number}.{number}"
+        question = f"{self._label} {self._number}.{number}"
         is_stream = number % 2 == 0
         self._history.invoke(question)
         body = json.dumps(

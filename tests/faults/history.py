@@ -21,11 +21,15 @@ class Seen(Enum):
 
 @dataclass(frozen=True)
 class Stored:
-    """A recorded call as the database has it: what was asked, what was answered, how it ended."""
+    """A recorded call as the database has it: what was asked, what was answered, how it ended.
 
-    question: str
+    `question` is None for an answer that stands alone, `outcome` for messages whose call is not in
+    the log.
+    """
+
+    question: str | None
     answer: str | None
-    outcome: str
+    outcome: str | None
 
 
 @dataclass
@@ -46,44 +50,58 @@ class History:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is wrong, by kind, as questions. `recovered` is no fault: stored, not seen to end."""
+    """What is wrong, by kind, as questions (of orphans without one, the answers).
+
+    `recovered` is no fault: stored, not seen to end.
+    """
 
     lost: list[str]
     duplicated: list[str]
     unexpected: list[str]
     corrupt: list[str]
+    orphaned: list[str]
     recovered: int
     ok: int
+    calls: int
 
     @property
     def is_valid(self) -> bool:
         """Whether every promise was kept."""
-        return not (self.lost or self.duplicated or self.unexpected or self.corrupt)
+        return not (
+            self.lost or self.duplicated or self.unexpected or self.corrupt or self.orphaned
+        )
 
     def __str__(self) -> str:
         """One line of a table."""
         return (
             f"ok {self.ok}, lost {len(self.lost)}, duplicated {len(self.duplicated)}, "
             f"unexpected {len(self.unexpected)}, corrupt {len(self.corrupt)}, "
-            f"recovered {self.recovered}"
+            f"orphaned {len(self.orphaned)}, recovered {self.recovered}"
         )
 
 
 def judge(history: History, stored: Iterable[Stored], *, answer_to: dict[str, str]) -> Verdict:
     """Compare *history* with what is *stored*; *answer_to* is what the upstream says to each."""
     rows = list(stored)
-    counts = Counter(row.question for row in rows)
-    complete = {row.question: row for row in rows if row.outcome == "complete"}
+    asked = [(row.question, row) for row in rows if row.question is not None]
+    counts = Counter(question for question, _ in asked)
+    complete = {question for question, row in asked if row.outcome == "complete"}
     ok = {question for question, seen in history.seen.items() if seen is Seen.OK}
     return Verdict(
-        lost=sorted(ok - complete.keys()),
+        lost=sorted(ok - complete),
         duplicated=sorted(question for question, count in counts.items() if count > 1),
         unexpected=sorted(counts.keys() - history.seen.keys()),
         corrupt=sorted(
-            row.question for row in rows if not _is_true(row, answer_to.get(row.question, ""))
+            question for question, row in asked if not _is_true(row, answer_to.get(question, ""))
+        ),
+        orphaned=sorted(
+            str(row.question or row.answer)
+            for row in rows
+            if row.question is None or row.outcome is None
         ),
         recovered=len(counts.keys() - ok),
         ok=len(ok),
+        calls=len(history.seen),
     )
 
 
