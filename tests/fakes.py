@@ -1,11 +1,14 @@
 """One fake for each interface that the project's own code defines; no mocks."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from uuid import UUID
 
-from officeai_proxy.model import CallRecord, NewMessage
+from tests.factories import an_exchange
+
+from officeai_proxy.model import CallRecord, Exchange, NewMessage, Outcome
 from officeai_proxy.recording.writer import LoggedCall, SessionName
 from officeai_proxy.tree import Node, PathEnd, Thread
 
@@ -41,6 +44,7 @@ class InMemoryExchangeStore:
         self.away_for = 0
         self.refused_words: set[str] = set()
         self.trees_read = 0
+        self.buried: dict[UUID, datetime] = {}
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["InMemoryTransaction"]:
@@ -64,6 +68,9 @@ class InMemoryTransaction:
 
     async def already_stored(self, exchange_ids: Sequence[UUID]) -> Collection[UUID]:
         return [one for one in exchange_ids if one in self._store.calls]
+
+    async def buried(self, ids: Collection[UUID]) -> Mapping[UUID, datetime]:
+        return {one: at for one, at in self._store.buried.items() if one in ids}
 
     async def threads(self, names: Collection[SessionName]) -> list[Thread]:
         found = []
@@ -111,3 +118,28 @@ class InMemoryTransaction:
                 kept.messages[addition.node] = addition.message
             thread.additions = []
         self._store.calls.update({call.call.exchange_id: call.call for call in calls})
+
+
+@dataclass(eq=False)
+class FakeCall:
+    """A call that goes on: pieces come, one by one."""
+
+    exchange: Exchange = field(
+        default_factory=lambda: replace(an_exchange(), outcome=Outcome.INTERRUPTED, reply=b"")
+    )
+    pieces: list[bytes] = field(default_factory=list)
+
+    @property
+    def id(self) -> UUID:
+        return self.exchange.id
+
+    @property
+    def came(self) -> int:
+        return len(self.pieces)
+
+    def so_far(self, since: int) -> Exchange:
+        return replace(self.exchange, reply=b"".join(self.pieces[since:]))
+
+    def says(self, text: bytes) -> "FakeCall":
+        self.pieces.append(text)
+        return self

@@ -43,6 +43,7 @@ from officeai_proxy.model import ApiKey
 from officeai_proxy.prices.book import PriceBook
 from officeai_proxy.proxy import openapi
 from officeai_proxy.proxy.forwarding import refuse
+from officeai_proxy.proxy.partway import PartWay
 from officeai_proxy.proxy.relaying import Relaying
 from officeai_proxy.proxy.routes import Proxy, is_proxied
 from officeai_proxy.proxy.upstream import Timeouts, Upstream, choose_upstream
@@ -59,6 +60,7 @@ from officeai_proxy.settings import MEGABYTE, Settings
 from officeai_proxy.storage.api_keys import ApiKeyRepository
 from officeai_proxy.storage.database import Database, Dialect, is_transient
 from officeai_proxy.storage.exchanges import SqlExchangeStore
+from officeai_proxy.storage.failures import ran_out_of_time
 from officeai_proxy.storage.key_use import KeyUseBoard
 from officeai_proxy.storage.migrations import prepare
 from officeai_proxy.storage.search_upkeep import purge
@@ -158,6 +160,7 @@ class Application:
                 chores = [
                     tasks.create_task(refresher.run()),
                     tasks.create_task(_tidy(journal, metrics.counter)),
+                    tasks.create_task(_keep_part_way(proxy, journal)),
                     tasks.create_task(_keep_limits(services, ledger)),
                 ]
                 gc.freeze()
@@ -170,9 +173,8 @@ class Application:
         finally:
             self._proxy = self._metrics = None
             await upstream.close()
-            journal.close()
             ledger.close()
-            await _end_recording(recorder, metrics)
+            await _end_recording(journal, recorder, metrics)
             await services.database.close()
 
 
@@ -188,8 +190,10 @@ def _open_journal(settings: Settings) -> Journal:
     )
 
 
-async def _end_recording(recorder: RecorderThread, metrics: Metrics) -> None:
-    """Wait for the recorder, which counts until its end."""
+async def _end_recording(journal: Journal, recorder: RecorderThread, metrics: Metrics) -> None:
+    """Let the recorder have the whole journal and wait for it, which counts until its end."""
+    journal.close()
+    metrics.counter.keeping(journal)
     if await recorder.stop(DRAIN_SECONDS):
         metrics.close()
     else:
@@ -215,10 +219,12 @@ class _RecorderWorker:
             settings.journal_dir,
             SqlExchangeStore(self._database),
             is_transient=is_transient,
+            is_too_much=ran_out_of_time,
             tidy=self._tidy,
             seal=FrameSeal.of(self._keys),
             cost_of=prices.cost,
             on_stored=counter.stored,
+            on_event=counter.recorder_event,
         )
 
     @classmethod
@@ -332,11 +338,16 @@ def _services(
     )
 
 
+async def _keep_part_way(proxy: Proxy, journal: Journal) -> None:
+    running = proxy.captures.running
+    await PartWay(running, journal.pieces, is_keeping=lambda: journal.is_keeping).run()
+
+
 async def _tidy(journal: Journal, counter: CallCounter) -> None:
     while True:
         await asyncio.sleep(TIDY_SECONDS)
         journal.tidy()
-        counter.dropped(journal.dropped)
+        counter.keeping(journal)
 
 
 async def _keep_limits(services: Services, ledger: Ledger) -> None:

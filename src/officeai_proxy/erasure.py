@@ -11,9 +11,11 @@ from datetime import datetime
 from typing import Protocol
 
 from officeai_proxy.audit import Trail
+from officeai_proxy.burials import burial_of_user
 from officeai_proxy.model import Caller
 from officeai_proxy.storage.audit import anonymise, append
 from officeai_proxy.storage.audit_chain import Action, Detail, Event
+from officeai_proxy.storage.burials import bury
 from officeai_proxy.storage.conversations import ConversationRepository
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.users import UserRepository
@@ -25,8 +27,8 @@ CALLS_AT_ONCE = 1000
 class SetAside(Protocol):
     """Where exchanges are that could never be stored."""
 
-    def erase(self, *, workspace: str, user: str) -> int:
-        """Delete those of *user* for good; how many those were."""
+    def erase(self, *, workspace: str, user: str, session: str | None = None) -> int:
+        """Delete those of *user* for good, or of one *session* of theirs; how many those were."""
         ...
 
 
@@ -65,6 +67,8 @@ class Eraser:
         """
         async with self._database.write() as connection:
             await UserRepository(connection, self._caller).check_known(user)
+            burial = burial_of_user(self._caller.workspace, user)
+            await bury(connection, [burial], now=self._clock())
             await append(connection, _sealed(trail, user, {"stage": "begun"}))
         erased = Erasure()
         while (messages := await self._erase_one(user)) is not None:

@@ -1,7 +1,7 @@
 """How the proxy is, for people (`/health`) and for probes (`/health/live`, `/health/ready`)."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, cast
@@ -15,6 +15,14 @@ from officeai_proxy.recording import setaside
 from officeai_proxy.recording.backlog import BacklogGauge
 
 SERVICE_UNAVAILABLE = 503
+
+DATABASE_AWAY = "The database does not answer: calls wait in the journal, reads get 503."
+NOT_WRITTEN = (
+    "The journal cannot be written: calls wait in memory. Make room on the data directory's disk."
+)
+NOT_SYNCED = "The journal cannot be synced: calls would not survive a power loss. Look at the disk."
+NOT_RECORDING = "The recorder does not run: calls wait in the journal. The log says why."
+SEE_SET_ASIDE = "`officeai-proxy set-aside list` tells which, and why"
 
 
 class Pingable(Protocol):
@@ -32,8 +40,28 @@ class Keeping(Protocol):
         """Whether it takes what is recorded."""
 
     @property
+    def is_syncing(self) -> bool:
+        """Whether the last sync succeeded, where there are any."""
+
+    @property
     def dropped(self) -> int:
         """How many exchanges were lost."""
+
+    @property
+    def backlog_bytes(self) -> int:
+        """Bytes that wait in memory, because the disk takes nothing."""
+
+    @property
+    def append_errors(self) -> int:
+        """How many writes have failed."""
+
+    @property
+    def sync_errors(self) -> int:
+        """How many syncs have failed."""
+
+    @property
+    def piece_errors(self) -> int:
+        """How often what a long call says so far could not be written."""
 
 
 class DatabaseHealth(BaseModel):
@@ -57,12 +85,20 @@ class RecorderHealth(BaseModel):
     journal_bytes: int = Field(description="Size of the journal on disk.")
     set_aside: int = Field(description="Calls that can never be stored, kept for inspection.")
     dropped: int = Field(description="Calls of this process that could not be kept.")
+    backlog_bytes: int = Field(
+        0, description="Calls of this process in memory that the journal could not take yet."
+    )
+    append_errors: int = Field(0, description="Writes of this process to it that failed.")
+    sync_errors: int = Field(0, description="Syncs of this process that failed.")
 
 
 class Health(BaseModel):
     """How the proxy is."""
 
     status: Literal["ok", "degraded"]
+    reasons: list[str] = Field(
+        default_factory=list, description="Why it is degraded, and what to do; empty when it is ok."
+    )
     version: str
     uptime_seconds: float
     database: DatabaseHealth
@@ -113,16 +149,35 @@ class Pulse:
             journal_bytes=backlog.journal_bytes,
             set_aside=setaside.count(self.journal_dir),
             dropped=self.journal.dropped,
+            backlog_bytes=self.journal.backlog_bytes,
+            append_errors=self.journal.append_errors,
+            sync_errors=self.journal.sync_errors,
         )
-        is_well = is_up and self.keeps_calls and not recorder.set_aside and not recorder.dropped
+        reasons = [*self._faults(recorder), *([] if is_up else [DATABASE_AWAY])]
         return Health(
-            status="ok" if is_well else "degraded",
+            status="degraded" if reasons else "ok",
+            reasons=reasons,
             version=__version__,
             uptime_seconds=round(time.monotonic() - self.started, 3),
             database=DatabaseHealth(status="up" if is_up else "down", dialect=self.dialect),
             upstream=UpstreamHealth(base_url=self.upstream),
             recorder=recorder,
         )
+
+    def _faults(self, recorder: RecorderHealth) -> Iterator[str]:
+        """What is wrong with recording, in sentences; the worst comes first."""
+        if recorder.dropped:
+            yield f"{recorder.dropped} calls of this process could not be kept and are lost."
+        if not self.journal.is_syncing:
+            yield NOT_SYNCED
+        elif not self.journal.is_keeping:
+            yield NOT_WRITTEN
+        if not self.is_recording():
+            yield NOT_RECORDING
+        if recorder.set_aside:
+            yield f"{recorder.set_aside} calls can never be stored: {SEE_SET_ASIDE}."
+        if self.is_stopping:
+            yield "The program is ending."
 
 
 router = APIRouter(tags=["Health"])

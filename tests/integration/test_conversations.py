@@ -20,6 +20,7 @@ from tests.integration.stored import (
     start,
 )
 
+from officeai_proxy.burials import burials_of
 from officeai_proxy.errors import (
     AmbiguousSession,
     Conflict,
@@ -464,9 +465,11 @@ class TestErase:
             calls = (await connection.execute(select(exchanges.c.exchange_id))).scalars().all()
             count = select(func.count()).select_from(conversation_messages)
             assert (await connection.execute(count)).scalar_one() == 1
-        assert [(row.exchange_id, row.deleted_at) for row in buried] == [
-            (UUID(int=1), NOW + MINUTE)
-        ]
+        assert {row.deleted_at for row in buried} == {NOW + MINUTE}
+        assert {row.exchange_id for row in buried} == {
+            UUID(int=1),
+            *burials_of(conversation.workspace, conversation.user_identifier, "s1"),
+        }
         assert calls == [UUID(int=2)]
 
     async def test_ids_are_not_used_again(self, database: Database) -> None:

@@ -24,6 +24,7 @@ COMMANDS = {
     "users": "Erase people.",
     "prune": "Delete what is too old, and empty the bin, for good.",
     "audit": "Read the audit log, and prove that it is whole.",
+    "set-aside": "See, retry and drop calls that could not be stored.",
     "db": "Upgrade, check or index the database.",
     "doctor": "Look at the configuration and say what is wrong with it.",
 }
@@ -56,7 +57,7 @@ class LazyGroup(click.Group):
 
 def _module_of(name: str) -> str:
     """The module of a command; one whose name is a word of Python's has a stroke behind it."""
-    return f"{name}_" if iskeyword(name) else name
+    return f"{name}_" if iskeyword(name) else name.replace("-", "_")
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

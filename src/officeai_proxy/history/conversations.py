@@ -272,6 +272,12 @@ async def delete_conversation(
             workspace=conversation.workspace,
         )
         await append(connection, event)
+    if permanent:
+        services.set_aside.erase(
+            workspace=conversation.workspace,
+            user=conversation.user_identifier,
+            session=conversation.session_id,
+        )
 
 
 @router.post(

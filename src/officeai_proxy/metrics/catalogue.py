@@ -102,6 +102,42 @@ STORED = Family("officeai_calls_stored", Kind.COUNTER, "Calls that reached the d
 DROPPED = Family(
     "officeai_recorder_dropped", Kind.COUNTER, "Calls that could not be kept and are lost."
 )
+INTERRUPTED = Family(
+    "officeai_recorder_interrupted",
+    Kind.COUNTER,
+    "Calls that were cut off when a worker died, kept as far as they had come.",
+)
+WITHHELD = Family(
+    "officeai_recorder_withheld",
+    Kind.COUNTER,
+    "Calls that were not stored, because what they belong to was erased after they began.",
+)
+SET_ASIDE = Family(
+    "officeai_recorder_poison",
+    Kind.COUNTER,
+    "Calls that the database can never store, and that were set aside.",
+)
+STORE_FAILURES = Family(
+    "officeai_recorder_store_failures",
+    Kind.COUNTER,
+    "Batches that the database did not take and that were tried again.",
+)
+APPEND_ERRORS = Family(
+    "officeai_journal_append_errors", Kind.COUNTER, "Writes to the journal that failed."
+)
+SYNC_ERRORS = Family(
+    "officeai_journal_sync_errors", Kind.COUNTER, "Syncs of the journal that failed."
+)
+PIECE_ERRORS = Family(
+    "officeai_journal_piece_errors",
+    Kind.COUNTER,
+    "Part-way records of long calls that could not be written.",
+)
+BACKLOG_BYTES = Family(
+    "officeai_journal_backlog_bytes",
+    Kind.GAUGE,
+    "Calls in memory that the journal could not take yet.",
+)
 IN_FLIGHT = Family("officeai_calls_in_flight", Kind.GAUGE, "Calls on their way now.")
 EXPORTS = Family("officeai_exports_running", Kind.GAUGE, "Exports that are being sent now.")
 
@@ -116,6 +152,14 @@ COUNTED = (
     REPLY_BYTES,
     STORED,
     DROPPED,
+    INTERRUPTED,
+    WITHHELD,
+    SET_ASIDE,
+    STORE_FAILURES,
+    APPEND_ERRORS,
+    SYNC_ERRORS,
+    PIECE_ERRORS,
+    BACKLOG_BYTES,
     IN_FLIGHT,
     EXPORTS,
 )

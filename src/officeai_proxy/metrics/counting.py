@@ -12,6 +12,7 @@ from officeai_proxy.metrics import catalogue
 from officeai_proxy.metrics.board import Board, ModelCounts
 from officeai_proxy.metrics.catalogue import BOUNDS, SLOTS, Family
 from officeai_proxy.model import NANOSECONDS, CallRecord, Exchange, Outcome
+from officeai_proxy.recording.recorder import RecorderEvent
 
 UNAUTHORIZED = 401
 
@@ -39,6 +40,16 @@ _REQUEST_BYTES = SLOTS[catalogue.REQUEST_BYTES.sample()]
 _REPLY_BYTES = SLOTS[catalogue.REPLY_BYTES.sample()]
 _STORED = SLOTS[catalogue.STORED.sample()]
 _DROPPED = SLOTS[catalogue.DROPPED.sample()]
+_APPEND_ERRORS = SLOTS[catalogue.APPEND_ERRORS.sample()]
+_SYNC_ERRORS = SLOTS[catalogue.SYNC_ERRORS.sample()]
+_PIECE_ERRORS = SLOTS[catalogue.PIECE_ERRORS.sample()]
+_BACKLOG_BYTES = SLOTS[catalogue.BACKLOG_BYTES.sample()]
+_EVENTS = {
+    RecorderEvent.INTERRUPTED: SLOTS[catalogue.INTERRUPTED.sample()],
+    RecorderEvent.WITHHELD: SLOTS[catalogue.WITHHELD.sample()],
+    RecorderEvent.SET_ASIDE: SLOTS[catalogue.SET_ASIDE.sample()],
+    RecorderEvent.STORE_FAILED: SLOTS[catalogue.STORE_FAILURES.sample()],
+}
 _IN_FLIGHT = SLOTS[catalogue.IN_FLIGHT.sample()]
 _EXPORTS = SLOTS[catalogue.EXPORTS.sample()]
 
@@ -48,6 +59,30 @@ class Slots(Protocol):
 
     def one(self) -> AbstractContextManager[None]:
         """Take one for a while."""
+
+
+class JournalCounts(Protocol):
+    """What one worker's journal counts."""
+
+    @property
+    def dropped(self) -> int:
+        """Calls that are lost."""
+
+    @property
+    def append_errors(self) -> int:
+        """Writes that failed."""
+
+    @property
+    def sync_errors(self) -> int:
+        """Syncs that failed."""
+
+    @property
+    def piece_errors(self) -> int:
+        """Part-way records that could not be written."""
+
+    @property
+    def backlog_bytes(self) -> int:
+        """Bytes that wait in memory."""
 
 
 class CallCounter:
@@ -107,9 +142,18 @@ class CallCounter:
             if model and counts != ModelCounts():
                 self._board.add_model(model, counts)
 
-    def dropped(self, count: int) -> None:
-        """This worker has lost *count* calls by now."""
-        self._slots[_DROPPED] = count
+    def recorder_event(self, event: RecorderEvent, count: int) -> None:
+        """*event* happened *count* times; belongs to the recorder's thread."""
+        self._slots[_EVENTS[event]] += count
+
+    def keeping(self, journal: JournalCounts) -> None:
+        """This worker's *journal* has counted this by now."""
+        slots = self._slots
+        slots[_DROPPED] = journal.dropped
+        slots[_APPEND_ERRORS] = journal.append_errors
+        slots[_SYNC_ERRORS] = journal.sync_errors
+        slots[_PIECE_ERRORS] = journal.piece_errors
+        slots[_BACKLOG_BYTES] = journal.backlog_bytes
 
     def _time(self, family: Family, nanoseconds: int) -> None:
         first = _FIRST_BUCKET[family.name]

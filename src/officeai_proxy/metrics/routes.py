@@ -89,7 +89,7 @@ async def metrics(
     """
     services = _services(request)
     health = await services.pulse.health()
-    services.metrics.counter.dropped(services.pulse.journal.dropped)
+    services.metrics.counter.keeping(services.pulse.journal)
     reading, workers = await asyncio.to_thread(_read, services.metrics.boards)
     is_open_metrics = "application/openmetrics-text" in request.headers.get("accept", "")
     text = exposed(reading, _gauges(health, workers), is_open_metrics=is_open_metrics)

@@ -7,6 +7,8 @@ ends a call, its record is made in the same step.
 import re
 import time
 from collections.abc import Callable
+from typing import TypeAlias
+from uuid import UUID
 
 from officeai_proxy.model import Exchange, Outcome
 from officeai_proxy.proxy.call import Call
@@ -30,11 +32,9 @@ class Capture:
         *,
         upstream: str,
         limit: int,
-        keep: Callable[[Exchange, int, int], None],
+        keep: "Keep",
     ) -> None:
-        """Record at most *limit* bytes of the reply; *keep* takes the exchange at
-        the end, and how many bytes went each way.
-        """
+        """Record at most *limit* bytes of the reply; *keep* takes the exchange at the end."""
         self._call = call
         self._upstream = upstream
         self._limit = limit
@@ -87,11 +87,37 @@ class Capture:
         self.is_settled = True
         if outcome is Outcome.COMPLETE and self._is_truncated:
             outcome = Outcome.TRUNCATED
-        sent = self._call.request.content_length or 0
-        self._keep(self._exchange(outcome, error), sent, self.received)
+        reply = b"".join(self._pieces)
+        self._keep(self, self._exchange(outcome, error, reply))
         self._pieces = []
 
-    def _exchange(self, outcome: Outcome, error: str | None) -> Exchange:
+    # While the call goes on, for its part-way record: see `partway`.
+
+    @property
+    def id(self) -> UUID:
+        """The exchange's id."""
+        return self._call.id
+
+    @property
+    def started_mono(self) -> int:
+        """When the call began, in nanoseconds of the monotonic clock."""
+        return self._call.started_mono
+
+    @property
+    def came(self) -> int:
+        """How many pieces of the reply have come."""
+        return len(self._pieces)
+
+    def so_far(self, since: int) -> Exchange:
+        """The exchange as it is; of the reply only what came after the first *since* pieces."""
+        return self._exchange(Outcome.INTERRUPTED, None, b"".join(self._pieces[since:]))
+
+    @property
+    def sent(self) -> int:
+        """Bytes of the request's body, where its length was stated."""
+        return self._call.request.content_length or 0
+
+    def _exchange(self, outcome: Outcome, error: str | None, reply: bytes) -> Exchange:
         call = self._call
         first = self._first_byte
         return Exchange(
@@ -120,5 +146,9 @@ class Capture:
             request_encoding=call.body_encoding,
             usage=None if call.is_recorded else usage_in(self._tail),
             request=call.body,
-            reply=b"".join(self._pieces),
+            reply=reply,
         )
+
+
+Keep: TypeAlias = Callable[[Capture, Exchange], None]
+"""Takes a call's exchange at its end."""

@@ -25,14 +25,22 @@ class Captures:
         self._limit = limit
         self._append = append
         self._counter = counter
+        self.running: dict[Capture, None] = {}
+        """Recorded calls that have not ended, in the order in which they began."""
 
     def of(self, call: Call) -> Capture:
         """The capture of *call*."""
         upstream, limit = self._upstream, self._limit
-        if call.lease is None:
-            return Capture(call, upstream=upstream, limit=limit, keep=self._keep)
-        return MeteredCapture(call, call.lease, upstream=upstream, limit=limit, keep=self._keep)
+        capture = (
+            Capture(call, upstream=upstream, limit=limit, keep=self._keep)
+            if call.lease is None
+            else MeteredCapture(call, call.lease, upstream=upstream, limit=limit, keep=self._keep)
+        )
+        if call.is_recorded:
+            self.running[capture] = None
+        return capture
 
-    def _keep(self, exchange: Exchange, sent: int, received: int) -> None:
+    def _keep(self, capture: Capture, exchange: Exchange) -> None:
+        self.running.pop(capture, None)
         self._append(exchange)
-        self._counter.ended(exchange, sent=sent, received=received)
+        self._counter.ended(exchange, sent=capture.sent, received=capture.received)

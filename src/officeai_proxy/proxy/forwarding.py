@@ -84,6 +84,8 @@ class Forwarding:
             self.cut()
             await self._tell_if_cut(send)
         finally:
+            # Nothing is left to be said of a call that has ended; a fault of ours has not said it.
+            self._capture.settle(Outcome.UPSTREAM_ERROR, error="proxy_error: the proxy failed")
             self._watch.disarm()
             self._exchange.abort()
 

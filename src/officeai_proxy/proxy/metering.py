@@ -5,16 +5,15 @@ What the upstream counted is taken where the reply says it. Where it does not, b
 cut or has no `usage`, the tokens are estimated from what came.
 """
 
-from collections.abc import Callable
 from typing import cast
 
 from typing_extensions import override
 
 from officeai_proxy.auth.limits.estimate import BYTES_PER_TOKEN
 from officeai_proxy.auth.limits.ledger import Lease
-from officeai_proxy.model import Exchange, JsonObject, Outcome
+from officeai_proxy.model import JsonObject, Outcome
 from officeai_proxy.proxy.call import Call
-from officeai_proxy.proxy.capture import TAIL, Capture
+from officeai_proxy.proxy.capture import TAIL, Capture, Keep
 from officeai_proxy.proxy.headers import value_of
 from officeai_proxy.proxy.upstream import Header
 from officeai_proxy.wire import jsontext
@@ -35,7 +34,7 @@ class MeteredCapture(Capture):
         *,
         upstream: str,
         limit: int,
-        keep: Callable[[Exchange, int, int], None],
+        keep: Keep,
     ) -> None:
         """As `Capture`; *lease* is given back at the end."""
         super().__init__(call, upstream=upstream, limit=limit, keep=keep)

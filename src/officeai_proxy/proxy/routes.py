@@ -55,7 +55,7 @@ class Proxy:
         self._counter = counter
         self._tasks = tasks
         self._finishes_alone = settings.on_disconnect is OnDisconnect.FINISH
-        self._captures = Captures(
+        self.captures = Captures(
             urlsplit(settings.upstream_base_url).netloc,
             limit=int(settings.max_recorded_mb * MEGABYTE),
             append=journal.append,
@@ -64,7 +64,7 @@ class Proxy:
         self.relaying = (
             Relaying(
                 self._admission,
-                self._captures,
+                self.captures,
                 upstream,
                 counter=counter,
                 tasks=tasks,
@@ -127,7 +127,7 @@ class Proxy:
         return Forwarding(
             call,
             self._upstream.exchange(),
-            self._captures.of(call),
+            self.captures.of(call),
             watch=watch,
             journal=self._journal,
             finishes_alone=self._finishes_alone,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from officeai_proxy.model import NANOSECONDS
-from officeai_proxy.recording import frames, segments
+from officeai_proxy.recording import frames, pieces, segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,8 @@ class BacklogGauge:
                 pending += count
                 oldest = first if oldest is None else min(oldest, first or oldest)
         lag = 0.0 if oldest is None else max(0.0, (time.time_ns() - oldest) / NANOSECONDS)
-        return Backlog(pending, lag, sum(sizes.values()))
+        lasting = segments.sizes(self._directory, suffix=pieces.SUFFIX)
+        return Backlog(pending, lag, sum(sizes.values()) + sum(lasting.values()))
 
     def _look(self, name: str, done: int, size: int) -> tuple[int, int | None]:
         """Frames of *name* between *done* and *size*, and when the first of them was written."""

@@ -7,12 +7,16 @@ A frame is a fixed header and a payload, both big-endian:
 The CRC covers everything but itself and the magic. A payload is the lengths of its three parts and
 the parts: what is known of the exchange as JSON, the request's bytes, the reply's bytes. There is
 no header to keep in step and no index, so that a torn or rotten frame can only ever hide itself.
+
+A frame may hold a piece of an exchange that is still going on: its JSON has a number, `piece`, that
+counts from 0. Piece 0 has the request; each has what of the reply came since the one before.
 """
 
+import mmap
 import struct
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 from zlib import crc32
 
@@ -59,17 +63,46 @@ class Frame:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of an exchange that was going on; all but the first have no request."""
+
+    number: int
+    exchange: Exchange
+
+
 def encode(exchange: Exchange, seal: FrameSeal | None = None) -> bytes:
     """The frame that keeps *exchange*, stamped with the present moment; sealed with *seal*."""
-    about = orjson.dumps(_about(exchange))
-    parts: tuple[bytes, ...] = (
+    return frame_of(*_payload(_about(exchange), exchange, seal))
+
+
+def payload_of(exchange: Exchange, seal: FrameSeal | None = None) -> bytes:
+    """The payload of the frame that `encode` makes."""
+    return b"".join(_payload(_about(exchange), exchange, seal))
+
+
+def encode_piece(piece: Piece, seal: FrameSeal | None = None) -> bytes:
+    """The frame that keeps *piece*; the request is left out of all but the first."""
+    exchange = piece.exchange if piece.number == 0 else replace(piece.exchange, request=b"")
+    about = {**_about(exchange), "piece": piece.number}
+    return frame_of(*_payload(about, exchange, seal))
+
+
+def _payload(
+    known: dict[str, object], exchange: Exchange, seal: FrameSeal | None
+) -> tuple[bytes, ...]:
+    about = orjson.dumps(known)
+    parts = (
         _PARTS.pack(len(about), len(exchange.request), len(exchange.reply)),
         about,
         exchange.request,
         exchange.reply,
     )
-    if seal is not None:
-        parts = (seal.seal(b"".join(parts)),)
+    return parts if seal is None else (seal.seal(b"".join(parts)),)
+
+
+def frame_of(*parts: bytes) -> bytes:
+    """The frame of the payload that *parts* make together, stamped with the present moment."""
     covered = _COVERED.pack(sum(map(len, parts)), time.monotonic_ns(), time.time_ns())
     crc = crc32(covered)
     for part in parts:
@@ -83,23 +116,45 @@ def decode(payload: bytes) -> Exchange:
     Raises:
         Undecodable: the payload was written by a version that this one does not know.
     """
+    exchange, number = _decode(payload)
+    if number is not None:
+        raise Undecodable("a journal frame cannot be read: it holds a piece of an exchange")
+    return exchange
+
+
+def decode_piece(payload: bytes) -> Piece:
+    """The piece of an exchange in a frame's payload, which must be open.
+
+    Raises:
+        Undecodable: it is none, or was written by a version that this one does not know.
+    """
+    exchange, number = _decode(payload)
+    if number is None:
+        raise Undecodable("a journal frame cannot be read: it holds no piece of an exchange")
+    return Piece(number, exchange)
+
+
+def _decode(payload: bytes) -> tuple[Exchange, int | None]:
+    """The exchange in *payload*, and the number of a piece."""
     try:
         about_size, request_size, reply_size = _PARTS.unpack_from(payload)
         request_at = _PARTS.size + about_size
         reply_at = request_at + request_size
         about = orjson.loads(payload[_PARTS.size : request_at])
+        number = about.pop("piece", None)
         about["id"] = UUID(about["id"])
         about["outcome"] = Outcome(about["outcome"])
-        return Exchange(
+        exchange = Exchange(
             **about,
             request=payload[request_at:reply_at],
             reply=payload[reply_at : reply_at + reply_size],
         )
+        return exchange, None if number is None else int(number)
     except (struct.error, ValueError, TypeError, KeyError, AttributeError) as exc:
         raise Undecodable(f"a journal frame cannot be read: {exc}") from exc
 
 
-def read_header(data: bytes | memoryview, offset: int = 0) -> FrameHeader | None:
+def read_header(data: bytes | memoryview | mmap.mmap, offset: int = 0) -> FrameHeader | None:
     """The frame header at *offset*, or None when there is none."""
     if len(data) - offset < HEADER_SIZE or data[offset : offset + len(MAGIC)] != MAGIC:
         return None
@@ -116,7 +171,7 @@ def is_intact(header: FrameHeader, payload: bytes | memoryview) -> bool:
     return crc32(payload, crc32(covered)) == header.crc
 
 
-def scan(data: bytes, *, base: int = 0) -> Iterator[Frame]:
+def scan(data: bytes | mmap.mmap, *, base: int = 0) -> Iterator[Frame]:
     """Every intact frame in *data*, in order, whatever lies between; offsets count from *base*."""
     at = data.find(MAGIC)
     while at >= 0:

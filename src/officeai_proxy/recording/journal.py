@@ -1,7 +1,8 @@
 """Exchanges in, frames at the end of a file out: the write side of the journal, one per worker.
 
 It never parses what it keeps, never waits for a database, and never raises into a call: what cannot
-be written now waits in memory, within a bound, and is counted when even that is not possible.
+be written now waits in memory, within a bound, and is counted when even that is not possible. What
+has to be on the disk is the business of `syncing`.
 
 A segment is locked (flock) for as long as its writer lives, so that anybody can tell a segment that
 may still grow from one that a dead worker left behind; the kernel frees the lock on `kill -9`.
@@ -11,7 +12,9 @@ import asyncio
 import fcntl
 import logging
 import os
+import time
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -21,8 +24,16 @@ from officeai_proxy.errors import ConfigurationError
 from officeai_proxy.model import Durability, Exchange
 from officeai_proxy.recording import frames, segments
 from officeai_proxy.recording.frame_seal import FrameSeal
+from officeai_proxy.recording.pieces import PiecesLog
+from officeai_proxy.recording.syncing import SyncedFile, Syncing
 
 SEGMENT_BYTES = 16 * 1024 * 1024
+
+REST_SECONDS = 0.1
+"""How long calls do not try the disk again after it took nothing."""
+
+MOST_AT_ONCE = 64
+"""Calls that level `memory` holds back at most; ordinarily one turn of the loop ends fewer."""
 
 # macOS has no fdatasync.
 _sync = getattr(os, "fdatasync", os.fsync)
@@ -60,6 +71,7 @@ class LockedSegment:
                 _sync_directory(path.parent)
         except OSError:
             self.close()
+            hidden.unlink(missing_ok=True)
             raise
 
     def write(self, data: bytes) -> int:
@@ -90,6 +102,7 @@ class Journal:
         segment_bytes: int = SEGMENT_BYTES,
         backlog_bytes: int = 0,
         seal: FrameSeal | None = None,
+        rest_seconds: float = REST_SECONDS,
         new_segment: type[LockedSegment] = LockedSegment,
     ) -> None:
         """Write segments of about *segment_bytes* into *directory*.
@@ -99,116 +112,179 @@ class Journal:
         """
         self.directory = directory
         self.durability = durability
+        self._worker = uuid4().hex[:12]
+        self.pieces = PiecesLog(directory, worker=self._worker, seal=seal)
         self.dropped = 0
+        self.append_errors = 0
         self._segment_bytes = segment_bytes
-        self._backlog_bytes = backlog_bytes
+        self._most_backlog = backlog_bytes
         self._seal = seal
+        self._rest_seconds = rest_seconds
         self._new_segment = new_segment
         self._segment: SegmentFile | None = None
         self._name = ""
         self._size = 0
         self._count = 0
-        self._worker = uuid4().hex[:12]
+        self._is_failing = False
+        self._rests_until = 0.0
+        self._later: list[Exchange] = []
         self._backlog: deque[bytes] = deque()
-        self._backlog_size = 0
-        self._unsynced: list[asyncio.Future[None]] = []
-        self._syncing: asyncio.Task[None] | None = None
+        self.backlog_bytes = 0
+        is_synced = durability is Durability.DISK
+        self._syncing = Syncing(self, limit=backlog_bytes) if is_synced else None
 
     @property
     def is_keeping(self) -> bool:
-        """Whether the last exchange could be written."""
-        return not self._backlog
+        """Whether the last exchange could be kept as safely as was asked for."""
+        return self.is_syncing and not self._is_failing and not self._backlog
 
     @property
-    def _is_syncing(self) -> bool:
-        return self._syncing is not None and not self._syncing.done()
+    def is_syncing(self) -> bool:
+        """Whether the last sync succeeded, where there are any."""
+        return self._syncing is None or self._syncing.is_safe
+
+    @property
+    def sync_errors(self) -> int:
+        """How many syncs have failed."""
+        return 0 if self._syncing is None else self._syncing.errors
+
+    @property
+    def piece_errors(self) -> int:
+        """How often what a long call says so far could not be written."""
+        return self.pieces.errors
 
     def append(self, exchange: Exchange) -> None:
         """Keep *exchange*: when this returns it survives the death of the process.
 
-        When the disk takes nothing the exchange waits in memory for `retry`; when there is no room
-        for it either, it is counted in `dropped`.
+        At level `memory` it does when the loop has turned once more, so that the end of a reply
+        waits for no file. When the disk takes nothing the exchange waits in memory for `retry`;
+        when there is no room for it either, it is counted in `dropped`.
         """
-        frame = frames.encode(exchange, self._seal)
-        if self._backlog:
-            self.retry()
-        if self._backlog or not self._write(frame):
-            self._set_back(frame)
+        if self.durability is not Durability.MEMORY:
+            self._keep((frames.encode(exchange, self._seal),))
+            return
+        self._later.append(exchange)
+        if len(self._later) == 1:
+            asyncio.get_running_loop().call_soon(self._write_later)
+        elif len(self._later) >= MOST_AT_ONCE:
+            self._write_later()
+
+    def append_payload(self, payload: bytes) -> None:
+        """Keep the payload of a frame that was in a journal before, as it is."""
+        self._keep((frames.frame_of(payload),))
 
     def retry(self) -> None:
         """Write what waits in memory, as far as the disk takes it."""
         while self._backlog and self._write(self._backlog[0]):
-            self._backlog_size -= len(self._backlog.popleft())
+            self.backlog_bytes -= len(self._backlog.popleft())
 
     async def synced(self) -> None:
-        """Return when all that was appended so far is on the disk; callers share one sync."""
-        done = asyncio.get_running_loop().create_future()
-        self._unsynced.append(done)
-        if not self._is_syncing:
-            self._syncing = asyncio.ensure_future(self._sync())
-        await done
+        """Return when all that was appended so far is on the disk; callers share one sync.
 
-    async def _sync(self) -> None:
-        while self._unsynced:
-            waiting, self._unsynced = self._unsynced, []
-            try:
-                if self._segment is not None:
-                    await asyncio.to_thread(self._segment.sync)
-                if self._segment is not None and self._size >= self._segment_bytes:
-                    # What was appended meanwhile must be safe before its file is out of reach.
-                    self._segment.sync()
-                    self._leave_segment()
-            except OSError as exc:
-                # After a failed sync the kernel forgets which pages were dirty: a second sync of
-                # the same file would succeed and prove nothing. The segment is left to the
-                # recorder, which reads it from the page cache, and a new one is begun.
-                log.error("journal cannot be synced: %s", exc)  # noqa: TRY400 - the cause is in the line
-                self._leave_segment()
-            for done in waiting:
-                if not done.done():
-                    done.set_result(None)
+        When the disk fails again and again it returns all the same, and nothing `is_keeping`.
+        Below level `disk` there is nothing to wait for.
+        """
+        if self._syncing is not None:
+            await self._syncing.synced()
 
     def tidy(self) -> None:
-        """Leave a segment that the recorder has begun to store, so that it is freed soon.
+        """Write what waits, and leave a segment that the recorder has begun to store.
 
         What was deleted from the database for good would otherwise live on in the journal until
         the segment is full. While the database is away nothing is stored, and nothing is left.
         """
         self.retry()
-        if self._segment is None or self._is_syncing:
-            return
-        if segments.read_stored(self.directory).get(self._name, 0) > 0:
+        if self._is_failing and not self._backlog:
+            # Where calls are refused meanwhile, none of them would find out.
+            self._write(b"")
+        stored = segments.read_stored(self.directory)
+        if self._segment is not None and stored.get(self._name, 0) > 0:
             self._leave_segment()
+        if self._syncing is not None and self._syncing.is_due:
+            self._syncing.begin()
 
     def close(self) -> None:
         """Write what waits, count what cannot be written, and let the recorder have the rest."""
+        self._write_later()
         self.retry()
         self.dropped += len(self._backlog)
         self._backlog.clear()
+        self.backlog_bytes = 0
         self._leave_segment()
+        if self._syncing is not None:
+            self._syncing.finish()
+        # Of a call that is lost, the next start has at least what was written while it went on.
+        self.pieces.close(is_kept=self.dropped > 0)
 
-    def _write(self, frame: bytes) -> bool:
+    # What syncing needs: see `Rewriting`.
+
+    def file_to_sync(self) -> SegmentFile | None:
+        """The segment that frames are written to; a new one to prove the disk on, after a fault."""
+        if self._segment is None and not self.is_keeping:
+            with suppress(OSError):
+                self._current()
+        return self._segment
+
+    def give_up(self, files: Sequence[SyncedFile]) -> None:
+        """Write no more to any of *files*; the recorder reads them as they are."""
+        if self._segment in files:
+            self._segment = None
+
+    def rewrite(self, frames: Sequence[bytes]) -> None:
+        """Write *frames* again, before everything that waits."""
+        self._backlog.extendleft(reversed(frames))
+        self.backlog_bytes += sum(map(len, frames))
+        self.retry()
+
+    def _write_later(self) -> None:
+        exchanges, self._later = self._later, []
+        if exchanges:
+            self._keep([frames.encode(exchange, self._seal) for exchange in exchanges])
+
+    def _keep(self, fresh: Sequence[bytes]) -> None:
+        is_resting = self._is_failing and time.monotonic() < self._rests_until
+        if self._backlog and not is_resting:
+            self.retry()
+        data = fresh[0] if len(fresh) == 1 else b"".join(fresh)
+        if is_resting or self._backlog or not self._write(data):
+            for frame in fresh:
+                self._set_back(frame)
+
+    def _write(self, data: bytes) -> bool:
         try:
             segment = self._current()
-            written = segment.write(frame)
-            while written < len(frame):
-                written += segment.write(frame[written:])
+            written = segment.write(data)
+            while written < len(data):
+                written += segment.write(data[written:])
         except OSError as exc:
-            log.error("journal cannot be written: %s", exc)  # noqa: TRY400 - the cause is in the line
+            self._tell(exc)
             self._abandon()
             return False
-        self._size += len(frame)
+        self._size += len(data)
+        if self._is_failing:
+            log.warning("the journal is written again")
+            self._is_failing = False
+        if self._syncing is not None:
+            self._syncing.wrote(data)
         return True
 
+    def _tell(self, error: OSError) -> None:
+        """Count each failure, and say it once; calls leave the disk alone for a moment."""
+        self.append_errors += 1
+        self._rests_until = time.monotonic() + self._rest_seconds
+        if not self._is_failing:
+            log.error("the journal cannot be written, calls wait in memory: %s", error)
+        self._is_failing = True
+
     def _current(self) -> SegmentFile:
-        if self._size >= self._segment_bytes and not self._is_syncing:
+        if self._size >= self._segment_bytes:
             self._leave_segment()
         if self._segment is None:
             self._count += 1
             self._name = f"{self._worker}-{self._count:08}{segments.SUFFIX}"
+            self._size = 0
             durable = self.durability is Durability.DISK
             self._segment = self._new_segment(self.directory / self._name, durable=durable)
-            self._size = 0
         return self._segment
 
     def _abandon(self) -> None:
@@ -216,20 +292,27 @@ class Journal:
         if self._segment is not None:
             with suppress(OSError):
                 self._segment.truncate(self._size)
+            if self._size == 0:
+                with suppress(OSError):
+                    (self.directory / self._name).unlink(missing_ok=True)
         self._leave_segment()
 
     def _leave_segment(self) -> None:
-        if self._segment is not None:
-            with suppress(OSError):
-                self._segment.close()
-            self._segment = None
+        segment, self._segment = self._segment, None
+        if segment is None:
+            return
+        if self._syncing is not None:
+            self._syncing.leave(segment)
+            return
+        with suppress(OSError):
+            segment.close()
 
     def _set_back(self, frame: bytes) -> None:
-        if self._backlog_size + len(frame) > self._backlog_bytes:
+        if self.backlog_bytes + len(frame) > self._most_backlog:
             self.dropped += 1
             return
         self._backlog.append(frame)
-        self._backlog_size += len(frame)
+        self.backlog_bytes += len(frame)
 
 
 def open_directory(directory: Path) -> None:

@@ -5,6 +5,7 @@ segments, sealed with each of its keys, and frames that still wait tell by the i
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -12,7 +13,7 @@ import orjson
 from officeai_proxy.crypto.boxes import Box
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import ConfigurationError, Unopenable
-from officeai_proxy.recording import frames, segments
+from officeai_proxy.recording import frames, pieces, segments
 from officeai_proxy.recording.frame_seal import HEAD_BYTES, key_of
 
 NOTE = "keys.json"
@@ -83,6 +84,9 @@ def waiting_keys(directory: Path) -> set[str | None]:
             found |= _keys_in(descriptor)
         finally:
             os.close(descriptor)
+    for file in directory.glob(f"*{pieces.SUFFIX}"):
+        with suppress(FileNotFoundError), pieces.mapped(file) as data:
+            found |= {key_of(frame.payload) for frame in frames.scan(data)}
     return found
 
 

@@ -53,8 +53,10 @@ class JournalReader:
         self._stored = segments.read_stored(directory)
         self._open: dict[str, Segment] = {}
 
-    def next_batch(self, *, max_entries: int, max_bytes: int) -> Batch:
+    def next_batch(self, *, max_entries: int, max_bytes: int, until_ns: int | None = None) -> Batch:
         """The oldest exchanges that are not stored, at most *max_entries*, about *max_bytes*.
+
+        With *until_ns* what was written after that moment (wall clock) waits for a later batch.
 
         A frame written after the look at the segments began waits for the next batch: the turn
         before it may stand in a segment that was looked at too early to show it.
@@ -69,7 +71,9 @@ class JournalReader:
             waiting = [(frame.header.wall_ns, name) for name, frame in heads.items() if frame]
             if not waiting:
                 break
-            name = min(waiting)[1]
+            moment, name = min(waiting)
+            if until_ns is not None and moment > until_ns:
+                break
             frame = heads[name]
             assert frame is not None  # noqa: S101 - it was just found among the waiting
             entries.append(self._entry(frame))
@@ -88,7 +92,11 @@ class JournalReader:
                 segment.remove()
                 del self._open[name]
                 self._stored.pop(name, None)
-        segments.write_stored(self.directory, self._stored)
+        try:
+            segments.write_stored(self.directory, self._stored)
+        except OSError as exc:
+            # It saves work and nothing rests on it; on a full disk the freed segments matter more.
+            log.warning("how far the journal is stored cannot be noted: %s", exc)
 
     def close(self) -> None:
         """Close every segment."""

@@ -13,10 +13,12 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 
 from officeai_proxy.model import CallRecord
 from officeai_proxy.recording import segments
+from officeai_proxy.recording.adoption import Adoption, Estate, in_batches
 from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.reader import Batch, Entry, JournalReader
 from officeai_proxy.recording.setaside import set_aside
@@ -43,6 +45,15 @@ class Pace:
     last_backoff: float = 5.0
     tidy_every: float = 3.0
     tidy_again: float = 0.1
+
+
+class RecorderEvent(Enum):
+    """What an operator may want to know of the recorder's work."""
+
+    INTERRUPTED = "a call that was cut off when its worker died is kept as far as it came"
+    WITHHELD = "a call is not stored, because what it belongs to was erased after it began"
+    SET_ASIDE = "a call can never be stored and is set aside"
+    STORE_FAILED = "the store did not take a batch, which is tried again"
 
 
 class Leadership:
@@ -79,12 +90,16 @@ class Recorder:
         seal: FrameSeal | None = None,
         cost_of: Callable[[CallRecord], float | None] = lambda _: None,
         on_stored: Callable[[Sequence[CallRecord]], None] = lambda _: None,
+        is_too_much: Callable[[BaseException], bool] = lambda _: False,
+        on_event: Callable[[RecorderEvent, int], None] = lambda *_: None,
     ) -> None:
-        """*is_transient* tells the store's errors that pass from those that stay.
+        """*is_transient* tells the store's errors that pass from those that stay; *is_too_much*
+        says of one that passes that a smaller batch may do better.
 
         *tidy* is called every few seconds by the one recorder of the host that works, and soon
         again when it says that it is not done. *seal* opens what the journal holds sealed.
-        *cost_of* tells what a call cost in US dollars, and *on_stored* hears of what was stored.
+        *cost_of* tells what a call cost in US dollars. *on_stored* hears of what was stored, and
+        *on_event* of what else happens, and how often.
         """
         self._directory = directory
         self._store = store
@@ -95,6 +110,8 @@ class Recorder:
         self._seal = seal
         self._cost_of = cost_of
         self._on_stored = on_stored
+        self._is_too_much = is_too_much
+        self._on_event = on_event
         self._wake = asyncio.Event()
         self._is_stopping = False
         self._is_away = False
@@ -115,7 +132,7 @@ class Recorder:
             if await self._lead(leadership):
                 reader = JournalReader(self._directory, self._seal)
                 try:
-                    await self._empty(reader)
+                    await self._empty(reader, Adoption(self._directory, self._seal))
                 finally:
                     reader.close()
         finally:
@@ -132,21 +149,45 @@ class Recorder:
             await self._pause(self._pace.poll if self._is_stopping else self._pace.lock_poll)
         return True
 
-    async def _empty(self, reader: JournalReader) -> None:
+    async def _empty(self, reader: JournalReader, adoption: Adoption) -> None:
         while True:
             await self._tidy_now_and_then()
-            batch = reader.next_batch(
-                max_entries=self._pace.max_entries, max_bytes=self._pace.max_bytes
-            )
+            estate = adoption.found()
+            batch = self._next(reader, until_ns=estate.until_ns if estate else None)
+            if batch.is_empty and estate is not None:
+                if not adoption.has_segments(estate):
+                    if not await self._adopt(estate, adoption):
+                        return
+                    continue
+                # Its clock was set back, or a segment of it has only now become final.
+                batch = self._next(reader)
             if batch.is_empty:
                 if self._is_stopping:
                     return
                 await self._pause(self._pace.poll)
                 continue
-            if not await self._store_batch(batch):
+            if not await self._keep(batch.entries):
                 return
             reader.commit(batch)
             await asyncio.sleep(0)
+
+    def _next(self, reader: JournalReader, *, until_ns: int | None = None) -> Batch:
+        return reader.next_batch(
+            max_entries=self._pace.max_entries, max_bytes=self._pace.max_bytes, until_ns=until_ns
+        )
+
+    async def _adopt(self, estate: Estate, adoption: Adoption) -> bool:
+        """Store what a dead worker left of calls that were cut off; False: stopped meanwhile."""
+        count = 0
+        for some in in_batches(adoption.entries(estate), most=self._pace.max_bytes):
+            if not await self._keep(some):
+                return False
+            count += len(some)
+        adoption.settle(estate)
+        if count:
+            self._on_event(RecorderEvent.INTERRUPTED, count)
+            log.warning("%d calls were interrupted when a worker died; what came is kept", count)
+        return True
 
     async def _tidy_now_and_then(self) -> None:
         if time.monotonic() < self._next_tidying:
@@ -171,10 +212,10 @@ class Recorder:
         except TimeoutError:
             pass
 
-    async def _store_batch(self, batch: Batch) -> bool:
-        """Store *batch*, waiting for the store as long as it takes; False: stopped meanwhile."""
-        turns = [turn for entry in batch.entries if (turn := self._read(entry)) is not None]
-        by_id = {e.exchange.id: e for e in batch.entries if e.exchange is not None}
+    async def _keep(self, entries: Sequence[Entry]) -> bool:
+        """Store *entries*, waiting for the store as long as it takes; False: stopped meanwhile."""
+        turns = [turn for entry in entries if (turn := self._read(entry)) is not None]
+        by_id = {e.exchange.id: e for e in entries if e.exchange is not None}
         waiting = [turns] if turns else []
         while waiting:
             some = waiting.pop(0)
@@ -195,17 +236,22 @@ class Recorder:
         backoff = self._pace.first_backoff
         while True:
             try:
-                await write(self._store, turns)
+                withheld = await write(self._store, turns)
             except Exception as exc:  # noqa: BLE001 - the recorder must outlive any store and any turn
                 if not self._is_transient(exc):
                     return f"{type(exc).__name__}: {exc}"[:1000]
+                self._on_event(RecorderEvent.STORE_FAILED, 1)
                 if self._is_stopping:
                     return _AWAY
+                if len(turns) > 1 and self._is_too_much(exc):
+                    return f"too much at once: {exc}"
                 self._tell_that_it_is_away(exc)
                 await self._pause(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
                 backoff = min(backoff * 2, self._pace.last_backoff)
             else:
                 self._tell_that_it_is_back()
+                if withheld:
+                    self._on_event(RecorderEvent.WITHHELD, withheld)
                 self._on_stored([turn.call for turn in turns])
                 return None
 
@@ -226,13 +272,15 @@ class Recorder:
             return None
         try:
             turn = read_turn(entry.exchange)
-            return replace(turn, call=replace(turn.call, cost=self._cost_of(turn.call)))
+            cost = self._cost_of(turn.call)
+            return turn if cost is None else replace(turn, call=replace(turn.call, cost=cost))
         except Exception as exc:  # noqa: BLE001 - a reply nobody foresaw must not stop its neighbours
             self._set_aside(entry, f"cannot be read: {type(exc).__name__}: {exc}"[:1000])
             return None
 
     def _set_aside(self, entry: Entry, reason: str) -> None:
         kept = set_aside(self._directory, entry, reason=reason, seal=self._seal)
+        self._on_event(RecorderEvent.SET_ASIDE, 1)
         log.error("an exchange cannot be stored and is set aside as %s: %s", kept.name, reason)
 
 

@@ -19,12 +19,12 @@ SUFFIX = ".seg"
 STORED = "stored.json"
 
 
-def sizes(directory: Path) -> dict[str, int]:
-    """Bytes of each segment that is there now, by name."""
+def sizes(directory: Path, *, suffix: str = SUFFIX) -> dict[str, int]:
+    """Bytes of each segment, or other file of *suffix*, that is there now, by name."""
     found: dict[str, int] = {}
-    with suppress(FileNotFoundError), os.scandir(directory) as entries:
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
         for entry in entries:
-            if entry.name.endswith(SUFFIX):
+            if entry.name.endswith(suffix):
                 with suppress(FileNotFoundError):
                     found[entry.name] = entry.stat().st_size
     return found
@@ -34,7 +34,7 @@ def read_stored(directory: Path) -> dict[str, int]:
     """Up to which byte each segment is stored, by name; nothing when that is not known."""
     try:
         stored = orjson.loads((directory / STORED).read_bytes())
-    except (FileNotFoundError, orjson.JSONDecodeError):
+    except (OSError, orjson.JSONDecodeError):
         return {}
     return stored if isinstance(stored, dict) else {}
 

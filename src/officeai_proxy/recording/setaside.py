@@ -1,19 +1,54 @@
 """Exchanges that can never be stored: kept whole in a folder of their own, for a person to see.
 
-With a seal, both the exchange and the reason are sealed, for a reason may quote what was said.
+A person can have one tried again, or dropped for good. With a seal, both the exchange and the
+reason are sealed, for a reason may quote what was said.
 """
 
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
+from typing import Protocol
+from uuid import UUID, uuid4
 
 import orjson
 
-from officeai_proxy.errors import Unopenable
+from officeai_proxy.burials import burial_of_user, burials_of, graves_of
+from officeai_proxy.errors import NotFound, ProxyError, Unopenable
+from officeai_proxy.model import Exchange
 from officeai_proxy.recording.frame_seal import FrameSeal, key_of
 from officeai_proxy.recording.frames import Undecodable, decode
 from officeai_proxy.recording.reader import Entry
 
 FOLDER = "set-aside"
+
+_FRAME, _RETRIED = ".frame", ".retried"
+_NAME = re.compile("[0-9A-Za-z-]{1,64}")
+
+
+class Appending(Protocol):
+    """A journal that takes what is to be tried again."""
+
+    dropped: int
+
+    def append_payload(self, payload: bytes) -> None:
+        """Keep the payload of a frame."""
+
+    def close(self) -> None:
+        """Write what waits, and count what cannot be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """One exchange that is set aside, and why; `exchange` is None when it cannot be read here."""
+
+    name: str
+    reason: str
+    size: int
+    set_aside_ns: int
+    exchange: Exchange | None
 
 
 def set_aside(journal: Path, entry: Entry, *, reason: str, seal: FrameSeal | None = None) -> Path:
@@ -21,44 +56,101 @@ def set_aside(journal: Path, entry: Entry, *, reason: str, seal: FrameSeal | Non
     folder = journal / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     name = str(entry.exchange.id) if entry.exchange else uuid4().hex
-    kept = folder / f"{name}.frame"
+    kept = folder / f"{name}{_FRAME}"
     about = orjson.dumps({"reason": reason})
-    kept.write_bytes(_sealed(entry.payload, seal))
-    kept.with_suffix(".json").write_bytes(_sealed(about, seal))
+    # Whoever sees the frame sees all of it, and why; a disk that gets full in between leaves none.
+    _write(kept.with_suffix(".json"), _sealed(about, seal))
+    _write(kept, _sealed(entry.payload, seal))
     return kept
+
+
+def is_set_aside(journal: Path, exchange_id: UUID) -> bool:
+    """Whether that exchange is set aside."""
+    return (journal / FOLDER / f"{exchange_id}{_FRAME}").exists()
 
 
 def count(journal: Path) -> int:
     """How many exchanges are set aside."""
-    return sum(1 for _ in (journal / FOLDER).glob("*.frame"))
+    return len(_names(journal / FOLDER))
 
 
 class SetAsideFolder:
-    """What is set aside in one journal, to be erased together with the person whose it is."""
+    """What is set aside in one journal."""
 
     def __init__(self, journal: Path, seal: FrameSeal | None = None) -> None:
         """The journal is in the folder *journal*; *seal* opens what is sealed."""
         self._folder = journal / FOLDER
         self._seal = seal
 
-    def erase(self, *, workspace: str, user: str) -> int:
-        """Delete what is set aside of *user* for good; how many exchanges that was.
+    def all(self) -> Iterator[Aside]:
+        """Everything that is set aside, the oldest exchange first."""
+        for name in sorted(_names(self._folder)):
+            with suppress(NotFound):
+                yield self.one(name)
 
-        An exchange without a user is that of its caller's address. One that this version cannot
-        read is left for a person to see.
+    def one(self, name: str) -> Aside:
+        """The exchange that is set aside under *name*.
+
+        Raises:
+            NotFound: there is none.
         """
-        count = 0
-        for kept in self._folder.glob("*.frame"):
-            try:
-                found = kept.read_bytes()
-                exchange = decode(found if self._seal is None else self._seal.open(found))
-            except (Undecodable, Unopenable, FileNotFoundError):
+        kept = self._find(name)
+        found = kept.read_bytes()
+        about = b""
+        with suppress(FileNotFoundError):
+            about = kept.with_suffix(".json").read_bytes()
+        changed = kept.stat().st_mtime_ns
+        return Aside(name, self._reason(about), len(found), changed, self._exchange(found))
+
+    def retry(self, name: str, journal: Appending) -> None:
+        """Put what is set aside under *name* at the end of *journal*, which is closed then.
+
+        The recorder stores it, or sets it aside once more. When this is broken off in the middle,
+        both are there; the store takes an exchange once.
+
+        Raises:
+            NotFound: there is none.
+            ProxyError: the journal takes nothing; all is as it was.
+        """
+        kept = self._find(name)
+        # Under its own name it would be deleted below although it was set aside again meanwhile.
+        retried = kept.with_suffix(_RETRIED)
+        kept.rename(retried)
+        journal.append_payload(retried.read_bytes())
+        journal.close()
+        if journal.dropped:
+            retried.rename(kept.with_suffix(_FRAME))
+            raise ProxyError("The journal cannot be written; look at its disk, then try again.")
+        retried.unlink(missing_ok=True)
+
+    def drop(self, name: str) -> None:
+        """Delete what is set aside under *name* for good.
+
+        Raises:
+            NotFound: there is none.
+        """
+        kept = self._find(name)
+        for suffix in (_FRAME, _RETRIED, ".json"):
+            kept.with_suffix(suffix).unlink(missing_ok=True)
+
+    def erase(self, *, workspace: str, user: str, session: str | None = None) -> int:
+        """Delete what is set aside of *user* for good, or of one *session* of theirs; how many.
+
+        What is looked at is what a call named, see `burials`: one without a user is that of its
+        caller's address. One that this version cannot read is left for a person to see.
+        """
+        wanted = {burial_of_user(workspace, user)}
+        if session is not None:
+            wanted = set(burials_of(workspace, user, session))
+        erased = 0
+        for aside in self.all():
+            call = aside.exchange
+            if call is None:
                 continue
-            if (exchange.workspace, exchange.user or exchange.client_ip) == (workspace, user):
-                kept.with_suffix(".json").unlink(missing_ok=True)
-                kept.unlink(missing_ok=True)
-                count += 1
-        return count
+            if wanted & set(graves_of(call.workspace, call.user, call.session, call.client_ip)):
+                self.drop(aside.name)
+                erased += 1
+        return erased
 
     def reseal(self) -> int:
         """Seal with the present key what is plain or sealed with another; how much that was.
@@ -66,15 +158,49 @@ class SetAsideFolder:
         Raises:
             Unopenable: a file was changed, or is sealed with a key that is not there any more.
         """
-        count = 0
-        for kept in [*self._folder.glob("*.frame"), *self._folder.glob("*.json")]:
+        resealed = 0
+        suffixes = (_FRAME, _RETRIED, ".json")
+        for kept in [file for s in suffixes for file in self._folder.glob(f"*{s}")]:
             found = kept.read_bytes()
             if self._seal is not None and key_of(found) != self._seal.current:
-                fresh = kept.with_suffix(f"{kept.suffix}.new")
-                fresh.write_bytes(self._seal.seal(self._seal.open(found)))
-                fresh.replace(kept)
-                count += 1
-        return count
+                _write(kept, self._seal.seal(self._seal.open(found)))
+                resealed += 1
+        return resealed
+
+    def _find(self, name: str) -> Path:
+        if _NAME.fullmatch(name):
+            for suffix in (_FRAME, _RETRIED):
+                kept = self._folder / f"{name}{suffix}"
+                if kept.exists():
+                    return kept
+        raise NotFound(f"Nothing is set aside as {name!r}; `set-aside list` tells what is.")
+
+    def _exchange(self, found: bytes) -> Exchange | None:
+        try:
+            return decode(found if self._seal is None else self._seal.open(found))
+        except (Undecodable, Unopenable):
+            return None
+
+    def _reason(self, found: bytes) -> str:
+        try:
+            about = orjson.loads(found if self._seal is None else self._seal.open(found))
+            return str(about["reason"])
+        except (ValueError, KeyError, TypeError, Unopenable):
+            return "not known: the note beside it cannot be read"
+
+
+def _names(folder: Path) -> set[str]:
+    return {file.stem for file in folder.glob("*") if file.suffix in (_FRAME, _RETRIED)}
+
+
+def _write(path: Path, data: bytes) -> None:
+    fresh = path.with_name(f"{path.name}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+    fresh.replace(path)
 
 
 def _sealed(data: bytes, seal: FrameSeal | None) -> bytes:

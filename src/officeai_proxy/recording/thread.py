@@ -1,5 +1,5 @@
 """A thread with an event loop of its own for the recorder, so that parsing and merging never hold
-up the loop that serves calls.
+up the loop that serves calls. A recorder that fails in a way nobody foresaw is begun anew.
 """
 
 import asyncio
@@ -7,6 +7,9 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Protocol
+
+ANEW_AFTER = 1.0
+"""Seconds between a failure that nobody foresaw and a new beginning."""
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +28,15 @@ class Worker(Protocol):
 
 
 class RecorderThread:
-    """Runs one worker from `start` to `stop`."""
+    """Runs one worker from `start` to `stop`, and another one after each that failed."""
 
-    def __init__(self, make: Callable[[], Awaitable[Worker]]) -> None:
+    def __init__(
+        self, make: Callable[[], Awaitable[Worker]], *, anew_after: float = ANEW_AFTER
+    ) -> None:
         """*make* builds the worker inside the thread's own loop."""
         self._make = make
+        self._anew_after = anew_after
+        self._has_failed = False
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._worker: Worker | None = None
@@ -45,8 +52,8 @@ class RecorderThread:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the thread still runs."""
-        return self._thread.is_alive()
+        """Whether the thread still runs, and the worker in it has not just failed."""
+        return self._thread.is_alive() and not self._has_failed
 
     async def stop(self, patience: float) -> bool:
         """Let the worker finish, for at most *patience* seconds; whether it did."""
@@ -68,8 +75,22 @@ class RecorderThread:
         asyncio.run(self._work())
 
     async def _work(self) -> None:
+        while True:
+            try:
+                await self._run_one()
+            except Exception:
+                self._worker, self._has_failed = None, True
+                log.exception("the recorder has failed, and is begun anew")
+                if self._is_stopping.is_set():
+                    return
+                await asyncio.sleep(self._anew_after)
+            else:
+                return
+
+    async def _run_one(self) -> None:
         worker = await self._make()
         self._loop, self._worker = asyncio.get_running_loop(), worker
+        self._has_failed = False
         if self._is_stopping.is_set():
             worker.stop()
         await worker.run()

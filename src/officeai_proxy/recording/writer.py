@@ -4,13 +4,14 @@ What the store must be able to do is written down here as protocols; which datab
 it locks, is the store's own business.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from officeai_proxy.burials import graves_of
 from officeai_proxy.model import CallRecord, NewMessage, Role
 from officeai_proxy.recording.merge import Place, place_at_end, place_by_run
 from officeai_proxy.recording.turns import Turn
@@ -43,6 +44,9 @@ class ExchangeTransaction(Protocol):
     async def already_stored(self, exchange_ids: Sequence[UUID]) -> Collection[UUID]:
         """Those of *exchange_ids* that are stored, or were and have been deleted for good."""
 
+    async def buried(self, ids: Collection[UUID]) -> Mapping[UUID, datetime]:
+        """When each of *ids*, which `burials` made, was erased, of those that were."""
+
     async def threads(self, names: Collection[SessionName]) -> list[Thread]:
         """All conversations of these names, locked against others until the end."""
 
@@ -63,8 +67,11 @@ class ExchangeStore(Protocol):
         """One transaction: all of it is stored at the end of the block, or nothing is."""
 
 
-async def write(store: ExchangeStore, turns: Sequence[Turn]) -> None:
-    """Store *turns*, in their order, each exactly once, all of them or none."""
+async def write(store: ExchangeStore, turns: Sequence[Turn]) -> int:
+    """Store *turns*, in their order, each exactly once, all of them or none.
+
+    What was erased for good after it began is not stored: deleting wins. How many those were.
+    """
     async with store.transaction() as transaction:
         stored = set(await transaction.already_stored([t.call.exchange_id for t in turns]))
         batch = _Batch(transaction)
@@ -73,10 +80,26 @@ async def write(store: ExchangeStore, turns: Sequence[Turn]) -> None:
             if turn.call.exchange_id not in stored:
                 stored.add(turn.call.exchange_id)
                 fresh.append(turn)
-        await batch.load(fresh)
-        for turn in fresh:
+        wanted = await _without_erased(transaction, fresh)
+        await batch.load(wanted)
+        for turn in wanted:
             await batch.add(turn)
         await transaction.save(batch.threads, batch.calls)
+        return len(fresh) - len(wanted)
+
+
+async def _without_erased(transaction: ExchangeTransaction, turns: Sequence[Turn]) -> list[Turn]:
+    """Those of *turns* that nobody erased after they began."""
+    names = [(c.workspace, c.user, c.session, c.client_ip) for c in (turn.call for turn in turns)]
+    graves = {name: graves_of(*name) for name in set(names)}
+    buried = await transaction.buried({one for some in graves.values() for one in some})
+    if not buried:
+        return list(turns)
+    return [
+        turn
+        for turn, name in zip(turns, names, strict=True)
+        if not any(one in buried and turn.call.started_at <= buried[one] for one in graves[name])
+    ]
 
 
 class _Batch:

@@ -93,7 +93,7 @@ class Relayed:
         self.relay.connect(self.exchange)  # type: ignore[arg-type]  # it has what a relay calls
         self.relay.begin()
 
-    def _keep(self, exchange: Exchange, *_: int) -> None:
+    def _keep(self, _: Capture, exchange: Exchange) -> None:
         self.kept.append(exchange)
 
     def _over(self, _: Relay) -> None:

@@ -12,7 +12,13 @@ from tests.factories import an_exchange
 from officeai_proxy.errors import ConfigurationError
 from officeai_proxy.model import Durability, Exchange
 from officeai_proxy.recording import frames, segments
-from officeai_proxy.recording.journal import Journal, LockedSegment, open_directory
+from officeai_proxy.recording.journal import (
+    MOST_AT_ONCE,
+    Journal,
+    LockedSegment,
+    open_directory,
+)
+from officeai_proxy.recording.syncing import ATTEMPTS
 
 
 def kept_in(directory: Path) -> list[Exchange]:
@@ -26,8 +32,9 @@ class Disk:
     """A disk that takes so many bytes, then fails; one for all segments of a test."""
 
     room = 10**9
+    writes = 0
     syncs = 0
-    sync_fails = False
+    failing_syncs = 0
 
 
 class FailingSegment(LockedSegment):
@@ -36,20 +43,33 @@ class FailingSegment(LockedSegment):
     def write(self, data: bytes) -> int:
         if Disk.room <= 0:
             raise OSError(errno.ENOSPC, "No space left on device")
+        Disk.writes += 1
         some = data[: Disk.room]
         Disk.room -= len(some)
         return super().write(some)
 
     def sync(self) -> None:
         Disk.syncs += 1
-        if Disk.sync_fails:
+        if Disk.failing_syncs:
+            Disk.failing_syncs -= 1
             raise OSError(errno.EIO, "Input/output error")
         super().sync()
 
 
 @pytest.fixture(autouse=True)
 def _fresh_disk() -> None:
-    Disk.room, Disk.syncs, Disk.sync_fails = 10**9, 0, False
+    Disk.room, Disk.writes, Disk.syncs, Disk.failing_syncs = 10**9, 0, 0, 0
+
+
+def a_disk_journal(directory: Path, **more: int) -> Journal:
+    return Journal(
+        directory,
+        durability=Durability.DISK,
+        backlog_bytes=10**6,
+        rest_seconds=0,
+        new_segment=FailingSegment,
+        **more,
+    )
 
 
 def test_a_folder_that_cannot_be_written_is_a_wrong_configuration(tmp_path: Path) -> None:
@@ -117,7 +137,7 @@ def test_a_full_disk_never_leaves_half_a_frame_between_whole_ones(
     tmp_path: Path, room: int
 ) -> None:
     """What did not fit waits in memory and is written whole when there is space again."""
-    journal = Journal(tmp_path, backlog_bytes=10**6, new_segment=FailingSegment)
+    journal = Journal(tmp_path, backlog_bytes=10**6, rest_seconds=0, new_segment=FailingSegment)
     exchanges = [an_exchange() for _ in range(4)]
     Disk.room = room
 
@@ -159,19 +179,177 @@ async def test_callers_share_one_sync(tmp_path: Path) -> None:
     assert 1 <= Disk.syncs <= 2
 
 
-async def test_a_failed_sync_gives_up_the_file(tmp_path: Path) -> None:
-    """After a failed sync the kernel lies about the same file; a new one is begun."""
-    journal = Journal(tmp_path, durability=Durability.DISK, new_segment=FailingSegment)
-    Disk.sync_fails = True
+async def test_what_a_failed_sync_left_open_is_written_again(tmp_path: Path) -> None:
+    """After a failed sync the kernel lies about the same file: all goes to a new one, and that is
+    synced before anybody is told that the call is safe.
+    """
+    journal = a_disk_journal(tmp_path)
+    exchange = an_exchange()
+    journal.append(exchange)
+    (given_up,) = tmp_path.glob("*.seg")
+    Disk.failing_syncs = 1
 
-    journal.append(an_exchange())
-    await journal.synced()
-    Disk.sync_fails = False
-    journal.append(an_exchange())
     await journal.synced()
 
-    assert len(list(tmp_path.glob("*.seg"))) == 2
-    assert len(kept_in(tmp_path)) == 2
+    (fresh,) = set(tmp_path.glob("*.seg")) - {given_up}
+    assert [frames.decode(f.payload) for f in frames.scan(fresh.read_bytes())] == [exchange]
+    assert (Disk.syncs, journal.sync_errors, journal.is_keeping) == (2, 1, True)
+    assert not _is_locked(given_up)
+
+
+async def test_what_is_known_to_be_synced_is_not_written_again(tmp_path: Path) -> None:
+    """A failed sync concerns what came since the last good one."""
+    journal = a_disk_journal(tmp_path)
+    safe, open_ = an_exchange(), an_exchange()
+    journal.append(safe)
+    await journal.synced()
+    Disk.failing_syncs = 1
+    journal.append(open_)
+    await journal.synced()
+
+    assert sorted(kept_in(tmp_path), key=lambda e: e.id) == [safe, open_, open_]
+
+
+async def test_what_comes_while_a_sync_fails_is_written_again_too(tmp_path: Path) -> None:
+    """It may be in the file that was given up."""
+    journal = a_disk_journal(tmp_path)
+    exchanges = [an_exchange() for _ in range(6)]
+    Disk.failing_syncs = 2
+
+    async def keep(exchange: Exchange) -> None:
+        journal.append(exchange)
+        await journal.synced()
+
+    await asyncio.gather(*map(keep, exchanges[:3]))
+    await asyncio.gather(*map(keep, exchanges[3:]))
+
+    assert {e.id for e in kept_in(tmp_path)} == {e.id for e in exchanges}
+    assert journal.is_keeping
+
+
+async def test_a_disk_that_never_syncs_holds_up_nobody(tmp_path: Path) -> None:
+    """Callers go on after some tries, health is bad, memory is not held, and it heals by itself."""
+    journal = a_disk_journal(tmp_path)
+    Disk.failing_syncs = 10**9
+    for _ in range(5):
+        journal.append(an_exchange())
+        await asyncio.wait_for(journal.synced(), 5)
+    bad = (journal.is_keeping, journal.dropped, journal.backlog_bytes)
+    errors = journal.sync_errors
+    Disk.failing_syncs = 0
+    journal.tidy()
+    await journal.synced()
+
+    assert bad == (False, 0, 0)
+    assert 5 <= errors <= 2 * ATTEMPTS
+    assert journal.is_keeping
+
+
+async def test_a_segment_that_is_left_is_synced_before_it_is_freed(tmp_path: Path) -> None:
+    """What nobody waited for is brought to the disk as well."""
+    journal = a_disk_journal(tmp_path, segment_bytes=1000)
+    for _ in range(4):
+        journal.append(an_exchange(reply=b"z" * 900))
+    locked = [_is_locked(path) for path in tmp_path.glob("*.seg")]
+    await journal.synced()
+
+    assert locked == [True] * 4
+    assert Disk.syncs == 4
+    assert sum(map(_is_locked, tmp_path.glob("*.seg"))) == 1
+
+
+async def test_a_full_disk_at_level_disk_loses_nothing(tmp_path: Path) -> None:
+    """What was written before the disk was full is synced, what came after waits for room."""
+    journal = a_disk_journal(tmp_path)
+    exchanges = [an_exchange() for _ in range(3)]
+    Disk.room = 1000
+    for exchange in exchanges:
+        journal.append(exchange)
+        await asyncio.wait_for(journal.synced(), 5)
+    is_full = not journal.is_keeping
+    Disk.room = 10**9
+    journal.tidy()
+    await journal.synced()
+
+    assert is_full
+    assert journal.is_keeping
+    assert {e.id for e in kept_in(tmp_path)} == {e.id for e in exchanges}
+
+
+async def test_at_level_memory_the_end_of_a_reply_waits_for_no_file(tmp_path: Path) -> None:
+    """What ends in one turn of the loop is in the journal at the next, in one write."""
+    journal = Journal(tmp_path, durability=Durability.MEMORY, new_segment=FailingSegment)
+    exchanges = [an_exchange() for _ in range(5)]
+
+    for exchange in exchanges:
+        journal.append(exchange)
+    at_once = kept_in(tmp_path)
+    await asyncio.sleep(0)
+
+    assert at_once == []
+    assert kept_in(tmp_path) == exchanges
+    assert Disk.writes == 1
+
+
+async def test_level_memory_holds_back_only_so_many(tmp_path: Path) -> None:
+    """A loop that does not turn cannot make memory grow; the end of the program forgets nothing."""
+    journal = Journal(tmp_path, durability=Durability.MEMORY)
+    exchanges = [an_exchange() for _ in range(MOST_AT_ONCE + 3)]
+
+    for exchange in exchanges:
+        journal.append(exchange)
+    held = len(exchanges) - len(kept_in(tmp_path))
+    journal.close()
+    await asyncio.sleep(0)
+
+    assert held == 3
+    assert kept_in(tmp_path) == exchanges
+
+
+async def test_level_memory_counts_each_call_that_is_lost(tmp_path: Path) -> None:
+    """What is written together is told apart when it cannot be written."""
+    journal = Journal(tmp_path, durability=Durability.MEMORY, new_segment=FailingSegment)
+    Disk.room = 0
+    for _ in range(5):
+        journal.append(an_exchange())
+    await asyncio.sleep(0)
+
+    assert journal.dropped == 5
+
+
+def test_without_memory_to_wait_in_a_fault_is_seen_and_heals(tmp_path: Path) -> None:
+    """Nothing waits that could be tried again, and still the journal knows how it is."""
+    journal = Journal(tmp_path, backlog_bytes=0, rest_seconds=3600, new_segment=FailingSegment)
+    Disk.room = 0
+    for _ in range(5):
+        journal.append(an_exchange())
+    is_bad, tries = not journal.is_keeping, journal.append_errors
+    journal.tidy()
+    is_still_bad = not journal.is_keeping
+    Disk.room = 10**9
+    journal.tidy()
+    journal.append(an_exchange())
+
+    assert (is_bad, is_still_bad, journal.is_keeping) == (True, True, True)
+    assert (tries, journal.dropped, len(kept_in(tmp_path))) == (1, 5, 1)
+
+
+def test_a_full_disk_is_told_once_and_left_alone_for_a_moment(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither the log nor the folder fills up with the tries of thousands of calls."""
+    journal = Journal(tmp_path, backlog_bytes=10**6, rest_seconds=3600, new_segment=FailingSegment)
+    Disk.room = 0
+    for _ in range(100):
+        journal.append(an_exchange())
+    waited = journal.backlog_bytes
+    Disk.room = 10**9
+    journal.tidy()
+
+    assert (journal.append_errors, len(caplog.records)) == (1, 2)
+    assert (waited > 0, journal.backlog_bytes, journal.dropped) == (True, 0, 0)
+    assert len(kept_in(tmp_path)) == 100
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 async def test_segments_roll_while_they_are_synced(tmp_path: Path) -> None:

@@ -1,19 +1,23 @@
 """The recorder outlives everything: a store that is away, a turn that nobody can store, rivals."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import orjson
 from tests.factories import an_exchange, assistant, user
-from tests.fakes import InMemoryExchangeStore, StoreAway
+from tests.fakes import FakeCall, InMemoryExchangeStore, InMemoryTransaction, StoreAway
 
-from officeai_proxy.model import CallRecord
+from officeai_proxy.model import CallRecord, Exchange, Outcome
 from officeai_proxy.recording import frames, segments, setaside
 from officeai_proxy.recording.journal import Journal
 from officeai_proxy.recording.recorder import Leadership, Pace, Recorder
+from officeai_proxy.recording.writer import LoggedCall
+from officeai_proxy.tree import Thread
 
 QUICK = Pace(poll=0.005, lock_poll=0.005, first_backoff=0.005, last_backoff=0.01, tidy_every=0.0)
 
@@ -237,3 +241,157 @@ async def test_costs_are_told_when_a_call_is_stored(tmp_path: Path) -> None:
 
     assert [call.cost for call in store.calls.values()] == [0.25]
     assert heard == list(store.calls.values())
+
+
+def cut_off(directory: Path, *exchanges: Exchange) -> Journal:
+    """A worker's journal whose *exchanges* were on their way when it died."""
+    journal = Journal(directory)
+    for exchange in exchanges:
+        journal.pieces.write(FakeCall(replace(exchange, reply=b"")).says(exchange.reply))
+    return journal
+
+
+def kill(journal: Journal) -> None:
+    """Let the worker die: the kernel frees its locks, and nothing else happens."""
+    journal.pieces.close(is_kept=True)
+    journal.close()
+
+
+async def test_a_call_that_a_kill_cut_off_is_stored_as_interrupted(tmp_path: Path) -> None:
+    """The question and what came of the answer are there, once, however often it is read."""
+    store = InMemoryExchangeStore()
+    stream = b'data: {"choices": [{"index": 0, "delta": {"content": "half an ans"}}]}\n\n'
+    half = an_exchange(
+        [user("why?")], stream, content_type="text/event-stream", outcome=Outcome.INTERRUPTED
+    )
+    kill(cut_off(tmp_path, half))
+    files = {file: file.read_bytes() for file in tmp_path.glob("*.pieces")}
+
+    for _ in range(2):
+        async with running(a_recorder(tmp_path, store)):
+            await until(lambda: not list(tmp_path.glob("*.pieces")))
+        for file, data in files.items():
+            file.write_bytes(data)
+
+    assert [m.content for m in store.only().path()] == ["why?", "half an ans"]
+    assert store.only().path()[1].outcome is Outcome.INTERRUPTED
+    assert [call.outcome for call in store.calls.values()] == [Outcome.INTERRUPTED]
+
+
+async def test_the_end_of_a_call_wins_over_its_pieces(tmp_path: Path) -> None:
+    """A kill between the end of a call and the wiping of its pieces leaves the whole call."""
+    store, whole = InMemoryExchangeStore(), an_exchange()
+    journal = cut_off(tmp_path, replace(whole, reply=whole.reply[:9], outcome=Outcome.INTERRUPTED))
+    journal.append(whole)
+    kill(journal)
+
+    async with running(a_recorder(tmp_path, store)):
+        await until(lambda: not list(tmp_path.glob("*.pieces")))
+
+    assert [call.outcome for call in store.calls.values()] == [Outcome.COMPLETE]
+    assert [m.content for m in store.only().path()] == ["hi", "hello"]
+
+
+async def test_what_was_cut_off_comes_before_what_was_said_later(tmp_path: Path) -> None:
+    """A client that asks again after the restart gets its answer behind the question."""
+    store = InMemoryExchangeStore()
+    half = an_exchange([user("why?")], b"", status=None, outcome=Outcome.INTERRUPTED)
+    kill(cut_off(tmp_path, half))
+    minute_ago = time.time() - 60
+    for file in tmp_path.glob("*.pieces"):
+        os.utime(file, (minute_ago, minute_ago))
+    Journal(tmp_path).append(an_exchange([user("why?")], [assistant("because")]))
+
+    async with running(a_recorder(tmp_path, store)):
+        await until(lambda: len(store.calls) == 2)
+
+    assert [message.content for message in store.only().path()] == ["why?", "because"]
+
+
+async def test_what_was_cut_off_waits_for_the_store_too(tmp_path: Path) -> None:
+    """Its files stay until it is stored; ending the program meanwhile changes nothing."""
+    store = InMemoryExchangeStore()
+    store.away_for = 10**9
+    kill(cut_off(tmp_path, an_exchange()))
+    async with running(a_recorder(tmp_path, store)):
+        await until(lambda: store.transactions > 2)
+    kept = list(tmp_path.glob("*.pieces"))
+    store.away_for = 0
+    async with running(a_recorder(tmp_path, store)):
+        await until(lambda: len(store.calls) == 1)
+
+    assert len(kept) == 1
+
+
+async def test_a_worker_that_dies_is_noticed_while_others_live(tmp_path: Path) -> None:
+    """The recorder of a worker that lives takes over what another one left, and not before."""
+    store = InMemoryExchangeStore()
+    half, other = an_exchange([user("half")], session="a"), an_exchange(session="b")
+    dying, living = cut_off(tmp_path, half), Journal(tmp_path)
+    async with running(a_recorder(tmp_path, store)):
+        living.append(other)
+        await until(lambda: len(store.calls) == 1)
+        kill(dying)
+        await until(lambda: len(store.calls) == 2)
+
+    assert list(store.calls) == [other.id, half.id]
+    assert not list(tmp_path.glob("*.pieces"))
+
+
+async def test_a_batch_that_is_too_much_is_stored_in_smaller_ones(tmp_path: Path) -> None:
+    """A database that stops long statements gets shorter ones, and nothing is set aside."""
+    journal = Journal(tmp_path)
+    for number in range(20):
+        journal.append(an_exchange([user(f"q{number}")], session=f"s{number}"))
+    store = ImpatientStore(most=3)
+    recorder = Recorder(
+        tmp_path,
+        store,
+        is_transient=lambda error: isinstance(error, StoreAway),
+        is_too_much=lambda error: isinstance(error, StoreAway),
+        tidy=nothing,
+        pace=QUICK,
+    )
+    async with running(recorder):
+        await until(lambda: len(store.calls) == 20)
+
+    assert setaside.count(tmp_path) == 0
+    assert [call.session for call in store.calls.values()] == [f"s{n}" for n in range(20)]
+
+
+class ImpatientStore(InMemoryExchangeStore):
+    """A store that takes only so many calls in one transaction."""
+
+    def __init__(self, *, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[InMemoryTransaction]:
+        async with super().transaction() as transaction:
+            yield ImpatientTransaction(self, transaction, self._most)
+
+
+class ImpatientTransaction(InMemoryTransaction):
+    """One of its transactions."""
+
+    def __init__(self, store: ImpatientStore, _: InMemoryTransaction, most: int) -> None:
+        super().__init__(store)
+        self._most = most
+
+    async def save(self, threads: Sequence[Thread], calls: Sequence[LoggedCall]) -> None:
+        if len(calls) > self._most:
+            raise StoreAway
+        await super().save(threads, calls)
+
+
+async def test_a_full_disk_does_not_stop_the_recorder(tmp_path: Path) -> None:
+    """How far the journal is stored need not be noted for its segments to be freed."""
+    store, journal = InMemoryExchangeStore(), Journal(tmp_path)
+    (tmp_path / f"{segments.STORED}.new").mkdir()
+    for number in range(3):
+        journal.append(an_exchange(session=f"s{number}"))
+    journal.close()
+
+    async with running(a_recorder(tmp_path, store)):
+        await until(lambda: len(store.calls) == 3 and not segments.sizes(tmp_path))

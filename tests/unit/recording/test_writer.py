@@ -1,10 +1,14 @@
 """Turns into conversations: every merge case, and which conversation a turn belongs to."""
 
+from collections.abc import Sequence
+from uuid import UUID
+
 import pytest
 from tests.factories import an_exchange, assistant, user
 from tests.fakes import InMemoryExchangeStore
 from tests.merge_cases import CASES, Case
 
+from officeai_proxy.burials import burial_of_user, burials_of
 from officeai_proxy.model import Exchange
 from officeai_proxy.recording.turns import read_turn
 from officeai_proxy.recording.writer import write
@@ -42,6 +46,54 @@ async def test_an_exchange_that_is_stored_already_is_not_stored_again() -> None:
 
     assert len(store.only().messages) == 2
     assert len(store.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("named", "graves"),
+    [
+        ({"user": "ann"}, burials_of("default", "ann", "s1")),
+        ({"user": "ann"}, [burial_of_user("default", "ann")]),
+        ({"user": None}, burials_of("default", "ann", "s1")),
+        ({"user": None}, [burial_of_user("default", "10.0.0.1")]),
+        (
+            {"user": "ann", "session": None, "is_recorded": False},
+            [burial_of_user("default", "ann")],
+        ),
+    ],
+    ids=["the session", "the user", "nobody's call", "the address", "a line of the log"],
+)
+async def test_what_was_erased_after_it_began_is_not_stored(
+    named: dict[str, object], graves: Sequence[UUID]
+) -> None:
+    """Deleting wins over a call that nobody had seen yet; one that began later is stored."""
+    store = InMemoryExchangeStore()
+    before, after = an_exchange(**named), an_exchange(**named)
+    store.buried = dict.fromkeys(graves, before.started_at)
+
+    withheld = await write(store, [read_turn(before), read_turn(after)])
+
+    assert withheld == 1
+    assert list(store.calls) == [after.id]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"user": "bob"},
+        {"session": "s2"},
+        {"workspace": "other"},
+        {"user": None, "session": "s2"},
+    ],
+    ids=str,
+)
+async def test_an_erasure_concerns_nobody_else(other: dict[str, str | None]) -> None:
+    """Another user, another session and another workspace keep their calls."""
+    store = InMemoryExchangeStore()
+    exchange = an_exchange(**other)
+    store.buried = dict.fromkeys(burials_of("default", "ann", "s1"), exchange.ended_at)
+
+    assert await write(store, [read_turn(exchange)]) == 0
+    assert list(store.calls) == [exchange.id]
 
 
 async def test_a_call_without_a_user_belongs_to_the_only_conversation_of_its_session() -> None:

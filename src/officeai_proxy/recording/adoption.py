@@ -1,0 +1,177 @@
+"""What dead workers left of calls that they did not bring to an end in, exchanges out.
+
+A call whose pieces are found and whose end is not in the journal was cut off with its worker. What
+there is of it becomes one exchange with the outcome `interrupted`. The store knows it by its id, so
+that it does not matter if a file is read twice, or if the end of the call was stored after all.
+"""
+
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import UUID
+
+from officeai_proxy.errors import Unopenable
+from officeai_proxy.recording import frames, pieces, segments, setaside
+from officeai_proxy.recording.frame_seal import FrameSeal
+from officeai_proxy.recording.frames import Piece
+from officeai_proxy.recording.reader import Entry
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks for files of dead workers."""
+
+_CLOCK_GRAIN_NS = 20_000_000
+"""How far a file's time may be behind the clock that frames are stamped with."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Estate:
+    """The files of pieces that one dead worker left, oldest first.
+
+    Everything in the journal up to `until_ns` (wall clock) was written before that worker died, or
+    at that moment: it comes before what is made of the pieces.
+    """
+
+    worker: str
+    files: tuple[Path, ...]
+    until_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the pieces of one call are in a file; each begins at one of `starts`."""
+
+    file: Path
+    starts: tuple[int, ...]
+
+
+class Adoption:
+    """Looks after what dead workers left; only the recorder that leads may hold one."""
+
+    def __init__(self, directory: Path, seal: FrameSeal | None = None) -> None:
+        """Look in *directory*; *seal* opens frames."""
+        self._directory = directory
+        self._seal = seal
+        self._next_look = 0.0
+        self._found: Estate | None = None
+
+    def found(self) -> Estate | None:
+        """What a dead worker left, if there is one; it looks every now and then."""
+        if self._found is None and time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + LOOK_EVERY
+            self._found = self._look()
+        return self._found
+
+    def has_segments(self, estate: Estate) -> bool:
+        """Whether something of that worker is in the journal still."""
+        names = segments.sizes(self._directory)
+        return any(pieces.worker_of(name) == estate.worker for name in names)
+
+    def entries(self, estate: Estate) -> Iterator[Entry]:
+        """The exchanges that the worker did not bring to an end, one at a time."""
+        places: dict[UUID, _Place] = {}
+        for file in estate.files:
+            # A later file has all of a call that it has anything of.
+            places.update(self._places(file))
+        for call_id, place in sorted(places.items(), key=lambda item: item[0]):
+            if not setaside.is_set_aside(self._directory, call_id):
+                yield self._entry(place)
+
+    def settle(self, estate: Estate) -> None:
+        """Delete the files for good, once all of their exchanges are stored."""
+        for file in estate.files:
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
+        self._found = None
+        self._next_look = 0.0
+
+    def _look(self) -> Estate | None:
+        by_worker: dict[str, list[Path]] = {}
+        for file in sorted(self._directory.glob(f"*{pieces.SUFFIX}")):
+            by_worker.setdefault(pieces.worker_of(file.name), []).append(file)
+        for worker, files in by_worker.items():
+            states = [_is_locked(file) for file in files]
+            left = [file for file, state in zip(files, states, strict=True) if state is not None]
+            if left and not any(states):
+                return Estate(worker, tuple(left), self._last_moment(worker))
+        return None
+
+    def _last_moment(self, worker: str) -> int:
+        """When *worker* wrote for the last time."""
+        last = 0
+        for file in self._directory.glob(f"{worker}-*"):
+            with suppress(FileNotFoundError):
+                last = max(last, file.stat().st_mtime_ns)
+        return last + _CLOCK_GRAIN_NS
+
+    def _places(self, file: Path) -> dict[UUID, _Place]:
+        """Where each call's pieces are in *file*; a call that has no beginning there is left out.
+
+        Pieces after a gap are left out: what is told of a reply is a beginning of it.
+        """
+        starts: dict[UUID, list[int]] = {}
+        with pieces.mapped(file) as data:
+            for frame in frames.scan(data):
+                piece = self._piece(frame.payload)
+                if piece is None:
+                    log.warning("%s: a piece of a call cannot be read", file.name)
+                elif piece.number == len(known := starts.setdefault(piece.exchange.id, [])):
+                    known.append(frame.start)
+        return {call: _Place(file, tuple(known)) for call, known in starts.items() if known}
+
+    def _piece(self, payload: bytes) -> Piece | None:
+        try:
+            return frames.decode_piece(payload if self._seal is None else self._seal.open(payload))
+        except (frames.Undecodable, Unopenable):
+            return None
+
+    def _entry(self, place: _Place) -> Entry:
+        found: list[Piece] = []
+        with pieces.mapped(place.file) as data:
+            for start in place.starts:
+                header = frames.read_header(data, start)
+                assert header is not None  # noqa: S101 - it was read there a moment ago
+                piece = self._piece(data[start + frames.HEADER_SIZE : start + header.size])
+                assert piece is not None  # noqa: S101 - the same
+                found.append(piece)
+        exchange = replace(
+            found[-1].exchange,
+            request=found[0].exchange.request,
+            reply=b"".join(piece.exchange.reply for piece in found),
+        )
+        return Entry(exchange, frames.payload_of(exchange, self._seal))
+
+
+def _is_locked(path: Path) -> bool | None:
+    """Whether the worker that writes *path* lives; None: it lived a moment ago and deleted it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def in_batches(entries: Iterator[Entry], *, most: int) -> Iterator[Sequence[Entry]]:
+    """*entries*, about *most* bytes of them at a time."""
+    batch: list[Entry] = []
+    size = 0
+    for entry in entries:
+        batch.append(entry)
+        size += len(entry.payload)
+        if size >= most:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,86 @@
+"""What was erased for good does not come back from calls that were not stored yet."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+from tests.api import NOW, Api
+from tests.factories import an_exchange, user
+from tests.integration.test_exchanges import store
+
+from officeai_proxy.model import Exchange
+from officeai_proxy.recording import frames, setaside
+from officeai_proxy.recording.reader import Entry
+from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.migrations import check
+from officeai_proxy.storage.tables import conversations, exchanges
+
+
+def now_or(seconds: float, **named: str | None) -> Exchange:
+    """A call that began so many seconds after the moment in which the tests erase."""
+    begun = int((NOW.timestamp() + seconds) * 10**9)
+    return an_exchange([user("secret")], started_ns=begun, **named)
+
+
+async def counts(database: Database) -> tuple[int, int]:
+    """How many conversations and lines of the call log there are."""
+    async with database.read() as connection:
+        tables = (conversations, exchanges)
+        return tuple(
+            [(await connection.scalar(select(func.count()).select_from(one))) for one in tables]
+        )  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/conversations/s1?permanent=true", "/users/ann"],
+    ids=["a conversation", "a person"],
+)
+async def test_a_call_from_before_the_erasure_is_not_stored(
+    api: Api, database: Database, address: str
+) -> None:
+    """Neither one that named its user nor one that did not; what is said later is stored."""
+    await store(database, now_or(-60, session="s1"))
+    async with api.client() as client:
+        assert (await client.delete(address)).is_success
+
+    await store(
+        database,
+        now_or(-30, session="s1"),
+        now_or(-20, session="s1", user=None),
+        now_or(-10, session="s1", user="bob"),
+    )
+    before = await counts(database)
+    await store(database, now_or(+10, session="s1"))
+
+    assert before == (1, 1)
+    assert await counts(database) == (2, 2)
+    assert await check(database) == []
+
+
+async def test_the_bin_holds_nothing_back(api: Api, database: Database) -> None:
+    """What was put into the bin may come back, and so may what was said to it."""
+    await store(database, now_or(-60, session="s1"))
+    async with api.client() as client:
+        assert (await client.delete("/conversations/s1")).status_code == 204
+
+    await store(database, now_or(-30, session="s1"))
+
+    assert await counts(database) == (2, 2)
+
+
+async def test_what_is_set_aside_goes_with_its_conversation(api: Api, database: Database) -> None:
+    """A person finds nothing of it there, and a retry could not bring it back."""
+    journal: Path = api.services.settings.journal_dir
+    journal.mkdir(parents=True)
+    for session in ("s1", "s2"):
+        poison = now_or(-30, session=session)
+        payload = frames.payload_of(poison)
+        setaside.set_aside(journal, Entry(poison, payload), reason="poison")
+    await store(database, now_or(-60, session="s1"))
+
+    async with api.client() as client:
+        assert (await client.delete("/conversations/s1?permanent=true")).status_code == 204
+
+    left = [one.exchange for one in api.services.set_aside.all()]
+    assert [one.session for one in left if one is not None] == ["s2"]

@@ -1,0 +1,92 @@
+"""Why the proxy is degraded, in sentences, and when it is not."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from officeai_proxy import health
+from officeai_proxy.errors import DatabaseUnavailable
+from officeai_proxy.health import Pulse
+
+
+@dataclass
+class FakeJournal:
+    """A journal in any state."""
+
+    is_keeping: bool = True
+    is_syncing: bool = True
+    dropped: int = 0
+    backlog_bytes: int = 0
+    append_errors: int = 0
+    sync_errors: int = 0
+    piece_errors: int = 0
+
+
+@dataclass
+class FakeDatabase:
+    """A database that answers, or does not."""
+
+    is_up: bool = True
+
+    async def ping(self) -> None:
+        if not self.is_up:
+            raise DatabaseUnavailable
+
+
+def a_pulse(directory: Path, journal: FakeJournal, **more: bool) -> Pulse:
+    return Pulse(
+        journal_dir=directory,
+        journal=journal,
+        database=FakeDatabase(more.get("is_up", True)),
+        dialect="sqlite",
+        upstream="http://u",
+        is_recording=lambda: more.get("is_recording", True),
+        is_stopping=more.get("is_stopping", False),
+    )
+
+
+@pytest.mark.parametrize(
+    ("journal", "more", "word", "is_ready"),
+    [
+        (FakeJournal(dropped=3), {}, "3 calls of this process could not be kept", True),
+        (FakeJournal(is_keeping=False, backlog_bytes=9), {}, health.NOT_WRITTEN, False),
+        (FakeJournal(is_keeping=False, is_syncing=False), {}, health.NOT_SYNCED, False),
+        (FakeJournal(), {"is_recording": False}, health.NOT_RECORDING, False),
+        (FakeJournal(), {"is_stopping": True}, "ending", False),
+        (FakeJournal(), {"is_up": False}, health.DATABASE_AWAY, True),
+    ],
+    ids=["lost", "full", "unsynced", "no recorder", "the end", "no database"],
+)
+async def test_each_fault_is_told(
+    tmp_path: Path, journal: FakeJournal, more: dict[str, bool], word: str, is_ready: bool
+) -> None:
+    """One sentence for each, and readiness says no only when calls are not kept."""
+    pulse = a_pulse(tmp_path, journal, **more)
+
+    found = await pulse.health()
+
+    assert found.status == "degraded"
+    assert len(found.reasons) == 1
+    assert word in found.reasons[0]
+    assert pulse.keeps_calls is is_ready
+
+
+async def test_what_is_set_aside_is_told_with_what_to_do(tmp_path: Path) -> None:
+    """The command that shows it is in the sentence."""
+    (tmp_path / "set-aside").mkdir()
+    (tmp_path / "set-aside" / "1.frame").touch()
+
+    found = await a_pulse(tmp_path, FakeJournal()).health()
+
+    assert "officeai-proxy set-aside list" in found.reasons[0]
+
+
+async def test_errors_that_have_healed_are_counted_and_no_fault(tmp_path: Path) -> None:
+    """A disk that takes everything again is well; the counters remember."""
+    journal = FakeJournal(append_errors=4, sync_errors=2)
+
+    found = await a_pulse(tmp_path, journal).health()
+
+    assert (found.status, found.reasons) == ("ok", [])
+    assert (found.recorder.append_errors, found.recorder.sync_errors) == (4, 2)
