@@ -119,6 +119,8 @@ def test_ctrl_c_leaves_the_old_file(tmp_path: Path) -> None:
         cwd=folder,
         env=clean_environment(OFFICEAI_DATABASE_URL=url),
         stderr=subprocess.PIPE,
+        # A shell that runs the tests in the background has Ctrl-C ignored in all that they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     part, began = folder / "all.xlsx.part", time.monotonic()
     while not part.exists() or part.stat().st_size == 0:
