@@ -284,3 +284,39 @@ def test_a_kept_connection_serves_call_after_call(
 
     assert until(lambda: len(behind.requests) == 20)
     assert behind.connections - before <= 1
+
+
+def test_pipelined_requests_are_answered_in_order(
+    shared: RunningProxy, behind: ScriptedUpstream, session: str
+) -> None:
+    """Three requests in one packet get their own replies, one after the other."""
+    texts = ("one", "two", "three")
+    with Wire(shared) as wire:
+        wire.send(b"".join(request_of(shared, session, text) for text in texts))
+        for text in texts:
+            head, body = wire.reply()
+            assert (head.status, f"echo: {text}".encode() in body) == (200, True)
+
+    assert [said for role, said in shared.path_of(session) if role == "user"] == list(texts)
+
+
+def test_a_request_may_come_byte_by_byte(
+    shared: RunningProxy, behind: ScriptedUpstream, session: str
+) -> None:
+    """However a request is cut, it is one request."""
+    with Wire(shared) as wire:
+        for byte in request_of(shared, session, "slowly"):
+            wire.send(bytes([byte]))
+        head, body = wire.reply()
+    assert (head.status, b"echo: slowly" in body) == (200, True)
+
+
+def request_of(proxy: RunningProxy, session: str, text: str) -> bytes:
+    """A whole recorded call as it goes over the wire."""
+    body = chat(text)
+    head = (
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: proxy.test\r\n"
+        f"authorization: Bearer {proxy.key}\r\nx-session-id: {session}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
