@@ -29,6 +29,9 @@ WRONG_KEY = (
 MOST_SEEN = 4096
 """Headers whose keys are known, until the managed keys are read anew, every two seconds."""
 
+LONGEST_SEEN = 512
+"""Bytes. A header may hold 60 KB of spaces beside a good key, and any number of ways to do so."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Managed:
@@ -82,8 +85,9 @@ class Keyring:
         seen = self._seen.get(authorization or b"")
         if seen is None:
             seen = self._found(authorization, address)
-            if len(self._seen) < MOST_SEEN:
-                self._seen[authorization or b""] = seen
+            header = authorization or b""
+            if len(self._seen) < MOST_SEEN and len(header) <= LONGEST_SEEN:
+                self._seen[header] = seen
         if isinstance(seen, Caller):
             return seen
         if not seen.key.is_active(self._clock()):

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from officeai_proxy.auth.keyring import Keyring
+from officeai_proxy.auth.keyring import LONGEST_SEEN, MOST_SEEN, Keyring
 from officeai_proxy.auth.keys import digest, hint, new_key
 from officeai_proxy.errors import InvalidKey, KeysUnavailable
 from officeai_proxy.model import ApiKey, Scope
@@ -99,11 +99,24 @@ def test_a_removed_key_is_refused(keyring: Keyring):
     """A new list takes the place of the old one whole."""
     first, second = new_key(), new_key()
     keyring.replace_managed([managed(first)])
+    assert keyring.caller_of(f"Bearer {first}".encode()).key_id == "key_1"
     keyring.replace_managed([managed(second, id="key_2")])
 
     assert keyring.caller_of(f"Bearer {second}".encode()).key_id == "key_2"
     with pytest.raises(InvalidKey):
         keyring.caller_of(f"Bearer {first}".encode())
+
+
+def test_what_is_remembered_of_headers_is_bounded(keyring: Keyring):
+    """A good key opens however its header is written, and few short headers are remembered."""
+    key = new_key()
+    keyring.replace_managed([managed(key)])
+    long = [b"Bearer " + b" " * (1000 + n) + key.encode() for n in range(3)]
+    short = [b"bearer" + b" " * (1 + n % 400) + key.encode() for n in range(400)]
+
+    assert {keyring.caller_of(header).key_id for header in (*long, *short)} == {"key_1"}
+    assert max(map(len, keyring._seen)) <= LONGEST_SEEN
+    assert len(keyring._seen) <= MOST_SEEN
 
 
 def test_before_the_first_reading_an_unknown_key_is_nobodys_fault(clock: Clock):
