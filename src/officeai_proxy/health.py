@@ -16,6 +16,9 @@ from officeai_proxy.recording.backlog import BacklogGauge
 
 SERVICE_UNAVAILABLE = 503
 
+LATE_SECONDS = 10.0
+"""How long a call may wait to be stored before people should look; calls go on meanwhile."""
+
 DATABASE_AWAY = "The database does not answer: calls wait in the journal, reads get 503."
 NOT_WRITTEN = (
     "The journal cannot be written: calls wait in memory. Make room on the data directory's disk."
@@ -174,6 +177,11 @@ class Pulse:
             yield NOT_WRITTEN
         if not self.is_recording():
             yield NOT_RECORDING
+        if recorder.lag_seconds > LATE_SECONDS:
+            yield (
+                f"{recorder.pending} calls wait to be stored, the oldest for "
+                f"{recorder.lag_seconds:.0f} s; is the database full, locked or slow?"
+            )
         if recorder.set_aside:
             yield f"{recorder.set_aside} calls can never be stored: {SEE_SET_ASIDE}."
         if self.is_stopping:

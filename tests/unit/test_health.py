@@ -8,6 +8,7 @@ import pytest
 from officeai_proxy import health
 from officeai_proxy.errors import DatabaseUnavailable
 from officeai_proxy.health import Pulse
+from officeai_proxy.recording.backlog import Backlog
 
 
 @dataclass
@@ -90,3 +91,26 @@ async def test_errors_that_have_healed_are_counted_and_no_fault(tmp_path: Path) 
 
     assert (found.status, found.reasons) == ("ok", [])
     assert (found.recorder.append_errors, found.recorder.sync_errors) == (4, 2)
+
+
+@dataclass
+class FakeGauge:
+    """A backlog of any age."""
+
+    lag_seconds: float
+
+    def measure(self) -> Backlog:
+        return Backlog(80, self.lag_seconds, 1000)
+
+
+async def test_calls_that_wait_long_are_told(tmp_path: Path) -> None:
+    """A database may answer and take nothing: ten seconds are a burst, more is a reason to look."""
+    pulse = a_pulse(tmp_path, FakeJournal())
+    pulse.gauge = FakeGauge(10.0)  # type: ignore[assignment]  # it measures
+    assert (await pulse.health()).status == "ok"
+
+    pulse.gauge = FakeGauge(75.2)  # type: ignore[assignment]  # it measures
+    found = await pulse.health()
+
+    assert (found.status, pulse.keeps_calls) == ("degraded", True)
+    assert found.reasons[0].startswith("80 calls wait to be stored, the oldest for 75 s")
