@@ -63,13 +63,17 @@ def a_key(proxy: RunningProxy, **limits: object) -> tuple[str, str]:
 
 
 def known_everywhere(proxy: RunningProxy, key: str, status: int) -> float:
-    """Wait until ten answers in a row say *status*; how long it took."""
-    began, row = time.monotonic(), 0
+    """Wait until ten answers in a row say *status*; how long it took.
+
+    A worker that counted many wrong keys from here in the last minute says 429 instead of 401.
+    """
+    began, row, said = time.monotonic(), 0, 0
     headers = {"Authorization": f"Bearer {key}"}
+    meant = {401, 429} if status == 401 else {status}
     while row < 10:
-        assert time.monotonic() - began < PATIENCE
-        answer = httpx.get(proxy.root + "/history", headers=headers, trust_env=False)
-        row = row + 1 if answer.status_code == status else 0
+        assert time.monotonic() - began < PATIENCE, f"the last answer was {said}"
+        said = httpx.get(proxy.root + "/history", headers=headers, trust_env=False).status_code
+        row = row + 1 if said in meant else 0
         if row == 0:
             time.sleep(0.05)
     return time.monotonic() - began
