@@ -1,4 +1,5 @@
-"""What is compared: nginx as a plain reverse proxy, and this program as a user starts it.
+"""What is compared: nginx as a plain reverse proxy, and this program as a user starts it (other
+gateways are in `peers`).
 
 Each is started on a core of its own in front of the same upstream, and stopped again. Nothing here
 measures. Their files are in a temporary folder that the caller owns.
@@ -14,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import IO, Protocol
@@ -111,7 +112,7 @@ class Nginx:
                 [program, "-p", folder, "-c", config, "-e", folder / "error.log"]
             )
         self.pid = self._process.pid
-        while not _is_listening(self.port):
+        while not is_listening(self.port):
             if self._process.poll() is not None or time.monotonic() - began > START_SECONDS:
                 raise BenchmarkFailed("nginx did not start")
             time.sleep(0.01)
@@ -122,14 +123,16 @@ class Nginx:
 
     def stop(self) -> None:
         """Stop it and wait until it is gone."""
-        _stop(self._process)
+        end(self._process)
 
 
 class Ours:
     """`officeai-proxy serve` with a checked key, in its default settings else."""
 
-    def __init__(self, folder: Path, *, upstream: int, database: str, core: int) -> None:
-        """Start it on *core* and wait for the line that says it is ready."""
+    def __init__(
+        self, folder: Path, *, upstream: int, database: str, cores: Sequence[int], workers: int = 1
+    ) -> None:
+        """Start it on *cores* and wait for the line that says it is ready."""
         folder.mkdir()
         self._log = (folder / "stderr.txt").open("wb")
         environment = clean_environment(
@@ -139,9 +142,10 @@ class Ours:
             OFFICEAI_DATABASE_URL=database,
             OFFICEAI_DATA_DIR=str(folder / "data"),
             OFFICEAI_PORT="0",
+            OFFICEAI_WORKERS=str(workers),
         )
         began = time.monotonic()
-        with pinned(core):
+        with pinned(*cores):
             self._process = subprocess.Popen(
                 [*PROGRAM, "serve"],
                 cwd=folder,
@@ -173,7 +177,7 @@ class Ours:
 
     def stop(self) -> None:
         """Stop it and wait until it is gone."""
-        _stop(self._process)
+        end(self._process)
         if self._process.stdout:
             self._process.stdout.close()
         self._log.close()
@@ -187,13 +191,15 @@ def _read_port(banner: IO[str]) -> int:
     raise BenchmarkFailed("officeai-proxy did not start; `officeai-proxy doctor` may say why")
 
 
-def _is_listening(port: int) -> bool:
+def is_listening(port: int) -> bool:
+    """Whether somebody takes connections on *port* of the loopback interface."""
     with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), 5):
         return True
     return False
 
 
-def _stop(process: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> None:
+def end(process: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> None:
+    """Ask *process* to end and wait until it is gone; one that does not end is killed."""
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(60)

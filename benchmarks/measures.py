@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from benchmarks import recorder, table
 from benchmarks.contestants import KEY, PROGRAM, Contestant, Start
+from benchmarks.databases import Site
 from benchmarks.load import Load, LoadClient, Report
 from benchmarks.plan import Plan
 from benchmarks.processes import cpu_seconds, pinned, resident_bytes
@@ -119,7 +120,7 @@ def many_streams(field: Field) -> Iterator[Figure]:
 
     def lane(contestant: Contestant) -> Callable[[], tuple[Sample, float]]:
         return lambda: (
-            _sample(field, contestant, load, headers=RECORDED),
+            sampled(field, contestant, load, headers=RECORDED),
             resident_bytes(contestant.pid) / MEGABYTE,
         )
 
@@ -166,22 +167,21 @@ def help_time(plan: Plan, *, core: int) -> Iterator[Figure]:
     yield Figure(table.HELP, times)
 
 
-def recording(
-    plan: Plan, *, folder: Path, core: int, new_database: Callable[[str], str]
-) -> Iterator[Figure]:
+def recording(plan: Plan, site: Site) -> Iterator[Figure]:
     """The recorder by itself: its rate, and how much it stores."""
-    directory = folder / "recorder" / "journal"
-    sessions = max(1, plan.journaled // plan.calls_per_session)
-    rates = []
+    sessions = range(max(1, plan.journaled // plan.calls_per_session))
+    work = []
     for number in range(plan.rounds):
         exchanges = recorder.turns(sessions, 1, plan.calls_per_session)
-        with pinned(core):
-            seconds = recorder.drain(directory, new_database(f"rate_{number}"), exchanges)
-        rates.append(sessions * plan.calls_per_session / seconds)
-    url = new_database("growth")
-    early = _growth(plan, directory, url, turn=10)
-    late = _growth(plan, directory, url, turn=plan.late_turn)
-    yield Figure(table.RECORDER, rates)
+        with pinned(site.cores.contestant):
+            work.append(
+                recorder.drain(site.journal, site.new_database(f"rate_{number}"), exchanges)
+            )
+    url = site.new_database("growth")
+    early = _growth(plan, site.journal, url, turn=10)
+    late = _growth(plan, site.journal, url, turn=plan.late_turn)
+    yield Figure(table.RECORDER, [one.rate for one in work])
+    yield Figure(table.RECORDER_CPU, [one.cpu_us for one in work])
     yield Figure(table.TURN_10, [early])
     yield Figure(table.TURN_1000, [late])
     yield Figure(table.TURNS_EQUAL, [late / early])
@@ -196,21 +196,22 @@ def warm_up(field: Field) -> None:
     )
     for contestant in (field.nginx, field.ours):
         for load in loads:
-            _sample(field, contestant, load, headers=RECORDED)
+            sampled(field, contestant, load, headers=RECORDED)
 
 
 def _on_and_off(field: Field, load: Load) -> dict[str, list[Sample]]:
     return interleaved(
         {
-            "nginx": lambda: _sample(field, field.nginx, load, headers=RECORDED),
-            "on": lambda: _sample(field, field.ours, load, headers=RECORDED),
-            "off": lambda: _sample(field, field.ours, load, headers=HEADERS),
+            "nginx": lambda: sampled(field, field.nginx, load, headers=RECORDED),
+            "on": lambda: sampled(field, field.ours, load, headers=RECORDED),
+            "off": lambda: sampled(field, field.ours, load, headers=HEADERS),
         },
         field.plan.rounds,
     )
 
 
-def _sample(field: Field, contestant: Contestant, load: Load, *, headers: Sequence[str]) -> Sample:
+def sampled(field: Field, contestant: Contestant, load: Load, *, headers: Sequence[str]) -> Sample:
+    """Run *load* on *contestant*; what it cost until the contestant had settled again."""
     contestant.settle()
     before = cpu_seconds(contestant.pid)
     report = field.client.run(load, port=contestant.port, headers=headers)
@@ -262,9 +263,10 @@ def _fresh(
 
 def _growth(plan: Plan, directory: Path, url: str, *, turn: int) -> float:
     """Bytes by which the database grows with each turn from *turn* on."""
-    recorder.drain(directory, url, recorder.turns(plan.conversations, turn - 1, turn - 1))
+    sessions = range(plan.conversations)
+    recorder.drain(directory, url, recorder.turns(sessions, turn - 1, turn - 1))
     before = recorder.stored_bytes(url)
     last = turn + plan.window - 1
-    recorder.drain(directory, url, recorder.turns(plan.conversations, turn, last))
+    recorder.drain(directory, url, recorder.turns(sessions, turn, last))
     grown = recorder.stored_bytes(url) - before
     return grown / (plan.conversations * plan.window)

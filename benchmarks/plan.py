@@ -23,6 +23,10 @@ class Plan:
     conversations: int = 100
     window: int = 4
     late_turn: int = 1000
+    talk_batches: int = 10
+    talk_turns: tuple[int, int] = (1000, 10_000)
+    stored_messages: int = 200_000
+    size_sessions: int = 200
 
     def stream_seconds(self, gap_ms: int) -> float:
         """How long one stream lasts; the upstream adds four events to those with content."""
@@ -43,4 +47,8 @@ QUICK = Plan(
     conversations=10,
     window=2,
     late_turn=100,
+    talk_batches=1,
+    talk_turns=(50, 100),
+    stored_messages=2_000,
+    size_sessions=10,
 )

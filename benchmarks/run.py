@@ -4,9 +4,11 @@
     --database postgresql   record into a PostgreSQL server of its own instead of SQLite
     --quick                 a smoke run of one round; its figures mean nothing
     --write                 put the table into docs/performance.md
+    --with litellm          compare with this gateway too (or portkey; may be repeated)
+    --peers-dir DIR         where those gateways are installed and stay; else they go with the run
 
 Two cores: load and upstream (and PostgreSQL) on the first, the contestant on the last. It installs
-nothing, and leaves nothing behind but that table.
+nothing but those gateways, and leaves nothing behind but that table.
 """
 
 import argparse
@@ -17,25 +19,24 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import load, measures, table
+from benchmarks import gateways, length, load, measures, peers, size, table, workers
 from benchmarks.contestants import Contestant, Nginx, Ours, Start, find_nginx
+from benchmarks.databases import Site, databases
 from benchmarks.plan import FULL, QUICK, Plan
-from benchmarks.processes import cores, pinned
+from benchmarks.processes import Cores, pinned
 from benchmarks.table import Figure
-from tests.databases import PostgresServer, postgres_programs
+from tests.databases import postgres_programs
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 
 MISSING = 2
 FAILED = 1
-
-NewDatabase = Callable[[str], str]
 
 
 def main() -> int:
@@ -47,14 +48,15 @@ def main() -> int:
         return MISSING
     plan = QUICK if options.quick else replace(FULL, rounds=options.rounds)
     _raise_file_limit()
-    load_core, _ = cores()
+    cores = Cores.allowed()
     try:
-        with pinned(load_core), _databases(options.database) as (folder, new_database):
-            figures = list(_measure(plan, folder, new_database))
+        with pinned(cores.load), databases(options.database) as (folder, new_database):
+            beside = gateways.install_all(options.beside, options.peers_dir or folder / "peers")
+            figures = list(_measure(plan, Site(folder, cores, new_database), beside=beside))
+            settings = _settings(plan, options.database, cores, beside=beside)
     except load.BenchmarkFailed as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return FAILED
-    settings = _settings(plan, options.database)
     print(f"\n{settings}\n\n{table.plain(figures)}")
     if options.quick:
         print("This was a quick run with a small load: its figures mean nothing.")
@@ -69,7 +71,18 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--quick", action="store_true", help="a smoke run")
     parser.add_argument("--write", action="store_true", help="update docs/performance.md")
+    parser.add_argument(
+        "--with",
+        action="append",
+        choices=gateways.PEERS,
+        default=[],
+        dest="beside",
+        help="a gateway",
+    )
+    parser.add_argument("--peers-dir", type=Path, help="where gateways are installed")
     options = parser.parse_args()
+    if options.peers_dir is not None:
+        options.peers_dir = options.peers_dir.resolve()
     if options.quick and options.write:
         parser.error("the figures of --quick are not for --write")
     if options.rounds < 1:
@@ -89,17 +102,16 @@ def _missing(database: str) -> list[str]:
     return missing
 
 
-def _measure(plan: Plan, folder: Path, new_database: NewDatabase) -> Iterator[Figure]:
+def _measure(plan: Plan, site: Site, *, beside: Sequence[gateways.Installed]) -> Iterator[Figure]:
     """All figures, in the order of the table."""
-    _, core = cores()
-    load.build(folder)
+    load.build(site.folder)
     with ExitStack() as stack:
-        upstream = stack.enter_context(load.mock_upstream(folder, events=plan.stream_events))
-        client = load.LoadClient(folder, upstream, calls_per_session=plan.calls_per_session)
-        starts = _starts(upstream.port, core=core, new_database=new_database)
+        upstream = stack.enter_context(load.mock_upstream(site.folder, events=plan.stream_events))
+        client = load.LoadClient(site.folder, upstream, calls_per_session=plan.calls_per_session)
+        starts = _starts(upstream.port, site)
         contestants: dict[str, Contestant] = {}
         for name, start in starts.items():
-            contestants[name] = start(folder)
+            contestants[name] = start(site.folder)
             stack.callback(contestants[name].stop)
         field = measures.Field(
             plan, client, contestants["nginx"], contestants["ours"], upstream.port
@@ -112,9 +124,14 @@ def _measure(plan: Plan, folder: Path, new_database: NewDatabase) -> Iterator[Fi
             measures.many_streams,
         ):
             yield from _told(measure(field))
-        yield from _told(measures.fresh_starts(plan, client, starts, folder))
-    yield from _told(measures.help_time(plan, core=core))
-    yield from _told(measures.recording(plan, folder=folder, core=core, new_database=new_database))
+        yield from _told(peers.json_calls(field, beside, site))
+        yield from _told(_scaling(field, site, one=starts["ours"]))
+        yield from _told(measures.fresh_starts(plan, client, starts, site.folder))
+    yield from _told(measures.help_time(plan, core=site.cores.contestant))
+    yield from _told(measures.recording(plan, site))
+    yield from _told(length.by_length(plan, site))
+    sizes = size.Sizes(plan.stored_messages, plan.size_sessions, plan.rounds)
+    yield from _told(size.by_size(sizes, site))
 
 
 def _told(figures: Iterator[Figure]) -> Iterator[Figure]:
@@ -124,8 +141,9 @@ def _told(figures: Iterator[Figure]) -> Iterator[Figure]:
         yield figure
 
 
-def _starts(upstream: int, *, core: int, new_database: NewDatabase) -> dict[str, Start]:
+def _starts(upstream: int, site: Site) -> dict[str, Start]:
     """How to start each contestant, any number of times, each with files of its own."""
+    core = site.cores.contestant
 
     def start_nginx(folder: Path) -> Contestant:
         home = Path(tempfile.mkdtemp(prefix="nginx-", dir=folder))
@@ -133,27 +151,25 @@ def _starts(upstream: int, *, core: int, new_database: NewDatabase) -> dict[str,
 
     def start_ours(folder: Path) -> Contestant:
         home = Path(tempfile.mkdtemp(prefix="ours_", dir=folder))
-        database = new_database(home.name)
-        return Ours(home / "run", upstream=upstream, database=database, core=core)
+        database = site.new_database(home.name)
+        return Ours(home / "run", upstream=upstream, database=database, cores=[core])
 
     return {"nginx": start_nginx, "ours": start_ours}
 
 
-@contextmanager
-def _databases(kind: str) -> Iterator[tuple[Path, NewDatabase]]:
-    """A folder for the run, and a way to make empty databases."""
-    with tempfile.TemporaryDirectory(prefix="officeai-bench-") as name:
-        folder = Path(name)
-        programs = postgres_programs()
-        if kind == "sqlite" or programs is None:
-            yield folder, lambda database: f"sqlite:///{folder / database}.db"
-            return
-        server = PostgresServer(programs)
-        try:
-            server.start()
-            yield folder, server.create
-        finally:
-            server.remove()
+def _scaling(field: measures.Field, site: Site, *, one: Start) -> Iterator[Figure]:
+    """Two workers beside the one that *one* starts."""
+
+    def two(folder: Path) -> Contestant:
+        return Ours(
+            folder / "workers",
+            upstream=field.upstream,
+            database=site.new_database("workers"),
+            cores=site.cores.workers,
+            workers=workers.WORKERS,
+        )
+
+    return workers.scaling(field, site, one=one, two=two)
 
 
 def _raise_file_limit() -> None:
@@ -162,21 +178,24 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _settings(plan: Plan, database: str) -> str:
+def _settings(
+    plan: Plan, database: str, cores: Cores, *, beside: Sequence[gateways.Installed]
+) -> str:
     """On what, with what and how it was measured, as a paragraph."""
-    load_core, core = cores()
     nginx = subprocess.run([find_nginx() or "nginx", "-v"], capture_output=True, text=True)
     version = nginx.stderr.strip().rpartition("/")[2]
-    sharing = "" if load_core != core else " (only one core: both share it)"
+    sharing = " (only one core: both share it)" if cores.is_shared else ""
+    others = f" Beside them: {', '.join(one.name for one in beside)}." if beside else ""
     return (
         f"Measured on {datetime.now(UTC):%Y-%m-%d}: {_processor()}, Linux {platform.release()}, "
         f"Python {platform.python_version()}, nginx {version}, recording into {database}. "
-        f"Contestant on core {core}, load and upstream on core {load_core}{sharing}. "
-        f"Durability `process`, one worker, keys checked, log level `info`. "
+        f"Contestant on core {cores.contestant}, load and upstream on core {cores.load}{sharing}. "
+        "Durability `process`, keys checked, log level `info`, one worker where not two are named. "
         f"Rounds: {plan.rounds} of {plan.seconds:g} s; {plan.connections} connections; "
         f"{plan.streams} streams with {plan.gap_ms} ms and {plan.many_streams} streams with "
         f"{plan.many_gap_ms} ms between events, {plan.stream_events + 4} events a stream; "
-        f"{plan.calls_per_session} calls a session; {plan.journaled:,} journaled exchanges."
+        f"{plan.calls_per_session} calls a session; {plan.journaled:,} journaled exchanges; "
+        f"{plan.stored_messages:,} messages in the database with many.{others}"
     )
 
 

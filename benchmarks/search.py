@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.databases import new_postgres_server
 
@@ -188,7 +188,7 @@ async def index_bytes(database: Database) -> int:
         return int((await connection.execute(text(size))).scalar_one())
 
 
-async def no_index(_connection: AsyncConnection, _rows: object) -> None:
+def no_index(_connection: Connection, _documents: object) -> None:
     """Stands in for the index, to see what it costs."""
 
 
@@ -210,10 +210,10 @@ async def run(url: str, bare_url: str, count: int) -> None:
     await prepare(bare)
     seconds = await fill(database, count)
     few = min(count, 20_000)
-    with_index = tree._index
-    tree._index = no_index  # type: ignore[assignment]
+    with_index = tree.add
+    tree.add = no_index  # type: ignore[assignment]
     without = await fill(bare, few)
-    tree._index = with_index
+    tree.add = with_index
     print(f"{database.dialect}: {count} messages")
     print(
         f"  stored in {seconds / count * 1e6:.0f} µs each, {without / few * 1e6:.0f} without index"

@@ -41,9 +41,33 @@ STREAM_MEMORY = Row("memory for an open stream", "KB", "≤ 50", "≤ 30")
 READY = Row("start to the ready line, empty database", "s", "≤ 3", "≤ 1")
 HELP = Row("--help", "s", "≤ 0.5", "≤ 0.2")
 RECORDER = Row("recorder, merge included: exchanges a second", "1/s", "≥ 3,000", "≥ 10,000")
+RECORDER_CPU = Row("the same: CPU for an exchange", "µs")
 TURN_10 = Row("bytes stored, turn 10, 500 bytes of text", "B", "≤ 1,400", "≤ 1,000")
 TURN_1000 = Row("bytes stored, turn 1,000, 500 bytes of text", "B", "≤ 1,400", "≤ 1,000")
 TURNS_EQUAL = Row("turn 1,000 against turn 10, bytes", "×", "equal", "equal")
+WORKERS_ONE = Row("one worker on one core: calls a second of it", "1/s")
+WORKERS_TWO = Row("two workers on two cores: calls a second of both", "1/s")
+WORKERS = Row("two workers against one, calls a second", "×", "≥ 1.7", "≥ 1.9")
+WORKERS_CPU = Row("the same, by their CPU for a call alone", "×")
+NEWEST_10 = Row("turn 10, its newest message sent: CPU to record it", "µs")
+NEWEST_1000 = Row("turn 1,000 against turn 10, newest message sent", "×", "≤ 1.2", "≤ 1.05")
+NEWEST_10000 = Row("turn 10,000 against turn 10, newest message sent", "×", "≤ 1.2", "≤ 1.05")
+WINDOW_10 = Row("turn 10, its last 11 messages sent: CPU to record it", "µs")
+WINDOW_1000 = Row("turn 1,000 against turn 10, last 11 sent", "×", "≤ 1.2", "≤ 1.05")
+WINDOW_10000 = Row("turn 10,000 against turn 10, last 11 sent", "×", "≤ 1.2", "≤ 1.05")
+ALL_10 = Row("turn 10, everything sent: CPU to record it", "µs")
+ALL_1000 = Row("turn 1,000 against turn 10, everything sent", "×")
+ALL_10000 = Row("turn 10,000 against turn 10, everything sent", "×")
+ALL_MB_10 = Row("turn 10, everything sent: CPU for a MB of request", "ms")
+ALL_MB_1000 = Row("turn 1,000, everything sent: CPU for a MB of request", "ms")
+ALL_MB_10000 = Row("turn 10,000, everything sent: CPU for a MB of request", "ms")
+EMPTY = Row("an exchange into an empty database: CPU to record it", "µs")
+FILLED = Row("the same into one that holds many messages", "µs")
+FILLED_EMPTY = Row("database with many messages against an empty one", "×", "≤ 1.2", "≤ 1.05")
+LITELLM = Row("LiteLLM, JSON call: CPU", "µs")
+LITELLM_LIGHTER = Row("ours, recording, is lighter than LiteLLM by", "×", "≥ 125", "≥ 200")
+PORTKEY = Row("Portkey, JSON call: CPU", "µs")
+PORTKEY_LIGHTER = Row("ours, recording, is lighter than Portkey by", "×")
 
 ROWS = (
     JSON_CALL,
@@ -58,15 +82,36 @@ ROWS = (
     MANY_GAP,
     MANY_TTFT,
     MANY_MEMORY,
+    WORKERS_ONE,
+    WORKERS_TWO,
+    WORKERS,
+    WORKERS_CPU,
     IDLE_MEMORY,
     STREAM_MEMORY,
     READY,
     HELP,
     RECORDER,
+    RECORDER_CPU,
     TURN_10,
     TURN_1000,
     TURNS_EQUAL,
+    NEWEST_10,
+    NEWEST_1000,
+    NEWEST_10000,
+    WINDOW_10,
+    WINDOW_1000,
+    WINDOW_10000,
+    ALL_10,
+    ALL_1000,
+    ALL_10000,
+    ALL_MB_10,
+    ALL_MB_1000,
+    ALL_MB_10000,
+    EMPTY,
+    FILLED,
+    FILLED_EMPTY,
 )
+"""What every run measures. The rows of other gateways are only measured on request."""
 
 
 @dataclass(frozen=True, slots=True)
