@@ -3,6 +3,8 @@
 import asyncio
 import os
 import sqlite3
+import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
 
@@ -346,6 +348,92 @@ class TestSqliteFile:
         tmp_path.chmod(0o500)
         with pytest.raises(DatabaseUnavailable):
             asyncio.run(Database(f"sqlite:///{tmp_path}/officeai.db").ping())
+
+
+class TestInline:
+    """SQLite in the thread of the loop."""
+
+    @pytest.fixture
+    async def inline(self, tmp_path: Path) -> AsyncIterator[Database]:
+        database = Database(f"sqlite:///{tmp_path}/officeai.db", checkpoints=True, inline=True)
+        await prepare(database)
+        yield database
+        await database.close()
+
+    async def test_no_thread_but_where_others_wait(self, inline: Database) -> None:
+        """It has no thread to hand statements to, and every other database has."""
+        before = threading.active_count()
+        await bury(inline, 1)
+        assert await count(inline) == 1
+        assert threading.active_count() == before
+
+        other = twin(inline)
+        await bury(other, 2)
+        assert threading.active_count() > before, "the loop that serves calls never waits"
+        await other.close()
+
+    async def test_nothing_of_a_failed_write(self, inline: Database) -> None:
+        """A refused row, and a writer that is cancelled, leave nothing and hold up nobody."""
+        written = asyncio.Event()
+
+        async def write_and_wait() -> None:
+            async with inline.write() as connection:
+                await connection.execute(_burial(3))
+                written.set()
+                await asyncio.Event().wait()
+
+        async def write_what_is_there() -> None:
+            async with inline.write() as connection:
+                await connection.execute(_burial(2))
+                await connection.execute(_burial(1))
+
+        await bury(inline, 1)
+        with pytest.raises(IntegrityError):
+            await write_what_is_there()
+        async with asyncio.TaskGroup() as tasks:
+            writer = tasks.create_task(write_and_wait())
+            await written.wait()
+            writer.cancel()
+        await bury(inline, 4)
+
+        assert await count(inline) == 2
+
+    async def test_reading_beside_writing(self, inline: Database) -> None:
+        """Several connections work in turns, each with what it began with."""
+        async with inline.read() as reader:
+            counted = select(func.count()).select_from(tombstones)
+            assert (await reader.execute(counted)).scalar_one() == 0
+            await asyncio.gather(*(bury(inline, n) for n in range(8)))
+            assert not await inline.checkpoint(), "somebody reads an older state"
+            assert (await reader.execute(counted)).scalar_one() == 0
+
+        assert await inline.checkpoint()
+        assert await count(inline) == 8
+
+    async def test_rows_in_pieces(self, inline: Database) -> None:
+        """What is too much at once comes as it is asked for."""
+        for n in range(7):
+            await bury(inline, n)
+        async with inline.read() as connection, connection.stream(select(tombstones)) as found:
+            pieces = [len(piece) async for piece in found.partitions(3)]
+
+        assert pieces == [3, 3, 1]
+
+    async def test_opens_again(self, inline: Database) -> None:
+        """A closed database opens when it is used again, as every other."""
+        await bury(inline, 1)
+        await inline.close()
+
+        assert await count(inline) == 1
+
+    async def test_file_that_is_no_database(self, tmp_path: Path) -> None:
+        """What cannot be opened is unavailable, as for every other."""
+        (tmp_path / "text.db").write_text("this is not a database at all" * 100)
+        database = Database(f"sqlite:///{tmp_path}/text.db", inline=True)
+
+        with pytest.raises(DatabaseUnavailable):
+            await database.ping()
+        await database.close()
 
 
 class TestPostgresqlAddress:

@@ -1,6 +1,7 @@
 """The recorder's batches in a real database: what is stored, once, and in its place."""
 
 import json
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -15,9 +16,14 @@ from officeai_proxy.storage.conversations import ConversationFilter, Conversatio
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.exchanges import SqlExchangeStore
 from officeai_proxy.storage.messages import MessageRepository
-from officeai_proxy.storage.migrations import check
+from officeai_proxy.storage.migrations import check, prepare
 from officeai_proxy.storage.paging import PageRequest
-from officeai_proxy.storage.tables import conversation_messages, exchanges
+from officeai_proxy.storage.tables import (
+    call_hours,
+    conversation_messages,
+    conversations,
+    exchanges,
+)
 
 CALLER = Caller("test")
 ALL = PageRequest(limit=1000)
@@ -185,3 +191,39 @@ async def test_branches_of_a_long_conversation_keep_the_path_sound(database: Dat
     expected = [message["content"] for message in history[:-1]] + ["a29.2"]
     assert [message.content for message in path] == expected
     assert await check(database) == []
+
+
+async def test_names_that_look_alike_in_one_batch(database: Database) -> None:
+    """Many sessions are looked for at once, whatever they are called, and each is found again."""
+    names = ["s1", "S1", "s1 ", "s'1", 's"1', "s[1]", "s%", "й", "1", "null"]
+    for _ in range(2):
+        await store(database, *(an_exchange([user(name)], session=name) for name in names))
+
+    for name in names:
+        conversation, path = await stored(database, name)
+        assert conversation.message_count == len(path) == 4
+        assert {message.content for message in path} == {name, "hello"}
+    assert await check(database) == []
+
+
+async def test_inline_stores_the_same(tmp_path: Path) -> None:
+    """A database without threads holds, row by row, what one with threads holds."""
+    held: list[list[tuple[object, ...]]] = []
+    calls = [an_exchange(request, reply) for case in CASES for request, reply in case.exchanges]
+    for is_inline in (False, True):
+        database = Database(f"sqlite:///{tmp_path}/{is_inline}.db", inline=is_inline)
+        await prepare(database)
+        for at in range(0, len(calls), 7):
+            await store(database, *calls[at : at + 7])
+        async with database.read() as connection:
+            held.append(
+                [
+                    tuple(row)
+                    for table in (conversations, conversation_messages, exchanges, call_hours)
+                    for row in await connection.execute(select(table))
+                ]
+            )
+        await database.close()
+
+    assert held[0] == held[1]
+    assert len(held[0]) > len(calls)

@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection, event, text
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.integration.stored import ALICE_ONLY, HERE, MINUTE, NOW, log_call, say, start
 
 from officeai_proxy.model import Caller
+from officeai_proxy.recording.writer import SessionName
 from officeai_proxy.storage.calls import CallFilter, CallRepository
 from officeai_proxy.storage.conversations import (
     ConversationFilter,
@@ -19,6 +21,7 @@ from officeai_proxy.storage.conversations import (
     Deleted,
 )
 from officeai_proxy.storage.database import Database, Dialect
+from officeai_proxy.storage.exchanges import SqlExchangeTransaction
 from officeai_proxy.storage.messages import MessageRepository, Order
 from officeai_proxy.storage.paging import PageRequest
 from officeai_proxy.storage.search import SearchFilter, SearchRepository
@@ -33,8 +36,10 @@ Statement = tuple[str, Any]
 
 
 @asynccontextmanager
-async def plans(database: Database) -> AsyncIterator[tuple[AsyncConnection, list[str]]]:
-    """A reading connection, and the plans of what ran on it, ready when the block ends."""
+async def plans(
+    database: Database, *, is_writing: bool = False
+) -> AsyncIterator[tuple[AsyncConnection, list[str]]]:
+    """A connection, and the plans of what ran on it, ready when the block ends."""
     seen: list[Statement] = []
     lines: list[str] = []
 
@@ -43,7 +48,7 @@ async def plans(database: Database) -> AsyncIterator[tuple[AsyncConnection, list
     ) -> None:
         seen.append((statement, parameters))
 
-    async with database.read() as connection:
+    async with database.write() if is_writing else database.read() as connection:
         is_sqlite = database.dialect is Dialect.SQLITE
         if not is_sqlite:
             await connection.execute(text("SET LOCAL enable_seqscan = off"))
@@ -116,6 +121,22 @@ async def test_find(database: Database, deleted: Deleted) -> None:
     assert scans(lines) == []
     if database.dialect is Dialect.SQLITE:
         assert all("session" in line for line in lines if "SEARCH conversations" in line), lines
+
+
+@pytest.mark.parametrize("count", [1, 5])
+async def test_batch_of_the_recorder(database: Database, count: int) -> None:
+    """What a batch asks before it is written is looked up by its ids and names."""
+    await say(database, await start(database), "a")
+    ids = [UUID(int=n) for n in range(count)]
+    async with plans(database, is_writing=True) as (connection, lines):
+        transaction = SqlExchangeTransaction(connection)
+        await transaction.already_stored(ids)
+        await transaction.buried(ids)
+        (thread,) = await transaction.threads([SessionName("default", f"s{n}") for n in range(3)])
+        await transaction.path_end(thread, 5)
+
+    assert scans(lines) == []
+    assert not [line for line in lines if "SCAN tombstones" in line]
 
 
 @pytest.mark.parametrize("order", list(Order))

@@ -7,19 +7,20 @@ from sqlalchemy import select
 from tests.integration.stored import MINUTE, NOW, find, say, start
 
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.tables import conversation_messages, conversations
+from officeai_proxy.storage.tables import conversation_messages, conversations, exchanges
 from officeai_proxy.storage.tree import (
     HEAD_COLUMNS,
     Head,
     HeadUpdate,
     head_of,
     insert_messages,
+    reserve,
     reserve_ids,
     set_heads,
 )
 
 
-async def reserve(database: Database, count: int) -> list[int]:
+async def take(database: Database, count: int) -> list[int]:
     async with database.write() as connection:
         return list(await reserve_ids(connection, conversation_messages, count))
 
@@ -35,7 +36,7 @@ async def test_no_ids_and_no_rows(database: Database) -> None:
 async def test_ids_are_never_given_twice(database: Database) -> None:
     """Ids ascend and are new each time: unused, in one transaction, and beside automatic ones."""
     conversation = await start(database)
-    first = await reserve(database, 3)
+    first = await take(database, 3)
     async with database.write() as connection:
         second = list(await reserve_ids(connection, conversation_messages, 2))
         second += list(await reserve_ids(connection, conversation_messages, 2))
@@ -46,9 +47,25 @@ async def test_ids_are_never_given_twice(database: Database) -> None:
     assert len(given) == 9
 
 
+async def test_ids_of_several_tables_at_once(database: Database) -> None:
+    """Each table counts for itself, and one that is asked for nothing gives nothing."""
+    counts = {conversations: 2, conversation_messages: 3, exchanges: 0}
+    async with database.write() as connection:
+        await reserve(connection, counts)
+        given = await reserve(connection, counts)
+        (after,) = await reserve_ids(connection, exchanges, 1)
+
+    assert {table.name: list(ids) for table, ids in given.items()} == {
+        "conversations": [3, 4],
+        "conversation_messages": [4, 5, 6],
+        "exchanges": [],
+    }
+    assert after == 1
+
+
 async def test_ids_for_writers_at_once(database: Database) -> None:
     """Writers at the same moment get ids of their own, each in ascending order."""
-    taken = await asyncio.gather(*(reserve(database, 50) for _ in range(8)))
+    taken = await asyncio.gather(*(take(database, 50) for _ in range(8)))
 
     assert all(ids == sorted(ids) for ids in taken)
     assert len({number for ids in taken for number in ids}) == 400

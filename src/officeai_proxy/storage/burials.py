@@ -4,10 +4,10 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from officeai_proxy.storage.driver_values import id_list, moment_of, uuid_of
 from officeai_proxy.storage.tables import tombstones
 
 _t = tombstones.c
@@ -28,7 +28,18 @@ async def buried(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUI
     """When each of *ids* was erased, of those that were."""
     if not ids:
         return {}
-    found = await connection.execute(
-        select(_t.exchange_id, _t.deleted_at).where(_t.exchange_id.in_(list(ids)))
-    )
-    return {row.exchange_id: row.deleted_at for row in found}
+    dialect = connection.dialect.name
+    wanted = id_list(ids, dialect=dialect)
+    found = await connection.exec_driver_sql(_FIND[dialect], (wanted,))
+    return {uuid_of(row.exchange_id): moment_of(row.deleted_at) for row in found}
+
+
+_FIND = {
+    "sqlite": (
+        "SELECT exchange_id, deleted_at FROM tombstones "
+        "WHERE exchange_id IN (SELECT value FROM json_each(?))"
+    ),
+    "postgresql": (
+        "SELECT exchange_id, deleted_at FROM tombstones WHERE exchange_id = ANY(CAST($1 AS uuid[]))"
+    ),
+}

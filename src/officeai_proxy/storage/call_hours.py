@@ -8,9 +8,9 @@ Rows are locked in one order everywhere, that of the primary key: recorders of s
 the same hour at once.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
@@ -35,6 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from officeai_proxy.model import CallRecord
+from officeai_proxy.storage.bulk import BulkStatement
 from officeai_proxy.storage.call_numbers import (
     HOUR_SECONDS,
     NUMBERS,
@@ -53,6 +54,8 @@ LATENCY, TTFT = 0, 1
 
 _CELL = ("workspace", "dimension", "hour", "name")
 _TIME_CELL = (*_CELL, "measure", "bucket")
+_Cell: TypeAlias = tuple[str, str, int, str]
+_TimeCell: TypeAlias = tuple[str, str, int, str, int, int]
 
 
 def add(connection: Connection, these: ColumnElement[bool]) -> None:
@@ -64,29 +67,32 @@ def add(connection: Connection, these: ColumnElement[bool]) -> None:
 
 def count(connection: Connection, calls: Iterable[CallRecord]) -> None:
     """Count *calls*, which are written in the same transaction: as `add`, without reading them."""
-    cells: dict[tuple[object, ...], list[int]] = {}
-    times: Counter[tuple[object, ...]] = Counter()
-    name = connection.dialect.name
-    for call in calls:
-        numbers = numbers_in(call, dialect=name)
-        hour = int(call.started_at.timestamp()) // HOUR_SECONDS
-        for dimension, which in ((ALL, ""), (MODEL, model_in(call)), (KEY, call.key_id)):
-            cell = (call.workspace, dimension, hour, which)
-            held = cells.get(cell)
-            cells[cell] = numbers if held is None else list(map(int.__add__, held, numbers))
-            times[*cell, LATENCY, bucket_of(call.latency_ms)] += 1
-            if call.ttft_ms is not None:
-                times[*cell, TTFT, bucket_of(call.ttft_ms)] += 1
+    dialect = connection.dialect.name
+    sums: dict[_Cell, list[int]] = {}
+    times: Counter[_TimeCell] = Counter()
+    for (workspace, hour, model, key), some in _alike(calls).items():
+        each = [numbers_in(call, dialect=dialect) for call in some]
+        numbers = [*map(sum, zip(*each, strict=True))]
+        spans = Counter((LATENCY, bucket_of(call.latency_ms)) for call in some)
+        spans.update((TTFT, bucket_of(c.ttft_ms)) for c in some if c.ttft_ms is not None)
+        for dimension, name in ((ALL, ""), (MODEL, model), (KEY, key)):
+            cell = (workspace, dimension, hour, name)
+            held = sums.get(cell)
+            sums[cell] = numbers if held is None else [*map(int.__add__, held, numbers)]
+            for span, calls_of_it in spans.items():
+                times[*cell, *span] += calls_of_it
     # In the order of the primary key, as everybody else.
-    rows = [
-        dict(zip((*_CELL, *NUMBERS), (*key, *cells[key]), strict=True)) for key in sorted(cells)
-    ]
-    spans = [
-        dict(zip((*_TIME_CELL, "calls"), (*key, times[key]), strict=True)) for key in sorted(times)
-    ]
-    if rows:
-        connection.execute(_upsert(call_hours, NUMBERS, name), rows)
-        connection.execute(_upsert(call_hour_times, ("calls",), name), spans)
+    _ADD_HOURS[dialect].run(connection, [(*cell, *sums[cell]) for cell in sorted(sums)])
+    _ADD_TIMES[dialect].run(connection, [(*cell, times[cell]) for cell in sorted(times)])
+
+
+def _alike(calls: Iterable[CallRecord]) -> dict[tuple[str, int, str, str], list[CallRecord]]:
+    """The calls that count in the same hours: a batch has many, and few kinds of them."""
+    alike: defaultdict[tuple[str, int, str, str], list[CallRecord]] = defaultdict(list)
+    for call in calls:
+        hour = int(call.started_at.timestamp()) // HOUR_SECONDS
+        alike[call.workspace, hour, model_in(call), call.key_id].append(call)
+    return alike
 
 
 def triggers(dialect: Dialect) -> Sequence[str]:
@@ -150,6 +156,16 @@ def _upsert(into: Table, numbers: Sequence[str], dialect: str) -> Insert:
         index_elements=list(into.primary_key.columns),
         set_={name: into.c[name] + new.excluded[name] for name in numbers},
     )
+
+
+_ADD_HOURS = {
+    name: BulkStatement(_upsert(call_hours, NUMBERS, name), (*_CELL, *NUMBERS))
+    for name in ("sqlite", "postgresql")
+}
+_ADD_TIMES = {
+    name: BulkStatement(_upsert(call_hour_times, ("calls",), name), (*_TIME_CELL, "calls"))
+    for name in ("sqlite", "postgresql")
+}
 
 
 def _sqlite_trigger(dialect: Dialect) -> tuple[str]:

@@ -53,6 +53,7 @@ class Database:
         durability: Durability = Durability.PROCESS,
         checkpoints: bool = False,
         pool_size: int = 5,
+        inline: bool = False,
         keys: MasterKeys | None = None,
     ) -> None:
         """Read *url*; nothing is opened yet.
@@ -63,6 +64,8 @@ class Database:
             checkpoints: SQLite: whether this database moves the WAL into the file. Exactly one
                 process of a host may, see `storage/engines.py`.
             pool_size: how many connections there are at most.
+            inline: SQLite: statements run in the thread of the event loop, which stands still for
+                as long as each takes. Only for a loop that has nothing else to do.
             keys: seal the texts that are stored; None: they are plain.
 
         Raises:
@@ -70,7 +73,7 @@ class Database:
         """
         self._address = read_address(url)
         self._options = EngineOptions(
-            durability=durability, checkpoints=checkpoints, pool_size=pool_size
+            durability=durability, checkpoints=checkpoints, pool_size=pool_size, inline=inline
         )
         self._vault = Vault(keys)
         self._pool: _Pool | None = None

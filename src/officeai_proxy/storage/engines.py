@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from officeai_proxy.errors import DatabaseUnavailable
 from officeai_proxy.model import Durability
+from officeai_proxy.storage import inline_sqlite
 from officeai_proxy.storage.address import Address, Dialect
 from officeai_proxy.storage.failures import is_transient, loses_connection
 
@@ -32,12 +33,15 @@ _BEGIN = "officeai_begin"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
-    """How a database is used. `altering` is for changes of the schema: no pool, no time limits."""
+    """How a database is used. `altering` is for changes of the schema: no pool, no time limits;
+    `inline` is for SQLite in a thread that has nothing else to do.
+    """
 
     durability: Durability = Durability.PROCESS
     checkpoints: bool = False
     pool_size: int = 5
     altering: bool = False
+    inline: bool = False
 
 
 class _Cursor(Protocol):
@@ -87,7 +91,7 @@ def for_writing(engine: AsyncEngine, dialect: Dialect) -> AsyncEngine:
 
 
 async def truncate_wal(driver: Any) -> bool:
-    """Checkpoint an aiosqlite connection without waiting; whether the WAL is empty now.
+    """Checkpoint a connection to SQLite without waiting; whether the WAL is empty now.
 
     While a truncating checkpoint waits for a reader, it keeps all writers out.
 
@@ -106,12 +110,12 @@ async def truncate_wal(driver: Any) -> bool:
 
 def _sqlite_engine(path: Path, options: EngineOptions, pooling: dict[str, Any]) -> AsyncEngine:
     _create_private(path)
-    engine = create_async_engine(
-        URL.create("sqlite+aiosqlite", database=str(path)),
-        # The driver begins no transaction of its own: BEGIN is ours, see `_begin`.
-        connect_args={"timeout": BUSY_SECONDS, "isolation_level": None},
-        **pooling,
-    )
+    # The driver begins no transaction of its own: BEGIN is ours, see `_begin`.
+    arguments: dict[str, Any] = {"timeout": BUSY_SECONDS, "isolation_level": None}
+    if options.inline:
+        arguments["async_creator_fn"] = inline_sqlite.connect
+    url = URL.create("sqlite+aiosqlite", database=str(path))
+    engine = create_async_engine(url, connect_args=arguments, **pooling)
     pragmas = _pragmas(options)
 
     def prepare_connection(connection: _DriverConnection, _record: object) -> None:

@@ -8,27 +8,29 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from itertools import chain
 from typing import Protocol
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, select, tuple_, union_all, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.errors import DatabaseUnavailable
-from officeai_proxy.model import CallRecord
 from officeai_proxy.storage import call_hours
-from officeai_proxy.storage.bulk import insert_rows
+from officeai_proxy.storage.bulk import BulkStatement
 from officeai_proxy.storage.burials import buried
+from officeai_proxy.storage.call_rows import ADD_CALLS, LoggedCall, call_row
 from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.driver_values import id_list, moment_of, uuid_of
 from officeai_proxy.storage.rows import AnyRow
-from officeai_proxy.storage.sealed_rows import identity_of, seal_conversation, seal_error
+from officeai_proxy.storage.sealed_rows import identity_of, seal_conversation
 from officeai_proxy.storage.tables import (
     conversation_messages,
     conversations,
     exchanges,
-    tombstones,
 )
 from officeai_proxy.storage.tree import (
     HEAD_COLUMNS,
@@ -37,7 +39,7 @@ from officeai_proxy.storage.tree import (
     Placed,
     head_of,
     insert_messages,
-    reserve_ids,
+    reserve,
     set_heads,
 )
 from officeai_proxy.storage.vault import sealer_of
@@ -52,6 +54,66 @@ _NODE = (
     _messages.c.sealed_with,
 )
 
+_STORED = {
+    "sqlite": (
+        "SELECT exchange_id FROM exchanges "
+        "WHERE exchange_id IN (SELECT value FROM json_each(?)) UNION ALL "
+        "SELECT exchange_id FROM tombstones "
+        "WHERE exchange_id IN (SELECT value FROM json_each(?))"
+    ),
+    "postgresql": (
+        "SELECT exchange_id FROM exchanges WHERE exchange_id = ANY(CAST($1 AS uuid[])) UNION ALL "
+        "SELECT exchange_id FROM tombstones WHERE exchange_id = ANY(CAST($2 AS uuid[]))"
+    ),
+}
+_LEAVES = {
+    "sqlite": (
+        "SELECT id, identity, role, sealed_with FROM conversation_messages "
+        "WHERE id IN (SELECT value FROM json_each(?))"
+    ),
+    "postgresql": (
+        "SELECT id, identity, role, sealed_with FROM conversation_messages "
+        "WHERE id = ANY(CAST($1 AS bigint[]))"
+    ),
+}
+
+
+_c = conversations.c
+_THREAD = ", ".join(
+    f"c.{one.name}"
+    for one in (
+        _c.id,
+        _c.workspace,
+        _c.user_identifier,
+        _c.session_id,
+        _c.title,
+        _c.created_at,
+        _c.updated_at,
+        *HEAD_COLUMNS,
+    )
+)
+
+
+@lru_cache(maxsize=64)
+def _threads_named(count: int, dialect: str) -> str:
+    """The statement that finds and locks the conversations of *count* sessions."""
+    if dialect == "sqlite":
+        names = ", ".join(["(?, ?)"] * count)
+        # SQLite would read the whole table for a condition with several pairs. It goes through
+        # what stands left of CROSS JOIN, and looks each up (sqlite.org/optoverview.html, 9.1).
+        return (
+            f"WITH names (workspace, session_id) AS (VALUES {names}) "  # noqa: S608 - names of our own
+            f"SELECT {_THREAD} FROM names AS n CROSS JOIN conversations AS c "
+            "ON c.workspace = n.workspace AND c.session_id = n.session_id "
+            "WHERE c.deleted_at IS NULL ORDER BY c.id"
+        )
+    names = ", ".join(f"(${2 * n + 1}, ${2 * n + 2})" for n in range(count))
+    return (
+        f"SELECT {_THREAD} FROM conversations AS c "  # noqa: S608 - names of our own
+        f"WHERE (c.workspace, c.session_id) IN ({names}) AND c.deleted_at IS NULL "
+        "ORDER BY c.id FOR UPDATE"
+    )
+
 
 class SessionName(Protocol):
     """What a session is called, and in which workspace."""
@@ -61,16 +123,6 @@ class SessionName(Protocol):
 
     @property
     def session(self) -> str: ...  # noqa: D102 - said above
-
-
-class LoggedCall(Protocol):
-    """A line for the call log, and the conversation it belongs to if it is recorded."""
-
-    @property
-    def call(self) -> CallRecord: ...  # noqa: D102 - said above
-
-    @property
-    def thread(self) -> Thread | None: ...  # noqa: D102 - said above
 
 
 class SqlExchangeStore:
@@ -95,14 +147,10 @@ class SqlExchangeTransaction:
 
     async def already_stored(self, exchange_ids: Sequence[UUID]) -> set[UUID]:
         """Those of *exchange_ids* that are stored, or were and have been deleted for good."""
-        wanted = list(exchange_ids)
-        found = await self.connection.execute(
-            union_all(
-                select(exchanges.c.exchange_id).where(exchanges.c.exchange_id.in_(wanted)),
-                select(tombstones.c.exchange_id).where(tombstones.c.exchange_id.in_(wanted)),
-            )
-        )
-        return set(found.scalars())
+        dialect = self.connection.dialect.name
+        wanted = id_list(exchange_ids, dialect=dialect)
+        found = await self.connection.exec_driver_sql(_STORED[dialect], (wanted, wanted))
+        return set(map(uuid_of, found.scalars()))
 
     async def buried(self, ids: Collection[UUID]) -> Mapping[UUID, datetime]:
         """When each of *ids*, which `burials` made, was erased, of those that were."""
@@ -110,22 +158,13 @@ class SqlExchangeTransaction:
 
     async def threads(self, names: Collection[SessionName]) -> list[Thread]:
         """All conversations of these names that are not in the bin, locked until the end."""
-        c = conversations.c
-        keys = [(name.workspace, name.session) for name in names]
-        rows = await self.connection.execute(
-            select(
-                c.id,
-                c.workspace,
-                c.user_identifier,
-                c.session_id,
-                c.title,
-                c.created_at,
-                c.updated_at,
-                *HEAD_COLUMNS,
-            )
-            .where(tuple_(c.workspace, c.session_id).in_(keys), c.deleted_at.is_(None))
-            .order_by(c.id)
-            .with_for_update()
+        keys: list[tuple[str | None, str | None]]
+        keys = [*{(name.workspace, name.session) for name in names}]
+        # A statement for each power of two, and not for each number: drivers know those again.
+        room = 1 << (len(keys) - 1).bit_length()
+        keys += [(None, None)] * (room - len(keys))
+        rows = await self.connection.exec_driver_sql(
+            _threads_named(room, self.connection.dialect.name), (*chain.from_iterable(keys),)
         )
         found = rows.all()
         leaves = await self._leaves([row.leaf_id for row in found if row.leaf_id is not None])
@@ -137,7 +176,11 @@ class SqlExchangeTransaction:
 
         A join with the rows to be locked could see a leaf from before the lock was given.
         """
-        rows = await self.connection.execute(select(*_NODE).where(_messages.c.id.in_(ids)))
+        if not ids:
+            return {}
+        dialect = self.connection.dialect.name
+        wanted = id_list(ids, dialect=dialect)
+        rows = await self.connection.exec_driver_sql(_LEAVES[dialect], (wanted,))
         sealer = sealer_of(self.connection)
         return {row.id: Node(None, identity_of(row, sealer), row.role, row.id) for row in rows}
 
@@ -164,39 +207,42 @@ class SqlExchangeTransaction:
 
     async def save(self, threads: Sequence[Thread], calls: Sequence[LoggedCall]) -> None:
         """Write what is new in *threads*, and *calls*."""
-        await self._begin_conversations([thread for thread in threads if thread.id is None])
-        rows = await self._log(calls)
-        added = [(thread, addition) for thread in threads for addition in thread.additions]
-        ids = await reserve_ids(self.connection, conversation_messages, len(added))
-        for (_, addition), number in zip(added, ids, strict=True):
-            addition.node.id = number
+        begun = [thread for thread in threads if thread.id is None]
+        nodes = [addition.node for thread in threads for addition in thread.additions]
+        ids = await reserve(
+            self.connection,
+            {conversations: len(begun), exchanges: len(calls), _messages: len(nodes)},
+        )
+        for node, number in zip(nodes, ids[_messages], strict=True):
+            node.id = number
+        await self._begin_conversations(begun, ids[conversations])
+        rows = await self._log(calls, ids[exchanges])
         await self._add_messages(threads, rows)
         for thread in threads:
             if thread.has_branched:
                 await self._switch_path(thread)
         await set_heads(self.connection, [_head_update(t) for t in threads if t.additions])
 
-    async def _begin_conversations(self, threads: Sequence[Thread]) -> None:
-        if not threads:
-            return
-        ids = await reserve_ids(self.connection, conversations, len(threads))
+    async def _begin_conversations(self, threads: Sequence[Thread], ids: Sequence[int]) -> None:
         sealer = sealer_of(self.connection)
-        values = []
+        rows = []
         for thread, number in zip(threads, ids, strict=True):
             thread.id = number
-            values.append(seal_conversation(_thread_values(thread), number, sealer))
+            values = seal_conversation(_thread_values(thread), number, sealer)
+            rows.append(tuple(values[name] for name in _BEGIN.names))
+        if not rows:
+            return
         try:
-            await self.connection.execute(insert(conversations), values)
+            await self.connection.run_sync(_BEGIN.run, rows)
         except IntegrityError as exc:
             # Somebody else began one of them in this moment; the next try finds it.
             raise DatabaseUnavailable from exc
 
-    async def _log(self, calls: Sequence[LoggedCall]) -> dict[UUID, int]:
-        ids = await reserve_ids(self.connection, exchanges, len(calls))
+    async def _log(self, calls: Sequence[LoggedCall], ids: Sequence[int]) -> dict[UUID, int]:
         if calls:
             sealer = sealer_of(self.connection)
-            values = [_call_values(n, call, sealer) for n, call in zip(ids, calls, strict=True)]
-            await insert_rows(self.connection, exchanges, values)
+            rows = [call_row(n, call, sealer) for n, call in zip(ids, calls, strict=True)]
+            await self.connection.run_sync(ADD_CALLS.run, rows)
             await self.connection.run_sync(call_hours.count, [logged.call for logged in calls])
         return {call.call.exchange_id: n for n, call in zip(ids, calls, strict=True)}
 
@@ -216,7 +262,8 @@ class SqlExchangeTransaction:
                     on_path=node in path,
                 )
                 placed.append((thread.id, one))
-        await insert_messages(self.connection, placed)
+        owners = {t.id: (t.workspace, t.user) for t in threads if t.id is not None}
+        await insert_messages(self.connection, placed, owners=owners)
 
     async def _switch_path(self, thread: Thread) -> None:
         """Take the stored messages of the old line off the path, and put those of the new on it."""
@@ -246,8 +293,8 @@ def _thread(row: AnyRow, leaf: Node | None, sealer: Sealer | None) -> Thread:
         user=row.user_identifier,
         session=row.session_id,
         title=row.title,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
+        created_at=moment_of(row.created_at),
+        updated_at=moment_of(row.updated_at),
         message_count=head.message_count,
         path_count=head.path_count,
         end=PathEnd(leaf, head.leaf_chain, head.instructions),
@@ -307,6 +354,12 @@ def _head_update(thread: Thread) -> HeadUpdate:
     )
 
 
+_BEGIN = BulkStatement(
+    insert(conversations),
+    ("id", "workspace", "user_identifier", "session_id", "title", "created_at", "updated_at"),
+)
+
+
 def _thread_values(thread: Thread) -> dict[str, object]:
     return {
         "id": thread.id,
@@ -316,37 +369,4 @@ def _thread_values(thread: Thread) -> dict[str, object]:
         "title": thread.title,
         "created_at": thread.created_at,
         "updated_at": thread.updated_at,
-    }
-
-
-def _call_values(number: int, logged: LoggedCall, sealer: Sealer | None) -> dict[str, object]:
-    call = logged.call
-    return {
-        "id": number,
-        "exchange_id": call.exchange_id,
-        "workspace": call.workspace,
-        "conversation_id": None if logged.thread is None else logged.thread.id,
-        "key_id": call.key_id,
-        "method": call.method,
-        "path": call.path,
-        "upstream": call.upstream,
-        "user_identifier": call.user,
-        "session_id": call.session,
-        "client_ip": call.client_ip,
-        "started_at": call.started_at,
-        "latency_ms": call.latency_ms,
-        "ttft_ms": call.ttft_ms,
-        "status_code": call.status,
-        "outcome": call.outcome.value,
-        "error": seal_error(call.error, number, sealer),
-        "stream": call.stream,
-        "retry_count": call.retry_count,
-        "model_asked": call.model_asked,
-        "model_served": call.model_served,
-        "prompt_tokens": call.usage.prompt_tokens,
-        "completion_tokens": call.usage.completion_tokens,
-        "total_tokens": call.usage.total_tokens,
-        "cost": call.cost,
-        "cached_tokens": call.usage.cached_tokens,
-        "reasoning_tokens": call.usage.reasoning_tokens,
     }

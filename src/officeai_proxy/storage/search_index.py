@@ -7,9 +7,9 @@ leaves its workspace inside the index. An underscore begins those, and no text g
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
+from typing import NamedTuple, cast
 
 from sqlalchemy import Connection, RowMapping, bindparam, text
 
@@ -17,7 +17,7 @@ from officeai_proxy.crypto.sealing import Hasher, Sealer
 from officeai_proxy.errors import Unopenable
 from officeai_proxy.storage.sealed_rows import message_place
 from officeai_proxy.storage.vault import sealer_of
-from officeai_proxy.words.tokens import MAX_TEXT, Tokens, tokens_of
+from officeai_proxy.words.tokens import MAX_REPEATS, MAX_TEXT, Tokens, tokens_of
 
 BATCH = 200
 """Messages that are read at once to be indexed or taken out: their texts are in memory."""
@@ -28,8 +28,7 @@ NEAR_BITS, FAR_BITS = 12, 17
 _TOO_OFTEN = "_"
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A message as the index sees it; *hasher* hides the words of one that is stored sealed."""
 
     id: int
@@ -87,7 +86,7 @@ def hide_words(connection: Connection, documents: Sequence[Document], sealer: Se
     else:
         ids = [document.id for document in documents]
         connection.execute(_REMOVE_SOME_POSTGRESQL, {"ids": ids})
-    add(connection, [replace(one, hasher=sealer.hasher(one.workspace)) for one in documents])
+    add(connection, [one._replace(hasher=sealer.hasher(one.workspace)) for one in documents])
 
 
 def fill(connection: Connection, last: int) -> list[int]:
@@ -111,8 +110,9 @@ def clear(connection: Connection) -> None:
 def fts5_text(document: Document) -> str:
     """What FTS5 is given for a message: tokens with spaces between."""
     tokens = document.tokens
-    ordered = (_TOO_OFTEN if token is None else token for token in tokens.ordered)
-    return " ".join((*_scope(document), *ordered, *tokens.singles))
+    scope = _scope_text(document.workspace, document.user, document.role)
+    words = " ".join((scope, *_words(tokens)))
+    return words if not tokens.singles else f"{words} {' '.join(tokens.singles)}"
 
 
 def vector_text(document: Document) -> str:
@@ -120,7 +120,8 @@ def vector_text(document: Document) -> str:
     tokens = document.tokens
     recency = (near_token(document.id), far_token(document.id))
     places = _places(tokens)
-    bare = (*_scope(document), *recency, *(one for one in tokens.singles if one not in places))
+    scope = _scope_text(document.workspace, document.user, document.role)
+    bare = (scope, *recency, *(one for one in tokens.singles if one not in places))
     return " ".join((*bare, *(f"{token}:{','.join(at)}" for token, at in places.items())))
 
 
@@ -158,12 +159,16 @@ def _hashed(kind: str, *names: str) -> str:
     return kind + blake2b("/".join(names).encode(), digest_size=10).hexdigest()
 
 
-def _scope(document: Document) -> tuple[str, str, str]:
-    return (
-        workspace_token(document.workspace),
-        user_token(document.workspace, document.user),
-        role_token(document.role),
-    )
+@lru_cache(maxsize=4096)
+def _scope_text(workspace: str, user: str, role: str) -> str:
+    return f"{workspace_token(workspace)} {user_token(workspace, user)} {role_token(role)}"
+
+
+def _words(tokens: Tokens) -> Iterable[str]:
+    """The tokens in order, with another one in the place of those that came too often."""
+    if len(tokens.ordered) <= MAX_REPEATS:
+        return cast("Sequence[str]", tokens.ordered)
+    return (token or _TOO_OFTEN for token in tokens.ordered)
 
 
 def _hashed_tokens(tokens: Tokens, hasher: Hasher) -> Tokens:

@@ -6,9 +6,11 @@ head: the newest message, a hash over the path, the last instructions and the co
 runs inside the caller's write transaction.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import itemgetter
+from typing import NamedTuple, TypeAlias
 
 from sqlalchemy import (
     Table,
@@ -16,15 +18,15 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
+    insert,
     select,
-    text,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.model import Json, JsonObject, NewMessage, Outcome
-from officeai_proxy.storage.bulk import insert_rows
+from officeai_proxy.storage.bulk import BulkRow, BulkStatement
 from officeai_proxy.storage.rows import AnyRow, json_text
 from officeai_proxy.storage.sealed_rows import (
     conversation_place,
@@ -41,8 +43,11 @@ from officeai_proxy.wire.identity import ROOT_CHAIN, chain
 _messages = conversation_messages
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+Owner: TypeAlias = tuple[str, str]
+"""The workspace and the user of a conversation."""
+
+
+class Placed(NamedTuple):
     """A new message with its place in the tree. `exchange_id` is the row id of its call."""
 
     message: NewMessage
@@ -133,102 +138,176 @@ def _integers(value: Json) -> Iterable[int]:
 
 
 async def reserve_ids(connection: AsyncConnection, table: Table, count: int) -> Sequence[int]:
-    """Take *count* new ids of *table*, ascending; none is ever given twice.
+    """Take *count* new ids of *table*, see `reserve`."""
+    return (await reserve(connection, {table: count}))[table]
+
+
+async def reserve(
+    connection: AsyncConnection, counts: Mapping[Table, int]
+) -> dict[Table, Sequence[int]]:
+    """Take as many new ids of each table, ascending; none is ever given twice.
 
     On PostgreSQL others may take ids at the same time, so there can be gaps between them. On SQLite
     the counter moves inside this write transaction (AUTOINCREMENT, sqlite.org/autoinc.html).
     """
-    if count < 1:
-        return ()
-    if connection.dialect.name == "postgresql":
-        return await _from_sequence(connection, table, count)
-    taken = {"name": table.name, "count": count}
-    last = (await connection.execute(_MOVE_COUNTER, taken)).scalar()
-    if last is None:
-        await connection.execute(_START_COUNTER, taken)
-        last = count
-    return range(last - count + 1, last + 1)
+    wanted = {table.name: count for table, count in counts.items() if count > 0}
+    ids: dict[str, Sequence[int]] = {}
+    if wanted and connection.dialect.name == "sqlite":
+        ids = await _from_counters(connection, wanted)
+    elif wanted:
+        ids = await _from_sequences(connection, wanted)
+    return {table: ids.get(table.name, ()) for table in counts}
 
 
-_MOVE_COUNTER = text(
-    "UPDATE sqlite_sequence SET seq = seq + :count WHERE name = :name RETURNING seq"
+async def _from_counters(
+    connection: AsyncConnection, wanted: dict[str, int]
+) -> dict[str, Sequence[int]]:
+    counts = jsontext.dumps(dict(wanted))
+    moved = await connection.exec_driver_sql(_MOVE_COUNTERS, (counts, counts))
+    last = {row.name: row.seq for row in moved}
+    for name, count in wanted.items():
+        if name not in last:
+            await connection.exec_driver_sql(_START_COUNTER, (name, count))
+            last[name] = count
+    return {name: range(last[name] - count + 1, last[name] + 1) for name, count in wanted.items()}
+
+
+async def _from_sequences(
+    connection: AsyncConnection, wanted: dict[str, int]
+) -> dict[str, Sequence[int]]:
+    taken: dict[str, list[int]] = {}
+    for row in await connection.exec_driver_sql(_NEXT_VALUES, ([*wanted], [*wanted.values()])):
+        taken.setdefault(row.name, []).append(row.id)
+    return {name: sorted(ids) for name, ids in taken.items()}
+
+
+# As the drivers take them: each batch of the recorder runs them.
+_MOVE_COUNTERS = (
+    "UPDATE sqlite_sequence SET seq = seq + json_extract(?, '$.' || name) "
+    "WHERE name IN (SELECT key FROM json_each(?)) RETURNING name, seq"
 )
-_START_COUNTER = text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :count)")
-_NEXT_VALUES = text(
-    "SELECT nextval(CAST(CAST(:sequence AS text) AS regclass)) "
-    "FROM generate_series(1, CAST(:count AS integer))"
+_START_COUNTER = "INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)"
+_NEXT_VALUES = (
+    "SELECT wanted.name, nextval(CAST(wanted.name || '_id_seq' AS regclass)) AS id "
+    "FROM unnest(CAST($1 AS text[]), CAST($2 AS integer[])) AS wanted (name, count), "
+    "generate_series(1, wanted.count)"
 )
 
 
-async def _from_sequence(connection: AsyncConnection, table: Table, count: int) -> Sequence[int]:
-    sequence = f"{table.name}_id_seq"
-    result = await connection.execute(_NEXT_VALUES, {"sequence": sequence, "count": count})
-    return sorted(result.scalars())
+async def insert_messages(
+    connection: AsyncConnection,
+    rows: Sequence[tuple[int, Placed]],
+    *,
+    owners: Mapping[int, Owner] | None = None,
+) -> None:
+    """Insert messages, each with the id of its conversation, in one go; and index them.
+
+    *owners* are those of the conversations; they are looked up when they are not given.
+    """
+    if not rows:
+        return
+    sealer = sealer_of(connection)
+    if sealer is None:
+        await connection.run_sync(_ADD.run, [_row(place, placed) for place, placed in rows])
+    else:
+        sealed = [_sealed_row(_row(place, placed), sealer) for place, placed in rows]
+        await connection.run_sync(_ADD_SEALED.run, sealed)
+    known = await _owners(connection, rows) if owners is None else owners
+    documents = [
+        Document(
+            one.id,
+            *known[place],
+            one.message.role,
+            one.message.content,
+            None if sealer is None else sealer.hasher(known[place][0]),
+        )
+        for place, one in rows
+    ]
+    await connection.run_sync(add, documents)
 
 
-async def insert_messages(connection: AsyncConnection, rows: Sequence[tuple[int, Placed]]) -> None:
-    """Insert messages, each with the id of its conversation, in one go; and index them."""
-    if rows:
-        sealer = sealer_of(connection)
-        values = [
-            seal_message(_message_values(conversation_id, placed), sealer)
-            for conversation_id, placed in rows
-        ]
-        await insert_rows(connection, _messages, values)
-        await _index(connection, rows)
-
-
-async def _index(connection: AsyncConnection, rows: Sequence[tuple[int, Placed]]) -> None:
+async def _owners(
+    connection: AsyncConnection, rows: Sequence[tuple[int, Placed]]
+) -> dict[int, Owner]:
     c = conversations.c
     places = sorted({conversation_id for conversation_id, _ in rows})
     found = await connection.execute(
         select(c.id, c.workspace, c.user_identifier).where(c.id.in_(places))
     )
-    owners = {row.id: (row.workspace, row.user_identifier) for row in found}
-    sealer = sealer_of(connection)
-    documents = [
-        Document(
-            one.id,
-            *owners[conversation_id],
-            one.message.role,
-            one.message.content,
-            None if sealer is None else sealer.hasher(owners[conversation_id][0]),
-        )
-        for conversation_id, one in rows
-    ]
-    await connection.run_sync(add, documents)
+    return {row.id: (row.workspace, row.user_identifier) for row in found}
 
 
-def _message_values(conversation_id: int, placed: Placed) -> dict[str, object]:
+_COLUMNS = (
+    "id",
+    "conversation_id",
+    "parent_id",
+    "on_path",
+    "role",
+    "content",
+    "model_name",
+    "token_count",
+    "timestamp",
+    "metadata",
+    "extra",
+    "identity",
+    "exchange_id",
+    "finish_reason",
+    "outcome",
+)
+_SEALED_COLUMNS = (*_COLUMNS, "sealed_with")
+_ADD = BulkStatement(insert(_messages), _COLUMNS)
+_ADD_SEALED = BulkStatement(insert(_messages), _SEALED_COLUMNS)
+
+
+def _row(conversation_id: int, placed: Placed) -> BulkRow:
+    """The values of _COLUMNS."""
     message = placed.message
-    return {
-        "id": placed.id,
-        "conversation_id": conversation_id,
-        "parent_id": placed.parent_id,
-        "on_path": placed.on_path,
-        "role": message.role,
-        "content": message.content,
-        "model_name": message.model_name,
-        "token_count": message.token_count,
-        "timestamp": message.timestamp,
-        "metadata": json_text(message.metadata),
-        "extra": message.extra,
-        "identity": message.identity,
-        "exchange_id": placed.exchange_id,
-        "finish_reason": message.finish_reason,
-        "outcome": None if message.outcome is Outcome.COMPLETE else message.outcome.value,
-    }
+    return (
+        placed.id,
+        conversation_id,
+        placed.parent_id,
+        placed.on_path,
+        message.role,
+        message.content,
+        message.model_name,
+        message.token_count,
+        message.timestamp,
+        json_text(message.metadata),
+        message.extra,
+        message.identity,
+        placed.exchange_id,
+        message.finish_reason,
+        None if message.outcome is Outcome.COMPLETE else message.outcome.value,
+    )
+
+
+def _sealed_row(row: BulkRow, sealer: Sealer) -> BulkRow:
+    """The values of _SEALED_COLUMNS."""
+    values = seal_message(dict(zip(_COLUMNS, row, strict=True)), sealer)
+    return tuple(values[name] for name in _SEALED_COLUMNS)
 
 
 async def set_heads(connection: AsyncConnection, heads: Sequence[HeadUpdate]) -> None:
     """Write the heads of conversations in one go; `updated_at` never goes back."""
     if heads:
         sealer = sealer_of(connection)
-        await connection.execute(_SET_HEAD, [_head_values(head, sealer) for head in heads])
+        rows = [_HEAD_VALUES(_head_values(head, sealer)) for head in heads]
+        await connection.run_sync(_SET_HEADS.run, rows)
 
 
+_HEAD_NAMES = (
+    "b_id",
+    "b_leaf_id",
+    "b_leaf_chain",
+    "b_instructions",
+    "b_message_count",
+    "b_path_count",
+    "b_title",
+    "b_updated_at",
+)
+_HEAD_VALUES = itemgetter(*_HEAD_NAMES)
 _new_time = bindparam("b_updated_at", type_=UtcDateTime)
-_SET_HEAD = (
+_SET_HEADS = BulkStatement(
     update(conversations)
     .where(conversations.c.id == bindparam("b_id"))
     .values(
@@ -241,7 +320,8 @@ _SET_HEAD = (
         updated_at=case(
             (conversations.c.updated_at > _new_time, conversations.c.updated_at), else_=_new_time
         ),
-    )
+    ),
+    _HEAD_NAMES,
 )
 
 

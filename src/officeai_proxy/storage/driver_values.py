@@ -1,0 +1,40 @@
+"""Values as the drivers take and give them, for statements that do without SQLAlchemy's types.
+
+SQLite keeps a UUID as 32 hexadecimal digits and a moment as a text that does not say it is in UTC;
+PostgreSQL has types for both. A list of ids is one parameter, so that a statement has the same text
+however many they are, and the drivers know it again.
+"""
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from uuid import UUID
+
+
+def id_list(ids: Collection[UUID] | Collection[int], *, dialect: str) -> str | list[UUID | int]:
+    """*ids* as one parameter: JSON for SQLite, an array for PostgreSQL."""
+    if dialect != "sqlite":
+        return list(ids)
+    texts = (f'"{one.hex}"' if isinstance(one, UUID) else str(one) for one in ids)
+    return f"[{','.join(texts)}]"
+
+
+def uuid_of(stored: UUID | str) -> UUID:
+    """A UUID as a driver gives it."""
+    return UUID(hex=stored) if isinstance(stored, str) else stored
+
+
+_WITHOUT_ZONE = len("2026-11-20 12:00:00.000000")
+
+
+def sqlite_moment(moment: datetime | None) -> str | None:
+    """A moment as SQLAlchemy writes it for SQLite, always with six decimals."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(" ", "microseconds")[:_WITHOUT_ZONE]
+
+
+def moment_of(stored: datetime | str) -> datetime:
+    """A moment as a driver gives it."""
+    if isinstance(stored, str):
+        return datetime.fromisoformat(stored).replace(tzinfo=UTC)
+    return stored

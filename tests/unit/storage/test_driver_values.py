@@ -1,0 +1,58 @@
+"""Values as the drivers take and give them, against what SQLAlchemy makes of them."""
+
+import sqlite3
+from datetime import UTC, datetime, timedelta, timezone
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.dialects import sqlite
+
+from officeai_proxy.storage.driver_values import id_list, moment_of, sqlite_moment, uuid_of
+from officeai_proxy.storage.tables import UtcDateTime
+
+BERLIN = timezone(timedelta(hours=2))
+ONE, TWO = UUID(int=1), UUID(int=0xFFFF << 100)
+
+
+@pytest.mark.parametrize("moment", [None, datetime(2026, 11, 20, tzinfo=UTC)])
+@pytest.mark.parametrize("zone", [UTC, BERLIN])
+def test_absent_and_whole_seconds(moment: datetime | None, zone: timezone) -> None:
+    """No moment stays none; one without a fraction has six decimals like all others."""
+    found = sqlite_moment(None if moment is None else moment.astimezone(zone))
+
+    assert found == (None if moment is None else "2026-11-20 00:00:00.000000")
+
+
+@given(st.datetimes(timezones=st.sampled_from([UTC, BERLIN])).filter(lambda one: one.year > 1))
+def test_moments_as_sqlalchemy_writes_them(moment: datetime) -> None:
+    """What goes past SQLAlchemy looks the same in the file, so that it sorts with the rest."""
+    dialect = sqlite.dialect()
+    as_sqlalchemy = UtcDateTime().dialect_impl(dialect).bind_processor(dialect)
+    assert as_sqlalchemy is not None
+    text = sqlite_moment(moment)
+
+    assert text == as_sqlalchemy(moment)
+    assert text is not None
+    assert moment_of(text) == moment
+
+
+def test_what_postgresql_gives_stays() -> None:
+    """A driver that knows the types is believed."""
+    moment = datetime(2026, 11, 20, tzinfo=UTC)
+
+    assert moment_of(moment) is moment
+    assert uuid_of(ONE) is ONE
+    assert id_list([ONE, TWO], dialect="postgresql") == [ONE, TWO]
+
+
+@pytest.mark.parametrize("ids", [[], [ONE], [ONE, TWO], [1, 2**62]])
+def test_ids_as_sqlite_reads_them(ids: list[UUID] | list[int]) -> None:
+    """SQLite takes the list apart into what its columns hold."""
+    given = id_list(ids, dialect="sqlite")
+    connection = sqlite3.connect(":memory:")
+    found = [value for (value,) in connection.execute("SELECT value FROM json_each(?)", (given,))]
+    connection.close()
+
+    assert [uuid_of(one) if isinstance(one, str) else one for one in found] == ids
