@@ -10,6 +10,7 @@ and stands beside those in one table. Whoever can guess a name can find its dige
 the name from it.
 """
 
+from functools import lru_cache
 from hashlib import blake2b
 from uuid import UUID
 
@@ -50,6 +51,8 @@ def graves_of(workspace: str, user: str | None, session: str | None, address: st
     return found
 
 
+# The same few people call again and again.
+@lru_cache(maxsize=4096)
 def _id(workspace: str, user: str, session: str) -> UUID:
     names = "\0".join((workspace, user, session)).encode("utf-8", "surrogatepass")
     digest = blake2b(names, digest_size=16, person=b"officeai burial").digest()

@@ -7,7 +7,7 @@ a call.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 from uuid import UUID
@@ -20,12 +20,13 @@ JsonObject: TypeAlias = dict[str, Json]
 DEFAULT_WORKSPACE = "default"
 
 NANOSECONDS = 1_000_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def utc_from_ns(epoch_ns: int) -> datetime:
     """The moment *epoch_ns* nanoseconds after 1970, in UTC, to the microsecond."""
     seconds, rest = divmod(epoch_ns, NANOSECONDS)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
+    return _EPOCH + timedelta(0, seconds, rest // 1000)
 
 
 class Scope(StrEnum):
@@ -208,7 +209,7 @@ class Exchange:
         return utc_from_ns(self.started_ns + self.duration_ns)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Usage:
     """Tokens as the upstream counted them.
 

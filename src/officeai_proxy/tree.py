@@ -5,10 +5,11 @@ Nothing here decides where a message goes (`recording.merge` does) or writes it 
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import reduce
 from uuid import UUID
 
 from officeai_proxy.model import NewMessage
-from officeai_proxy.wire.identity import ROOT_CHAIN, chain, is_instruction
+from officeai_proxy.wire.identity import INSTRUCTIONS, ROOT_CHAIN, chain
 
 REMEMBERED_INSTRUCTIONS = 32
 """How many of a path's last instructions are kept with the conversation."""
@@ -29,7 +30,7 @@ class Node:
     @property
     def is_instruction(self) -> bool:
         """Whether this is a system or developer message."""
-        return is_instruction(self.role)
+        return self.role in INSTRUCTIONS
 
     def path(self) -> list["Node"]:
         """The nodes from the root to this one."""
@@ -42,7 +43,8 @@ class Node:
         return line
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as in `model`: one is made for every message.
+@dataclass(slots=True)
 class Addition:
     """A message that is new in the tree, where it hangs, and the call that brought it."""
 
@@ -65,7 +67,7 @@ class PathEnd:
 
     def extended(self, node: Node) -> "PathEnd":
         """The end of the path once *node*, a child of the leaf, is on it."""
-        if node.is_instruction:
+        if node.role in INSTRUCTIONS:
             known = (*self.instructions, node.identity)[-REMEMBERED_INSTRUCTIONS:]
             return PathEnd(node, self.chain, known)
         return PathEnd(node, chain(self.chain, node.identity), self.instructions)
@@ -73,10 +75,11 @@ class PathEnd:
     @classmethod
     def at(cls, leaf: Node) -> "PathEnd":
         """The end of the path that leads from the root to *leaf*."""
-        end = cls()
-        for node in leaf.path():
-            end = end.extended(node)
-        return end
+        path = leaf.path()
+        talk = [node.identity for node in path if node.role not in INSTRUCTIONS]
+        said = [node.identity for node in path if node.role in INSTRUCTIONS]
+        last = tuple(said[-REMEMBERED_INSTRUCTIONS:])
+        return cls(leaf, reduce(chain, talk, ROOT_CHAIN), last)
 
 
 @dataclass(eq=False, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from uuid import UUID
 from zlib import crc32
 
@@ -31,14 +32,18 @@ MAX_PAYLOAD = 2**31 - 1
 _COVERED = struct.Struct(">IQQ")
 _CRC = struct.Struct(">I")
 _PARTS = struct.Struct(">III")
-HEADER_SIZE = len(MAGIC) + _COVERED.size + _CRC.size
+_HEADER = struct.Struct(">4sIQQI")
+HEADER_SIZE = _HEADER.size
+
+_OUTCOMES = MappingProxyType({outcome.value: outcome for outcome in Outcome})
 
 
 class Undecodable(ValueError):
     """A frame with a good CRC whose payload this version cannot read."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as in `model`: these two are made for every call.
+@dataclass(slots=True)
 class FrameHeader:
     """The fixed part of a frame: how long its payload is, and when it was written."""
 
@@ -53,7 +58,7 @@ class FrameHeader:
         return HEADER_SIZE + self.length
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Frame:
     """A whole frame as it was found, from *start* to *end* in its segment."""
 
@@ -143,12 +148,10 @@ def _decode(payload: bytes) -> tuple[Exchange, int | None]:
         about = orjson.loads(payload[_PARTS.size : request_at])
         number = about.pop("piece", None)
         about["id"] = UUID(about["id"])
-        about["outcome"] = Outcome(about["outcome"])
-        exchange = Exchange(
-            **about,
-            request=payload[request_at:reply_at],
-            reply=payload[reply_at : reply_at + reply_size],
-        )
+        about["outcome"] = _OUTCOMES[about["outcome"]]
+        about["request"] = payload[request_at:reply_at]
+        about["reply"] = payload[reply_at : reply_at + reply_size]
+        exchange = Exchange(**about)
         return exchange, None if number is None else int(number)
     except (struct.error, ValueError, TypeError, KeyError, AttributeError) as exc:
         raise Undecodable(f"a journal frame cannot be read: {exc}") from exc
@@ -156,11 +159,10 @@ def _decode(payload: bytes) -> tuple[Exchange, int | None]:
 
 def read_header(data: bytes | memoryview | mmap.mmap, offset: int = 0) -> FrameHeader | None:
     """The frame header at *offset*, or None when there is none."""
-    if len(data) - offset < HEADER_SIZE or data[offset : offset + len(MAGIC)] != MAGIC:
+    if len(data) - offset < HEADER_SIZE:
         return None
-    length, monotonic_ns, wall_ns = _COVERED.unpack_from(data, offset + len(MAGIC))
-    (crc,) = _CRC.unpack_from(data, offset + len(MAGIC) + _COVERED.size)
-    if length > MAX_PAYLOAD:
+    magic, length, monotonic_ns, wall_ns, crc = _HEADER.unpack_from(data, offset)
+    if magic != MAGIC or length > MAX_PAYLOAD:
         return None
     return FrameHeader(length, monotonic_ns, wall_ns, crc)
 

@@ -19,21 +19,35 @@ to turn. One is stored when it is not among the last instructions of the path.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from officeai_proxy.model import NewMessage, Role
+from officeai_proxy.model import Role
 from officeai_proxy.tree import Node, PathEnd
-from officeai_proxy.wire.identity import ROOT_CHAIN, chain
+from officeai_proxy.wire.identity import INSTRUCTIONS, chains
 
 
-@dataclass(frozen=True, slots=True)
+class Request(Protocol):
+    """What of a request's messages says where they belong, in their order."""
+
+    @property
+    def identities(self) -> Sequence[int]:
+        """Which messages each of them equals."""
+
+    @property
+    def roles(self) -> Sequence[str]:
+        """Who speaks in each of them."""
+
+
+# Not frozen, as in `model`: these two are made for every call, or for every message of it.
+@dataclass(slots=True)
 class Place:
     """Where a request goes on, and which of its messages are new (positions in the request)."""
 
     end: PathEnd
-    fresh: tuple[int, ...]
+    fresh: Sequence[int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Run:
     """A run of a request's talk that is stored: its length, and where it ends in both.
 
@@ -51,21 +65,21 @@ class Run:
         return self.last - self.length + 1
 
 
-def place_at_end(request: Sequence[NewMessage], end: PathEnd) -> Place | None:
+def place_at_end(request: Request, end: PathEnd) -> Place | None:
     """Rules 1 to 3, which need no more than the end of the path; None when they do not decide."""
     talk = _talk(request)
     if end.leaf is None or not talk:
-        return _place(request, end, talk)
+        return _place(request, end, talk, talk)
     if len(talk) == 1:
-        is_same = end.leaf.identity == request[talk[0]].identity
+        is_same = end.leaf.identity == request.identities[talk[0]]
         is_retry = is_same and end.leaf.role != Role.ASSISTANT
-        return _place(request, end, [] if is_retry else talk)
-    known = _prefix_ending_with(end.chain, [request[at].identity for at in talk])
-    return None if known == 0 else _place(request, end, talk[known:])
+        return _place(request, end, talk, [] if is_retry else talk)
+    known = _prefix_ending_with(end.chain, _at(request.identities, talk))
+    return None if known == 0 else _place(request, end, talk, talk[known:])
 
 
 def place_by_run(
-    request: Sequence[NewMessage], end: PathEnd, nodes: Sequence[Node], *, is_whole: bool
+    request: Request, end: PathEnd, nodes: Sequence[Node], *, is_whole: bool
 ) -> Place | None:
     """Rules 4 and 5, with *nodes* in the order in which they were stored.
 
@@ -73,32 +87,42 @@ def place_by_run(
     it ends at the leaf; None says that more of the tree has to be looked at.
     """
     talk = _talk(request)
-    run = _longest_run([request[at].identity for at in talk], nodes, leaf=end.leaf)
+    run = _longest_run(_at(request.identities, talk), nodes, leaf=end.leaf)
     if run is None:
-        return _place(request, end, talk) if is_whole else None
+        return _place(request, end, talk, talk) if is_whole else None
     rest = [at for n, at in enumerate(talk) if not run.first <= n <= run.last]
     if run.node is end.leaf:
-        return _place(request, end, rest)
-    return _place(request, PathEnd.at(run.node), rest) if is_whole else None
+        return _place(request, end, talk, rest)
+    return _place(request, PathEnd.at(run.node), talk, rest) if is_whole else None
 
 
-def _talk(request: Sequence[NewMessage]) -> list[int]:
-    return [at for at, message in enumerate(request) if not message.is_instruction]
+def _talk(request: Request) -> Sequence[int]:
+    """Where in the request the messages are that are no instructions; in most they all are."""
+    if INSTRUCTIONS.isdisjoint(request.roles):
+        return range(len(request.roles))
+    return [at for at, role in enumerate(request.roles) if role not in INSTRUCTIONS]
 
 
-def _place(request: Sequence[NewMessage], end: PathEnd, rest: Sequence[int]) -> Place:
-    """What is new: the talk at *rest*, and the instructions that the path does not end with."""
-    said = [at for at, message in enumerate(request) if message.is_instruction]
-    recent = end.instructions[-len(said) :] if said else ()
-    new = [at for at in said if request[at].identity not in recent]
-    return Place(end, tuple(sorted((*rest, *new))))
+def _at(identities: Sequence[int], places: Sequence[int]) -> Sequence[int]:
+    if len(places) == len(identities):
+        return identities
+    return [identities[at] for at in places]
+
+
+def _place(request: Request, end: PathEnd, talk: Sequence[int], rest: Sequence[int]) -> Place:
+    """What is new: *rest* of its *talk*, and the instructions that the path does not end with."""
+    if len(talk) == len(request.roles):
+        return Place(end, rest)
+    said = [at for at, role in enumerate(request.roles) if role in INSTRUCTIONS]
+    recent = end.instructions[-len(said) :]
+    new = [at for at in said if request.identities[at] not in recent]
+    return Place(end, sorted((*rest, *new)))
 
 
 def _prefix_ending_with(wanted: int, identities: Sequence[int]) -> int:
     """How many of *identities*, from the first, give the chain *wanted*; 0 when none do."""
-    reached, known = ROOT_CHAIN, 0
-    for count, identity in enumerate(identities, start=1):
-        reached = chain(reached, identity)
+    known = 0
+    for count, reached in enumerate(chains(identities), start=1):
         if reached == wanted:
             known = count
     return known
@@ -108,7 +132,7 @@ def _longest_run(
     identities: Sequence[int], nodes: Sequence[Node], *, leaf: Node | None
 ) -> Run | None:
     """The longest run that can be trusted, and among equals the one stored last."""
-    talk = [node for node in nodes if not node.is_instruction]
+    talk = [node for node in nodes if node.role not in INSTRUCTIONS]
     parents = _talking_parents(talk)
     places: dict[int, list[int]] = {}
     for order, node in enumerate(talk):
@@ -116,10 +140,12 @@ def _longest_run(
     best: Run | None = None
     lengths: dict[int, int] = {}
     for last, identity in enumerate(identities):
-        here = places.get(identity, [])
+        here = places.get(identity, ())
         lengths = {order: lengths.get(parents[order], 0) + 1 for order in here}
         for order, length in lengths.items():
-            if best is not None and (length, order) <= (best.length, best.order):
+            if best is not None and (
+                length < best.length or (length == best.length and order <= best.order)
+            ):
                 continue
             run = Run(length, talk[order], order, last)
             is_rooted = run.first == 0 and parents[order] < 0
@@ -137,7 +163,7 @@ def _talking_parents(talk: Sequence[Node]) -> list[int]:
     parents: list[int] = []
     for node in talk:
         parent = node.parent
-        while parent is not None and parent.is_instruction:
+        while parent is not None and parent.role in INSTRUCTIONS:
             parent = parent.parent
         parents.append(-1 if parent is None else order_of.get(parent, -1))
     return parents

@@ -7,6 +7,7 @@ segment when it is told that everything in it is stored.
 import logging
 import time
 from dataclasses import dataclass
+from heapq import heapify, heappop, heapreplace
 from pathlib import Path
 
 from officeai_proxy.errors import Unopenable
@@ -18,7 +19,8 @@ from officeai_proxy.recording.segments import Segment
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as in `model`: one is made for every call.
+@dataclass(slots=True)
 class Entry:
     """One frame of the journal, its payload as it was found.
 
@@ -65,21 +67,22 @@ class JournalReader:
         sizes = self._look()
         ends: dict[str, int] = {}
         heads = {name: self._next(name, self._offset(name), sizes[name], horizon) for name in sizes}
+        waiting = [(head.header.wall_ns, name, head) for name, head in heads.items() if head]
+        heapify(waiting)
         entries: list[Entry] = []
         total = 0
-        while len(entries) < max_entries and total < max_bytes:
-            waiting = [(frame.header.wall_ns, name) for name, frame in heads.items() if frame]
-            if not waiting:
-                break
-            moment, name = min(waiting)
+        while waiting and len(entries) < max_entries and total < max_bytes:
+            moment, name, frame = waiting[0]
             if until_ns is not None and moment > until_ns:
                 break
-            frame = heads[name]
-            assert frame is not None  # noqa: S101 - it was just found among the waiting
             entries.append(self._entry(frame))
             total += len(frame.payload)
             ends[name] = frame.end
-            heads[name] = self._next(name, frame.end, sizes[name], horizon)
+            following = heads[name] = self._next(name, frame.end, sizes[name], horizon)
+            if following is None:
+                heappop(waiting)
+            else:
+                heapreplace(waiting, (following.header.wall_ns, name, following))
         self._pass_over_damage(ends, heads, sizes)
         return Batch(tuple(entries), ends)
 

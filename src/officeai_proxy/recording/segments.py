@@ -18,6 +18,9 @@ from officeai_proxy.recording import frames
 SUFFIX = ".seg"
 STORED = "stored.json"
 
+STRETCH = 128 * 1024
+"""Bytes of a segment that are read at once; a frame beyond them is read by itself."""
+
 
 def sizes(directory: Path, *, suffix: str = SUFFIX) -> dict[str, int]:
     """Bytes of each segment, or other file of *suffix*, that is there now, by name."""
@@ -66,6 +69,8 @@ class Segment:
         self.is_final = False
         self._fd = os.open(path, os.O_RDONLY)
         self._damaged_until = 0
+        self._stretch = b""
+        self._stretch_at = 0
 
     def look(self) -> int:
         """Bytes of the segment now; finds out too whether its writer is gone."""
@@ -77,21 +82,15 @@ class Segment:
                 pass
         return os.fstat(self._fd).st_size
 
-    def header(self, offset: int) -> frames.FrameHeader | None:
-        """The frame header at *offset*, if one is there."""
-        return frames.read_header(os.pread(self._fd, frames.HEADER_SIZE, offset))
-
     def frame(self, offset: int, size: int) -> frames.Frame | None:
         """The first intact frame at or after *offset* in the first *size* bytes.
 
         Damaged bytes before it are passed over. In a segment that may still grow a damaged end is
         left alone: it may be a frame on its way.
         """
-        header = self.header(offset)
-        if header is not None and offset + header.size <= size:
-            payload = os.pread(self._fd, header.length, offset + frames.HEADER_SIZE)
-            if frames.is_intact(header, payload):
-                return frames.Frame(header, payload, offset, offset + header.size)
+        found = self._frame_at(offset, size)
+        if found is not None:
+            return found
         if size <= self._damaged_until or offset >= size:
             return None
         rest = os.pread(self._fd, size - offset, offset)
@@ -99,6 +98,29 @@ class Segment:
         if found is None:
             self._damaged_until = size
         return found
+
+    def _frame_at(self, offset: int, size: int) -> frames.Frame | None:
+        """The intact frame that begins at *offset*, if one does."""
+        found = self._frame_in_stretch(offset, size)
+        if found is not None or offset >= size:
+            return found
+        self._stretch_at, self._stretch = offset, os.pread(self._fd, STRETCH, offset)
+        header = frames.read_header(self._stretch)
+        if header is None or offset + header.size > size:
+            return None
+        if header.size <= len(self._stretch):
+            return self._frame_in_stretch(offset, size)
+        payload = os.pread(self._fd, header.length, offset + frames.HEADER_SIZE)
+        return _intact(header, payload, offset)
+
+    def _frame_in_stretch(self, offset: int, size: int) -> frames.Frame | None:
+        """The intact frame at *offset*, if the stretch that was read last has all of it."""
+        at = offset - self._stretch_at
+        header = frames.read_header(self._stretch, at) if at >= 0 else None
+        if header is None or offset + header.size > size:
+            return None
+        start = at + frames.HEADER_SIZE
+        return _intact(header, self._stretch[start : start + header.length], offset)
 
     def remove(self) -> None:
         """Delete the segment for good."""
@@ -109,3 +131,9 @@ class Segment:
     def close(self) -> None:
         """Close the file; a lock on it goes with it."""
         os.close(self._fd)
+
+
+def _intact(header: frames.FrameHeader, payload: bytes, offset: int) -> frames.Frame | None:
+    if len(payload) == header.length and frames.is_intact(header, payload):
+        return frames.Frame(header, payload, offset, offset + header.size)
+    return None

@@ -5,20 +5,34 @@ request and reply bytes are parsed for the record.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from officeai_proxy.model import CallRecord, Exchange, JsonObject, NewMessage, Outcome, Usage
+from officeai_proxy.model import (
+    CallRecord,
+    Exchange,
+    JsonObject,
+    NewMessage,
+    Outcome,
+    Usage,
+    utc_from_ns,
+)
 from officeai_proxy.settings import MEGABYTE
 from officeai_proxy.wire import jsontext
-from officeai_proxy.wire.messages import new_messages, reply_message
+from officeai_proxy.wire.messages import RequestMessages, reply_message
 from officeai_proxy.wire.replies import Reply, ReplyError, read_reply, read_usage
 from officeai_proxy.wire.requests import read_request
 
 DECODED_LIMIT = 256 * MEGABYTE
-"""How much a compressed body may grow when it is read for the record."""
+"""The largest body in bytes that is read for the record, unpacked if it is compressed."""
+
+UNPACKED_LIMIT = 32 * MEGABYTE
+"""Up to this many bytes, or else to four times its size, a compressed reply may grow."""
 
 FIRST_ERROR_STATUS = 400
 
+NO_MESSAGES = RequestMessages((), timestamp=utc_from_ns(0), model_name=None)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+# Not frozen, as in `model`: one is made for every call.
+@dataclass(slots=True, kw_only=True)
 class Turn:
     """What one call adds: a line in the call log and, when it is recorded, messages.
 
@@ -27,7 +41,7 @@ class Turn:
 
     call: CallRecord
     is_recorded: bool = False
-    request: tuple[NewMessage, ...] = ()
+    request: RequestMessages = NO_MESSAGES
     replies: tuple[NewMessage, ...] = ()
 
 
@@ -41,7 +55,7 @@ def read_turn(exchange: Exchange) -> Turn:
         exchange.reply,
         content_type=exchange.content_type,
         content_encoding=exchange.content_encoding,
-        limit=DECODED_LIMIT,
+        limit=min(DECODED_LIMIT, max(UNPACKED_LIMIT, 4 * len(exchange.reply))),
     )
     outcome = _outcome(exchange, reply)
     call = _call(exchange, reply, outcome)
@@ -49,12 +63,10 @@ def read_turn(exchange: Exchange) -> Turn:
     return Turn(
         call=call,
         is_recorded=True,
-        request=tuple(
-            new_messages(
-                _request_messages(exchange),
-                timestamp=exchange.started_at,
-                model_name=exchange.model_asked,
-            )
+        request=RequestMessages(
+            _request_messages(exchange),
+            timestamp=call.started_at,
+            model_name=exchange.model_asked,
         ),
         replies=() if is_refused else _replies(exchange, reply, call),
     )
@@ -70,18 +82,21 @@ def _request_messages(exchange: Exchange) -> Sequence[JsonObject]:
 
 
 def _replies(exchange: Exchange, reply: Reply, call: CallRecord) -> tuple[NewMessage, ...]:
+    if not reply.choices:
+        return ()
     counted = call.usage.completion_tokens if len(reply.choices) == 1 else None
-    messages = (
+    ended_at = exchange.ended_at
+    messages = [
         reply_message(
             choice,
-            timestamp=exchange.ended_at,
+            timestamp=ended_at,
             model_name=call.model_served,
             token_count=counted,
             outcome=call.outcome,
         )
         for choice in reply.choices
-    )
-    return tuple(m for m in messages if m.content or m.extra or m.outcome is Outcome.COMPLETE)
+    ]
+    return tuple([m for m in messages if m.content or m.extra or m.outcome is Outcome.COMPLETE])
 
 
 def _outcome(exchange: Exchange, reply: Reply) -> Outcome:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from officeai_proxy.burials import graves_of
@@ -16,21 +16,22 @@ from officeai_proxy.model import CallRecord, NewMessage, Role
 from officeai_proxy.recording.merge import Place, place_at_end, place_by_run
 from officeai_proxy.recording.turns import Turn
 from officeai_proxy.tree import Addition, Node, PathEnd, Thread
+from officeai_proxy.wire.messages import RequestMessages
 from officeai_proxy.wire.titles import title_of
 
 SLACK = 64
 """How many more messages than the request's are looked at before the whole tree is."""
 
 
-@dataclass(frozen=True, slots=True)
-class SessionName:
+class SessionName(NamedTuple):
     """What a session is called, and in which workspace; several users may have one of it."""
 
     workspace: str
     session: str
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as in `model`: one is made for every call.
+@dataclass(slots=True)
 class LoggedCall:
     """A line for the call log, and the conversation it belongs to if it is recorded."""
 
@@ -143,24 +144,26 @@ class _Batch:
         if name is None:
             return None
         found = self._by_name.get(name, {})
-        if turn.call.user is None and len(found) == 1:
+        call = turn.call
+        if call.user is None and len(found) == 1:
             return next(iter(found.values()))
-        user = turn.call.user or turn.call.client_ip
-        if user not in found:
-            started = turn.call.started_at
-            self._register(
-                Thread(
-                    workspace=name.workspace,
-                    user=user,
-                    session=name.session,
-                    created_at=started,
-                    updated_at=started,
-                )
+        user = call.user or call.client_ip
+        thread = found.get(user)
+        if thread is None:
+            thread = Thread(
+                workspace=name.workspace,
+                user=user,
+                session=name.session,
+                created_at=call.started_at,
+                updated_at=call.started_at,
             )
-        return self._by_name[name][user]
+            self._register(thread)
+        return thread
 
     async def _merge(self, thread: Thread, turn: Turn) -> None:
-        place = await self._place(thread, turn.request)
+        place = place_at_end(turn.request, thread.end)
+        if place is None:
+            place = await self._place_inside(thread, turn.request)
         end = place.end
         for at in place.fresh:
             end = _hang(thread, end, turn.request[at], turn)
@@ -175,10 +178,11 @@ class _Batch:
         if thread.title is None:
             thread.title = _title(turn.request)
 
-    async def _place(self, thread: Thread, request: Sequence[NewMessage]) -> Place:
-        place = place_at_end(request, thread.end)
+    async def _place_inside(self, thread: Thread, request: RequestMessages) -> Place:
+        """Where *request* goes on when it does not at the end of the path, and what is new."""
+        place: Place | None = None
         added = [addition.node for addition in thread.additions]
-        if place is None and thread not in self._trees:
+        if thread not in self._trees:
             nodes = await self._transaction.path_end(thread, 2 * len(request) + SLACK)
             place = place_by_run(request, thread.end, nodes + added, is_whole=False)
         if place is None:
@@ -202,10 +206,13 @@ def _hang(thread: Thread, end: PathEnd, message: NewMessage, turn: Turn) -> Path
     return end.extended(node)
 
 
-def _title(request: Sequence[NewMessage]) -> str | None:
-    first = next((m for m in request if m.role == Role.USER and m.content.strip()), None)
-    return title_of(first.content) if first else None
+def _title(request: RequestMessages) -> str | None:
+    for at, role in enumerate(request.roles):
+        if role == Role.USER and (content := request[at].content).strip():
+            return title_of(content)
+    return None
 
 
 def _last_moment(turn: Turn) -> datetime:
-    return max((m.timestamp for m in (*turn.request, *turn.replies)), default=turn.call.started_at)
+    """When the last of its messages came; all of its choices end together."""
+    return turn.replies[0].timestamp if turn.replies else turn.call.started_at

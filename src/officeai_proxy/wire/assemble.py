@@ -5,13 +5,14 @@ make of them. A field that a server leaves out, sends as null or sends in a shap
 nothing, and never costs the rest.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from types import MappingProxyType
 
 from officeai_proxy.model import Json, JsonObject
 from officeai_proxy.wire.extras import Extras, GrowingObject, ReasoningDetails
 from officeai_proxy.wire.parts import joined_text, text_of_part
+from officeai_proxy.wire.runs import Run
 from officeai_proxy.wire.toolcalls import ToolCall, ToolCalls
 
 _REFERENCES = ("citations", "search_results")
@@ -46,7 +47,11 @@ class ChoiceAssembler:
         message = item.get("message")
         if delta and isinstance(delta, dict):
             self._had_delta = True
-            self._add_delta(delta)
+            content = delta.get("content")
+            if len(delta) == 1 and isinstance(content, str):
+                self._add_piece(content)
+            else:
+                self._add_delta(delta)
         elif message and isinstance(message, dict):
             # Perplexity repeats the reply so far in each chunk, beside the delta.
             self._message = message
@@ -119,6 +124,11 @@ class ChoiceAssembler:
             self._content = []
         self._content.append(piece)
 
+    def add_texts(self, texts: Sequence[Json]) -> None:
+        """Take the texts of deltas that say nothing else."""
+        if self._content is not None:
+            self._content.extend(texts)
+
     def _add_refusal(self, value: Json) -> None:
         if isinstance(value, str):
             self._refusal.append(value)
@@ -190,6 +200,13 @@ class StreamAssembler:
                 if "usage" in item:
                     self._add_usage(item["usage"])
 
+    def add_run(self, run: Run) -> None:
+        """Take chunks that are alike: what they share counts once, and their texts are added."""
+        self.add(run.first)
+        choices = run.first["choices"]
+        if isinstance(choices, list) and isinstance(choices[0], dict):
+            self._choice_of(choices[0]).add_texts(run.texts[1:])
+
     def message(self, choice: ChoiceAssembler) -> JsonObject:
         """The message of *choice*, with what the chunks said of the whole reply."""
         return {**choice.message(), **self._references}
@@ -203,18 +220,21 @@ class StreamAssembler:
         return choice
 
     def _add_top(self, chunk: JsonObject) -> None:
-        model = chunk.get("model")
+        get = chunk.get
+        model = get("model")
         if model and isinstance(model, str):
             self.model = model
-        if chunk.get("error"):
+        if get("error"):
             self.failure = self.failure or chunk
-        self._add_usage(chunk.get("usage"))
-        groq = chunk.get("x_groq")
+        usage = get("usage")
+        if usage:
+            self._add_usage(usage)
+        groq = get("x_groq")
         if groq and isinstance(groq, dict):
             self._add_top({"error": groq.get("error"), "usage": groq.get("usage")})
         for key in _REFERENCES:
-            if chunk.get(key):
-                self._references[key] = chunk[key]
+            if value := get(key):
+                self._references[key] = value
 
     def _add_usage(self, usage: Json) -> None:
         # Servers count up from chunk to chunk, or say it once: the last count is the whole.

@@ -24,6 +24,8 @@ def decoded(data: bytes, *, encoding: str, limit: int, partial: bool = False) ->
     Raises:
         UndecodableBody: an encoding other than gzip and deflate, broken data, or too large.
     """
+    if not encoding and len(data) <= limit:
+        return data
     names = [name for name in (part.strip().lower() for part in encoding.split(",")) if name]
     if len(names) > _MAX_LAYERS:
         raise UndecodableBody(f"the body has more than {_MAX_LAYERS} content encodings")
@@ -49,12 +51,15 @@ def _undo(name: str, data: bytes, *, limit: int, partial: bool) -> bytes:
 
 def _gunzip(data: bytes, *, limit: int, partial: bool) -> bytes:
     """Every member of a gzip file (RFC 1952); what follows the last one is padding."""
-    output = bytearray()
+    members: list[bytes] = []
+    room = limit
     for _ in range(_MAX_MEMBERS):
-        unpacked, data = _unpack(data, wbits=_GZIP, limit=limit - len(output), partial=partial)
-        output += unpacked
+        unpacked, data = _unpack(data, wbits=_GZIP, limit=room, partial=partial)
+        members.append(unpacked)
+        room -= len(unpacked)
         if not data.startswith(_GZIP_MAGIC):
-            return bytes(output)
+            # The only member is not copied, for it may be large.
+            return b"".join(members) if len(members) > 1 else unpacked
     raise UndecodableBody(f"the body has more than {_MAX_MEMBERS} gzip members")
 
 

@@ -10,7 +10,9 @@ change, down to the set of white space. The tests pin values.
 """
 
 import json
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
+from struct import Struct
 
 from officeai_proxy.model import Json, JsonObject, Role
 from officeai_proxy.wire.jsontext import loads
@@ -24,42 +26,113 @@ _WHITE_SPACE = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
 )
-_INSTRUCTIONS = frozenset({Role.SYSTEM.value, Role.DEVELOPER.value})
-_PLAIN_KEYS = frozenset({"role", "content"})
+INSTRUCTIONS = frozenset({Role.SYSTEM.value, Role.DEVELOPER.value})
+"""The roles of what is said to the model and stands outside the talk."""
+
+LONG = 256 * 1024
+"""Characters of a text that are hashed at one time."""
+
+_PLAIN_FIELDS = 2
+# What counts of a message that says something, beside its role and its text.
+_COUNTING = frozenset({"tool_calls", "function_call", "tool_call_id", "name"})
 # Marks for the upstream's cache, which clients move from part to part as a talk goes on.
 _CACHE_MARKS = frozenset({"cache_control", "prompt_cache_breakpoint"})
+# Copies of it are made in half the time that a new one takes.
+_NOTHING = blake2b(digest_size=8)
+_NUMBER = Struct(">q")
+_TWO_NUMBERS = Struct(">qq")
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 def identity(message: JsonObject) -> int:
     """The identity of *message*, a signed 64-bit number."""
     role, content = message.get("role"), message.get("content")
-    if type(role) is str and type(content) is str and message.keys() == _PLAIN_KEYS:
-        return _hash_of(role, content.strip(_WHITE_SPACE), "")
+    if type(role) is str and type(content) is str:
+        text = content.strip(_WHITE_SPACE)
+        if len(message) == _PLAIN_FIELDS or (text and _COUNTING.isdisjoint(message)):
+            return _hash_of(role, text, "")
+    return identity_of_any(message)
+
+
+def identities_of(messages: Iterable[JsonObject]) -> list[int]:
+    """The identity of each of *messages*.
+
+    A request may hold thousands, nearly all of which are known and plain: what `identity` does with
+    those stands here once more, without a call for each step.
+    """
+    numbers: list[int] = []
+    begin, unpack = _NOTHING.copy, _NUMBER.unpack
+    for message in messages:
+        role, content = message.get("role"), message.get("content")
+        if len(message) == _PLAIN_FIELDS and type(role) is str and type(content) is str:
+            text = content.strip(_WHITE_SPACE)
+            if len(text) > LONG:
+                numbers.append(_hash_of_long(role, text, ""))
+                continue
+            framed = f"{len(role)}:{role}{len(text)}:{text}".encode("utf-8", "surrogatepass")
+            state = begin()
+            state.update(framed)
+            numbers += unpack(state.digest())
+        else:
+            numbers.append(identity(message))
+    return numbers
+
+
+def identity_of_any(message: JsonObject) -> int:
+    """What `identity` gives, by the rules for every message and without a shortcut."""
+    role, content = message.get("role"), message.get("content")
     text = joined_text(content).strip(_WHITE_SPACE) or _refusal_of(message)
     others = _others_of(message, has_text=bool(text))
-    rest = _canonical_json(others) if others else ""
+    rest = _CANONICAL.encode(_canonical(others)) if others else ""
     return _hash_of(role if isinstance(role, str) else "", text, rest)
 
 
 def chain(previous: int, identity: int) -> int:
     """The chain of a path that ended in chain *previous* and goes on with *identity*."""
-    both = previous.to_bytes(8, "big", signed=True) + identity.to_bytes(8, "big", signed=True)
-    return _signed(blake2b(both, digest_size=8).digest())
+    return _number_of(_TWO_NUMBERS.pack(previous, identity))
+
+
+def chains(identities: Iterable[int], start: int = ROOT_CHAIN) -> Iterator[int]:
+    """The chain of a path after each of *identities*, which go on from the chain *start*."""
+    reached = start
+    begin, pack, unpack = _NOTHING.copy, _TWO_NUMBERS.pack, _NUMBER.unpack
+    for number in identities:
+        state = begin()
+        state.update(pack(reached, number))
+        (reached,) = unpack(state.digest())
+        yield reached
 
 
 def is_instruction(role: str) -> bool:
     """Whether *role* is that of a system or developer message."""
-    return role in _INSTRUCTIONS
+    return role in INSTRUCTIONS
 
 
 def _hash_of(role: str, text: str, rest: str) -> int:
     # The lengths keep role, text and rest apart, whatever characters they hold.
+    if len(text) > LONG:
+        return _hash_of_long(role, text, rest)
     framed = f"{len(role)}:{role}{len(text)}:{text}{rest}"
-    return _signed(blake2b(framed.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+    return _number_of(framed.encode("utf-8", "surrogatepass"))
 
 
-def _signed(digest: bytes) -> int:
-    return int.from_bytes(digest, "big", signed=True)
+def _number_of(data: bytes) -> int:
+    state = _NOTHING.copy()
+    state.update(data)
+    number: int = _NUMBER.unpack(state.digest())[0]
+    return number
+
+
+def _hash_of_long(role: str, text: str, rest: str) -> int:
+    """The same piece by piece, so that a text of many megabytes is not copied twice."""
+    head = f"{len(role)}:{role}{len(text)}:".encode("utf-8", "surrogatepass")
+    state = _NOTHING.copy()
+    state.update(head)
+    for at in range(0, len(text), LONG):
+        state.update(text[at : at + LONG].encode("utf-8", "surrogatepass"))
+    state.update(rest.encode("utf-8", "surrogatepass"))
+    number: int = _NUMBER.unpack(state.digest())[0]
+    return number
 
 
 def _refusal_of(message: JsonObject) -> str:
@@ -137,10 +210,6 @@ def _arguments_of(arguments: Json) -> list[Json]:
         return ["value", loads(arguments) if arguments.strip(_WHITE_SPACE) else {}]
     except ValueError:
         return ["text", arguments]
-
-
-def _canonical_json(value: Json) -> str:
-    return json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"))
 
 
 def _canonical(value: Json) -> Json:

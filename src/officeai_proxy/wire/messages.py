@@ -13,13 +13,15 @@ message itself with what follows left out, and says under the key `$` how to put
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
+from typing import overload
+
+from typing_extensions import override
 
 from officeai_proxy.model import Json, JsonObject, NewMessage, Outcome, Role
 from officeai_proxy.wire.cleantext import clean_text
-from officeai_proxy.wire.identity import identity
+from officeai_proxy.wire.identity import identities_of, identity
 from officeai_proxy.wire.jsontext import dumps, loads
 from officeai_proxy.wire.parts import (
     joined_refusal,
@@ -31,17 +33,21 @@ from officeai_proxy.wire.parts import (
 from officeai_proxy.wire.replies import Choice
 
 __all__ = [
+    "RequestMessages",
     "clean_text",
     "extra_of",
     "new_messages",
     "rebuild",
     "reply_message",
     "role_of",
+    "split_of_any",
     "text_of",
 ]
 
 _MAX_ROLE = 16
 _MARK = "$"
+_KNOWN_ROLES = frozenset(role.value for role in Role)
+_PLAIN_FIELDS = 2
 
 
 class _Place(StrEnum):
@@ -64,6 +70,8 @@ def role_of(message: JsonObject) -> str:
     place.
     """
     role = message.get("role")
+    if type(role) is str and role in _KNOWN_ROLES:
+        return role
     return clean_text(role)[:_MAX_ROLE] if isinstance(role, str) else ""
 
 
@@ -74,25 +82,7 @@ def text_of(message: JsonObject) -> str:
 
 def extra_of(message: JsonObject) -> str | None:
     """JSON text of whatever in *message* does not follow from its role and its clean text."""
-    text, place = _text_and_place(message)
-    if _MARK in message:
-        return dumps({_MARK: {"whole": message}})
-    is_clean = clean_text(text) == text
-    rest, mark = dict(message), dict[str, Json]()
-    if place is not _Place.CONTENT and is_clean:
-        cut = _cut(message, place)
-        # A part that holds a number where text belongs cannot be told from one that was cut.
-        if _filled(cut, place, text=text) == message:
-            rest, mark["text"] = cut, place.value
-    if is_clean and place is _Place.CONTENT and isinstance(message.get("content"), str):
-        del rest["content"]
-    if message.get("role") == role_of(message):
-        del rest["role"]
-    if without := [key for key in ("role", "content") if key not in message]:
-        mark["without"] = list[Json](without)
-    if mark:
-        rest[_MARK] = mark
-    return dumps(rest) if rest else None
+    return _split(message)[1]
 
 
 def rebuild(role: str, content: str, extra: str | None) -> JsonObject:
@@ -126,16 +116,51 @@ def new_messages(
     """The messages of a request on their way into storage; *model_name* is the model asked for."""
     model_name = None if model_name is None else clean_text(model_name)
     return [
-        NewMessage(
-            role=role_of(message),
-            content=clean_text(text_of(message)),
-            identity=identity(message),
-            timestamp=timestamp,
-            extra=extra_of(message),
-            model_name=model_name,
-        )
-        for message in messages
+        _new_message(message, timestamp=timestamp, model_name=model_name) for message in messages
     ]
+
+
+class RequestMessages(Sequence[NewMessage]):
+    """The messages of a request; only those that are asked for are made.
+
+    A client sends the whole conversation again with each turn. To find out what of it is new takes
+    no more than who speaks and the identity of each message, which are here for all of them.
+    """
+
+    __slots__ = ("_messages", "_model_name", "_timestamp", "identities", "roles")
+
+    def __init__(
+        self, messages: Sequence[JsonObject], *, timestamp: datetime, model_name: str | None
+    ) -> None:
+        """The *messages* of a request that asked for *model_name*."""
+        self.identities = identities_of(messages)
+        self.roles = [role_of(message) for message in messages]
+        self._messages = messages
+        self._timestamp = timestamp
+        self._model_name = None if model_name is None else clean_text(model_name)
+
+    @override
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._messages)
+
+    @overload
+    def __getitem__(self, at: int) -> NewMessage: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[NewMessage]: ...
+
+    @override
+    def __getitem__(self, at: int | slice) -> NewMessage | list[NewMessage]:
+        """The message at a place on its way into storage, made anew each time."""
+        if isinstance(at, slice):
+            return [self[one] for one in range(*at.indices(len(self)))]
+        return _new_message(
+            self._messages[at],
+            timestamp=self._timestamp,
+            model_name=self._model_name,
+            number=self.identities[at],
+        )
 
 
 def reply_message(
@@ -150,10 +175,69 @@ def reply_message(
     message = choice.message
     if not message.get("role"):
         message = {**message, "role": Role.ASSISTANT.value}
-    [new] = new_messages([message], timestamp=timestamp, model_name=model_name)
-    return replace(
-        new, token_count=token_count, finish_reason=choice.finish_reason, outcome=outcome
+    model_name = None if model_name is None else clean_text(model_name)
+    new = _new_message(message, timestamp=timestamp, model_name=model_name)
+    new.token_count = token_count
+    new.finish_reason = choice.finish_reason
+    new.outcome = outcome
+    return new
+
+
+def _new_message(
+    message: JsonObject, *, timestamp: datetime, model_name: str | None, number: int | None = None
+) -> NewMessage:
+    """*message* on its way into storage; *number* is its identity, where that is known."""
+    content, extra = _split(message)
+    return NewMessage(
+        role=role_of(message),
+        content=content,
+        identity=identity(message) if number is None else number,
+        timestamp=timestamp,
+        extra=extra,
+        model_name=model_name,
     )
+
+
+def _split(message: JsonObject) -> tuple[str, str | None]:
+    """The clean text of *message*, and its `extra`."""
+    role, content = message.get("role"), message.get("content")
+    is_usual = type(role) is str and role in _KNOWN_ROLES and _MARK not in message
+    if is_usual and type(content) is str and (content or len(message) == _PLAIN_FIELDS):
+        text = clean_text(content)
+        if text == content:
+            return text, _others_of(message)
+    return split_of_any(message)
+
+
+def split_of_any(message: JsonObject) -> tuple[str, str | None]:
+    """The clean text of any *message*, and its `extra`, by the rules and without a shortcut."""
+    text, place = _text_and_place(message)
+    clean = clean_text(text)
+    if _MARK in message:
+        return clean, dumps({_MARK: {"whole": message}})
+    is_clean = clean == text
+    rest, mark = dict(message), dict[str, Json]()
+    if place is not _Place.CONTENT and is_clean:
+        cut = _cut(message, place)
+        # A part that holds a number where text belongs cannot be told from one that was cut.
+        if _filled(cut, place, text=text) == message:
+            rest, mark["text"] = cut, place.value
+    if is_clean and place is _Place.CONTENT and isinstance(message.get("content"), str):
+        del rest["content"]
+    if message.get("role") == role_of(message):
+        del rest["role"]
+    if without := [key for key in ("role", "content") if key not in message]:
+        mark["without"] = list[Json](without)
+    if mark:
+        rest[_MARK] = mark
+    return clean, dumps(rest) if rest else None
+
+
+def _others_of(message: JsonObject) -> str | None:
+    """JSON text of the fields beside role and content; None when there are none."""
+    if len(message) == _PLAIN_FIELDS:
+        return None
+    return dumps({key: value for key, value in message.items() if key not in ("role", "content")})
 
 
 def _text_and_place(message: JsonObject) -> tuple[str, _Place]:

@@ -8,20 +8,22 @@ import re
 from dataclasses import dataclass
 
 from officeai_proxy.model import Json, JsonObject, Usage
-from officeai_proxy.wire.assemble import StreamAssembler
 from officeai_proxy.wire.cleantext import clean_text
 from officeai_proxy.wire.encoding import UndecodableBody, decoded
-from officeai_proxy.wire.jsontext import dumps, has_long_number, loads
-from officeai_proxy.wire.sse import Event, read_events
+from officeai_proxy.wire.jsontext import dumps, loads
+from officeai_proxy.wire.streams import check_values, read_stream
 
-_DONE = "[DONE]"
 _BOM = b"\xef\xbb\xbf"
+MOST_VALUES = 2 * 1024 * 1024
+"""Values in one event or one JSON text of a body that was packed, as far as can be told."""
+
 _MAX_COUNT = 2**53  # Beyond it a count is garbage, and would not fit into a database's integer.
-_JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*[{\[]")
-_STREAM_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:data|event|id|retry|error)?:")
+_JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*+[{\[]")
+_STREAM_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*+(?:data|event|id|retry|error)?:")
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as in `model`: these are made for every call.
+@dataclass(slots=True)
 class Choice:
     """One answer: the OpenAI message object as a client would have got it in one piece."""
 
@@ -39,7 +41,7 @@ class ReplyError:
     code: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """What an upstream answered. `finished` says that nothing of it is missing."""
 
@@ -53,16 +55,18 @@ class Reply:
 def read_reply(body: bytes, *, content_type: str, content_encoding: str, limit: int) -> Reply:
     """The reply in *body*, whole or cut off, an event stream or JSON.
 
-    *limit* is the largest unpacked body in bytes. Beside a reply that was cut off, or ended in an
-    error, stands what of its choices had arrived.
+    *limit* is the largest unpacked body in bytes; one that was packed may hold MOST_VALUES besides,
+    for a kilobyte can unpack to values that take gigabytes. Beside a reply that was cut off, or
+    ended in an error, stands what of its choices had arrived.
     """
     try:
-        body = decoded(body, encoding=content_encoding, limit=limit, partial=True)
+        unpacked = decoded(body, encoding=content_encoding, limit=limit, partial=True)
+        most_values = None if unpacked is body else MOST_VALUES
+        if _is_stream(unpacked, content_type):
+            return _read_stream(unpacked, most_values=most_values)
+        return _read_json(unpacked, most_values=most_values)
     except UndecodableBody as exc:
         return _failed(ReplyError(str(exc), None, "undecodable_body"))
-    if _is_stream(body, content_type):
-        return _read_stream(body)
-    return _read_json(body)
 
 
 def read_usage(usage: Json) -> Usage:
@@ -73,16 +77,17 @@ def read_usage(usage: Json) -> Usage:
     """
     if not isinstance(usage, dict):
         return Usage()
-    of_prompt = usage.get("prompt_tokens_details", usage.get("input_tokens_details"))
-    of_reply = usage.get("completion_tokens_details", usage.get("output_tokens_details"))
+    get = usage.get
+    of_prompt = get("prompt_tokens_details", get("input_tokens_details"))
+    of_reply = get("completion_tokens_details", get("output_tokens_details"))
     cached = _detail(of_prompt, "cached_tokens")
     if cached is None:
-        cached = _count(usage.get("prompt_cache_hit_tokens"))
+        cached = _count(get("prompt_cache_hit_tokens"))
     heard, spoken = _detail(of_prompt, "audio_tokens"), _detail(of_reply, "audio_tokens")
     return Usage(
-        _count(usage.get("prompt_tokens", usage.get("input_tokens"))),
-        _count(usage.get("completion_tokens", usage.get("output_tokens"))),
-        _count(usage.get("total_tokens")),
+        _count(get("prompt_tokens", get("input_tokens"))),
+        _count(get("completion_tokens", get("output_tokens"))),
+        _count(get("total_tokens")),
         cached,
         _detail(of_reply, "reasoning_tokens"),
         None if heard is spoken is None else (heard or 0) + (spoken or 0),
@@ -90,7 +95,7 @@ def read_usage(usage: Json) -> Usage:
 
 
 def _detail(details: Json, name: str) -> int | None:
-    return _count(details.get(name)) if isinstance(details, dict) else None
+    return _count(details.get(name)) if details and isinstance(details, dict) else None
 
 
 def _is_stream(body: bytes, content_type: str) -> bool:
@@ -100,17 +105,8 @@ def _is_stream(body: bytes, content_type: str) -> bool:
     return _STREAM_START.match(body) is not None
 
 
-def _read_stream(body: bytes) -> Reply:
-    stream = StreamAssembler()
-    exact = has_long_number(body)
-    is_done = False
-    for event in read_events(body):
-        if event.data.strip() == _DONE:
-            is_done = True
-            break
-        chunk = _chunk_of(event, exact=exact)
-        if chunk is not None:
-            stream.add(chunk)
+def _read_stream(body: bytes, *, most_values: int | None) -> Reply:
+    stream, is_done = read_stream(body, most_values=most_values)
     choices = tuple(
         Choice(choice.index, stream.message(choice), choice.finish_reason)
         for choice in stream.choices
@@ -124,19 +120,8 @@ def _read_stream(body: bytes) -> Reply:
     )
 
 
-def _chunk_of(event: Event, *, exact: bool) -> JsonObject | None:
-    """The chunk of one event; None for data that is not a JSON object and no error either."""
-    try:
-        value = loads(event.data, exact=exact)
-    except ValueError:
-        value = None
-    chunk = value if isinstance(value, dict) else None
-    if event.name == "error" and not (chunk and chunk.get("error")):
-        return {"error": value or event.data.strip()}
-    return chunk
-
-
-def _read_json(body: bytes) -> Reply:
+def _read_json(body: bytes, *, most_values: int | None) -> Reply:
+    check_values(body, most_values)
     try:
         value = loads(body.removeprefix(_BOM))
     except ValueError:
@@ -148,9 +133,11 @@ def _read_json(body: bytes) -> Reply:
         return _failed(None)
     items = value.get("choices")
     choices = tuple(
-        Choice(_index_of(item, place), item["message"], _text(item.get("finish_reason")))
-        for place, item in enumerate(items if isinstance(items, list) else ())
-        if isinstance(item, dict) and isinstance(item.get("message"), dict)
+        [
+            Choice(_index_of(item, place), item["message"], _text(item.get("finish_reason")))
+            for place, item in enumerate(items if isinstance(items, list) else ())
+            if isinstance(item, dict) and isinstance(item.get("message"), dict)
+        ]
     )
     model, error = _text(value.get("model")), _error_in(value)
     return Reply(choices, read_usage(_usage_in(value)), model, error, finished=bool(choices))
@@ -171,7 +158,7 @@ def _usage_in(reply: JsonObject) -> Json:
 
 
 def _count(value: Json) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if value is None or isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return int(value) if 0 <= value <= _MAX_COUNT else None
 

@@ -19,7 +19,8 @@ _COLON = re.compile(rb"\s*:\s*")
 _ESCAPED_LETTER = b"\\u006"
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as in `model`: these are made for every call.
+@dataclass(slots=True)
 class ChatRequest:
     """A chat request as far as the recorder reads it; texts may hold anything JSON can."""
 
@@ -44,14 +45,11 @@ def read_request(body: bytes, *, encoding: str, limit: int) -> ChatRequest:
     if not isinstance(value, dict):
         raise ValueError("the body must be a JSON object")
     model, messages = value.get("model"), value.get("messages")
+    said = messages if isinstance(messages, list) else ()
     return ChatRequest(
         model=model if isinstance(model, str) else None,
         stream=value.get("stream") is True,
-        messages=tuple(
-            message
-            for message in (messages if isinstance(messages, list) else ())
-            if isinstance(message, dict)
-        ),
+        messages=tuple([message for message in said if isinstance(message, dict)]),
     )
 
 

@@ -92,15 +92,20 @@ def read_events(data: bytes) -> list[Event]:
     A body of nothing but `data: …` lines, each with its blank line, takes a shortcut; it gives
     exactly what an `EventReader` gives.
     """
+    plain = plain_events(data)
+    if plain is not None:
+        return [Event("", event) for event in plain]
+    reader = EventReader()
+    return reader.feed(data) + reader.flush()
+
+
+def plain_events(data: bytes) -> list[str] | None:
+    """The data of all events of a whole body that is nothing but `data: …` lines, else None."""
     text = data.decode("utf-8", "replace")
-    if not _is_plain(text):
-        reader = EventReader()
-        return reader.feed(data) + reader.flush()
-    return [Event("", event) for event in text[len(_BEGIN) : -len(_END)].split(_BETWEEN) if event]
-
-
-def _is_plain(text: str) -> bool:
+    if not (text.startswith(_BEGIN) and text.endswith(_END)) or "\r" in text:
+        return None
+    events = text[len(_BEGIN) : -len(_END)].split(_BETWEEN)
     # When all line ends are accounted for, there is no other line, and none of them is broken.
-    line_ends = len(_END) * (text.count(_BETWEEN) + 1)
-    is_framed = text.startswith(_BEGIN) and text.endswith(_END) and "\r" not in text
-    return is_framed and text.count("\n") == line_ends
+    if text.count("\n") != len(_END) * len(events):
+        return None
+    return [event for event in events if event]

@@ -26,6 +26,8 @@ def title_of(text: str) -> str | None:
 
 def _visible(text: str) -> str:
     """*text* with a space for every control character and line separator."""
+    if text.isprintable():
+        return text
     hidden = ("Cc", "Zl", "Zp")
     return "".join(" " if unicodedata.category(char) in hidden else char for char in text)
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from tests.factories import an_exchange
 
 from officeai_proxy.recording import frames, segments
@@ -131,3 +132,41 @@ def test_a_batch_is_bounded_in_bytes(tmp_path: Path) -> None:
     batch = JournalReader(tmp_path).next_batch(max_entries=500, max_bytes=2500)
 
     assert len(batch.entries) == 2
+
+
+@pytest.mark.parametrize("stretch", [1, 27, 28, 29, 600, 1500, 10**6])
+def test_frames_are_found_however_many_bytes_are_read_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stretch: int
+) -> None:
+    """One that is larger than a stretch, or lies across the end of one, is read whole."""
+    monkeypatch.setattr(segments, "STRETCH", stretch)
+    good = [an_exchange(reply=b"x" * size) for size in (0, 10, 2000, 5, 300)]
+    data = b"OAJ1junk".join(map(frames.encode, good))
+    (tmp_path / "dead-00000001.seg").write_bytes(data)
+
+    found = exchanges_in(read_all(JournalReader(tmp_path), max_entries=2))
+
+    assert found == good
+
+
+def test_a_frame_that_was_read_before_it_was_whole_is_read_again(tmp_path: Path) -> None:
+    """Bytes that were seen too early are not believed later."""
+    journal = Journal(tmp_path)
+    exchanges = [an_exchange() for _ in range(3)]
+    journal.append(exchanges[0])
+    (path,) = tmp_path.glob("*.seg")
+    frame = frames.encode(exchanges[1])
+    reader = JournalReader(tmp_path)
+
+    with path.open("r+b", buffering=0) as file:
+        file.seek(0, 2)
+        at = file.tell()
+        file.write(b"\0" * len(frame))
+        before = exchanges_in(read_all(reader))
+        file.seek(at)
+        file.write(frame)
+        file.write(frames.encode(exchanges[2]))
+        after = exchanges_in(read_all(reader))
+
+    assert before == exchanges[:1]
+    assert after == exchanges[1:]

@@ -2,11 +2,14 @@
 
 import gzip
 import json
+import random
+import tracemalloc
 
 import pytest
 from tests.factories import an_exchange, assistant, reply_body, request_body, user
 
 from officeai_proxy.model import Outcome, Usage
+from officeai_proxy.recording import turns
 from officeai_proxy.recording.turns import read_turn
 
 
@@ -22,7 +25,8 @@ def test_no_bytes_make_reading_fail(junk: bytes) -> None:
     turn = read_turn(an_exchange(junk, junk))
     streamed = read_turn(an_exchange(junk, junk, **kind))
 
-    assert turn.request == turn.replies == ()
+    assert not turn.request
+    assert turn.replies == ()
     assert streamed.replies == ()
     assert turn.call.outcome is Outcome.UPSTREAM_ERROR
 
@@ -137,7 +141,8 @@ def test_a_call_without_recording_has_numbers_only() -> None:
 
     turn = read_turn(an_exchange(b"", b"", is_recorded=False, usage=usage))
 
-    assert turn.request == turn.replies == ()
+    assert not turn.request
+    assert turn.replies == ()
     assert turn.call.usage == Usage(1, 2, 3)
     assert turn.call.outcome is Outcome.COMPLETE
 
@@ -175,3 +180,45 @@ def test_details_of_usage(usage: dict[str, object], read: Usage) -> None:
     exchange = an_exchange(b"", b"", is_recorded=False, usage=json.dumps(usage))
 
     assert read_turn(exchange).call.usage == read
+
+
+def test_a_packed_reply_that_grows_beyond_measure_is_recorded_without_its_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A kilobyte may unpack to gigabytes; one that grows as text does is read whatever its size."""
+    monkeypatch.setattr(turns, "UNPACKED_LIMIT", 1000)
+    bomb = reply_body([assistant("a" * 2000)])
+    noise = reply_body([assistant(random.Random(1).randbytes(2000).hex())])
+
+    refused, read = (
+        read_turn(an_exchange(reply=gzip.compress(body), content_encoding="gzip"))
+        for body in (bomb, noise)
+    )
+
+    assert refused.replies == ()
+    assert refused.call.outcome is Outcome.UPSTREAM_ERROR
+    assert refused.call.error is not None
+    assert refused.call.error.startswith("undecodable_body: the body is larger than 1000 bytes")
+    assert [len(reply.content) for reply in read.replies] == [4000]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"data: 1\n\n" * 800_000, "text/event-stream"),
+        ((b"data: 1" + b"0" * 89 + b"\r\n\r\n") * 80_000, "text/event-stream"),
+        (b'{"choices":[],"x":[' + b"[]," * 2_500_000 + b"0]}", "application/json"),
+        (b"data: [" + b"[]," * 2_500_000 + b"0]\n\n", "text/event-stream"),
+    ],
+    ids=["small events", "events that are no run", "values", "values in an event"],
+)
+def test_a_packed_reply_takes_no_more_than_thrice_its_size(body: bytes, kind: str) -> None:
+    """Whatever it unpacks to, memory is bounded by the size of what is unpacked."""
+    exchange = an_exchange(reply=gzip.compress(body, 1), content_encoding="gzip", content_type=kind)
+
+    tracemalloc.start()
+    read_turn(exchange)
+    (_, peak) = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 3.2 * len(body)

@@ -1,6 +1,7 @@
 """When two messages are the same: what does not count, what does, and values for ever."""
 
 import json
+from hashlib import blake2b
 from itertools import pairwise
 from typing import Final
 
@@ -9,7 +10,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from officeai_proxy.model import Json, JsonObject
-from officeai_proxy.wire.identity import ROOT_CHAIN, chain, identity, is_instruction
+from officeai_proxy.wire.identity import (
+    LONG,
+    ROOT_CHAIN,
+    chain,
+    chains,
+    identities_of,
+    identity,
+    identity_of_any,
+    is_instruction,
+)
 
 IMAGE: Final[JsonObject] = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=12)
@@ -285,3 +295,49 @@ def test_chains_are_what_they_were() -> None:
     """Chains are stored as well."""
     assert chain(ROOT_CHAIN, 1) == -4744327617648345214
     assert chain(-5, -1) == 5650824888532959339
+
+
+@given(
+    st.fixed_dictionaries(
+        {"role": st.sampled_from(["user", "assistant", "tool", "", "\ud83d", None, 5])},
+        optional={
+            "content": TEXTS | st.none() | WHITE_SPACE | st.just([text("a"), IMAGE]),
+            "name": st.sampled_from(["Ann", "", None]),
+            "tool_call_id": st.sampled_from(["c", "", None]),
+            "tool_calls": st.sampled_from([call("{}")["tool_calls"], [], None]),
+            "function_call": st.sampled_from([{"name": "f"}, None]),
+            "refusal": st.sampled_from(["no", "", None]),
+            "audio": st.sampled_from([{"id": "1"}, None]),
+            "odd": JSON_VALUES,
+        },
+    )
+)
+@settings(deadline=None, max_examples=300)
+def test_the_shortcuts_give_what_the_rules_give(message: JsonObject) -> None:
+    """Plain messages are told apart by a shorter way, which is no other way."""
+    assert identity(message) == identity_of_any(message)
+    assert identities_of([message, user("a"), message]) == [
+        identity_of_any(one) for one in (message, user("a"), message)
+    ]
+
+
+@pytest.mark.parametrize("size", [LONG - 1, LONG, LONG + 1, 2 * LONG + 7])
+def test_a_long_text_has_the_number_that_it_would_have_in_one_piece(size: int) -> None:
+    """It is hashed piece by piece, also where half a character stands at the edge of a piece."""
+    words = ("é你\ud83d" * (size // 3 + 1))[:size]
+    framed = f"4:user{len(words)}:{words}".encode("utf-8", "surrogatepass")
+    digest = blake2b(framed, digest_size=8).digest()
+
+    assert identity(user(words)) == int.from_bytes(digest, "big", signed=True)
+    assert identities_of([user(words)]) == [identity(user(words))]
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=8))
+def test_chains_are_made_step_by_step(numbers: list[int]) -> None:
+    """The chain after each message is the one before it and the message."""
+    reached, expected = ROOT_CHAIN, []
+    for number in numbers:
+        reached = chain(reached, number)
+        expected.append(reached)
+
+    assert list(chains(numbers)) == expected

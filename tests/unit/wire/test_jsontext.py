@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from officeai_proxy.model import Json
-from officeai_proxy.wire.jsontext import MAX_DEPTH, dumps, has_long_number, loads
+from officeai_proxy.wire.jsontext import MAX_DEPTH, dumps, has_long_number, loads, loads_all
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=20)
 JSON_VALUES = st.recursive(
@@ -150,3 +150,73 @@ def test_numbers_beyond_the_range_of_a_float_are_json(text: bytes) -> None:
     assert isinstance(value, list)
     assert value[:2] == [sys.float_info.max, -sys.float_info.max]
     assert loads(dumps(value)) == value
+
+
+@given(
+    st.binary(max_size=60).map(lambda noise: noise.replace(b"9", b"x")),
+    st.integers(0, 60),
+    st.integers(15, 25),
+    st.integers(0, 3),
+)
+@settings(deadline=None)
+def test_a_long_number_is_found_wherever_it_stands(
+    noise: bytes, place: int, digits: int, repeats: int
+) -> None:
+    """Numbers with as many digits as 64 bits hold are looked at, whatever stands around them."""
+    data = b"7777777 " * 5 * repeats + noise[:place] + b"9" * digits + noise[place:]
+    naive = any(
+        all(chr(byte).isdigit() and byte < 128 for byte in data[at : at + 19])
+        for at in range(len(data) - 18)
+    )
+
+    assert has_long_number(data) is naive or (repeats and not naive)
+
+
+@pytest.mark.parametrize("before", [0, 1, 65_520, 65_536, 1024 * 1024 - 10, 1024 * 1024])
+def test_a_long_number_is_found_in_a_large_text(before: int) -> None:
+    """A large text is looked through piece by piece, and no number falls between two of them."""
+    assert has_long_number(b" " * before + b"1" * 19 + b" " * 70_000)
+    assert not has_long_number((b"1" * 18 + b" ") * (before // 19 + 4000))
+
+
+@given(st.lists(JSON_VALUES.map(json.dumps) | st.sampled_from(["", "{", "1,2", "]", "NaN"])))
+@settings(deadline=None)
+def test_many_texts_read_in_one_go_are_what_each_of_them_is(texts: list[str]) -> None:
+    """When one of them is not JSON by itself, or needs more care, none is read like this."""
+    values = loads_all(texts)
+
+    try:
+        each = [loads(text, exact=False) for text in texts]
+    except ValueError:
+        assert values is None
+    else:
+        assert values is None or json.dumps(values) == json.dumps(each)
+
+
+def test_texts_that_make_up_for_each_other_are_not_read_in_one_go() -> None:
+    """Two halves of a value and two values in one text are three values, and not those."""
+    assert loads_all(['{"a":[1', "2]}", "3,4"]) is None
+    assert loads_all(['["a"', '"b"]', '"c","d"']) is None
+    assert loads_all(["1", "[2]", '"3"']) == [1, [2], "3"]
+    assert loads_all([]) is None or loads_all([]) == []
+
+
+def test_texts_that_may_be_deep_are_not_read_in_one_go() -> None:
+    """How deep each of them is has to be looked at."""
+    deep = "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1)
+
+    assert loads_all(["1", deep]) is None
+
+
+@pytest.mark.parametrize("wide", [0, 1, 5, 3 * MAX_DEPTH])
+def test_depth_is_found_beside_any_number_of_other_values(wide: int) -> None:
+    """However many brackets there are elsewhere, 200 levels are read and 201 are refused."""
+    beside = ",".join(['{"a":"]]}}"}'] * wide + ['"[[{{"'])
+    for depth, is_read in ((MAX_DEPTH, True), (MAX_DEPTH + 1, False)):
+        deep = "[" * (depth - 1) + "]" * (depth - 1)
+        for text in (f"[{beside},{deep}]", f"[{deep},{beside}]"):
+            if is_read:
+                assert loads(text) == json.loads(text)
+            else:
+                with pytest.raises(ValueError, match="nested deeper"):
+                    loads(text)

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from officeai_proxy.model import Json, JsonObject, NewMessage, Outcome
 from officeai_proxy.wire.identity import identity
 from officeai_proxy.wire.messages import (
+    RequestMessages,
     clean_text,
     extra_of,
     new_messages,
     rebuild,
     reply_message,
     role_of,
+    split_of_any,
     text_of,
 )
 from officeai_proxy.wire.replies import Choice
@@ -256,3 +258,27 @@ def test_the_message_of_a_reply_is_ready_to_store(role: JsonObject) -> None:
         finish_reason="length",
         outcome=Outcome.CLIENT_CLOSED,
     )
+
+
+@given(MESSAGES)
+@settings(deadline=None, max_examples=300)
+def test_the_shortcut_for_usual_messages_gives_what_the_rules_give(message: JsonObject) -> None:
+    """Most messages need no rules; what is stored of them is what the rules would store."""
+    [new] = new_messages([message], timestamp=NOW, model_name=None)
+
+    assert (new.content, new.extra) == split_of_any(message)
+    assert (new.content, new.extra) == (clean_text(text_of(message)), extra_of(message))
+
+
+@given(st.lists(MESSAGES, max_size=4))
+@settings(deadline=None)
+def test_the_messages_of_a_request_are_the_same_one_by_one(messages: list[JsonObject]) -> None:
+    """Roles and identities are there for all, and each message when it is asked for."""
+    request = RequestMessages(messages, timestamp=NOW, model_name="m\0")
+    expected = new_messages(messages, timestamp=NOW, model_name="m\0")
+
+    assert list(request) == request[:] == expected
+    assert [message.role for message in expected] == request.roles
+    assert [message.identity for message in expected] == request.identities
+    assert len(request) == len(messages)
+    assert request[-1:] == expected[-1:]
