@@ -54,25 +54,26 @@ class Capture:
         self._status = status
         self._headers = headers
 
-    def take(self, data: bytes) -> None:
-        """*data* came from the upstream."""
+    def take(self, data: bytes) -> bool:
+        """*data* came from the upstream; whether it ends with the last line of a chat's stream."""
         if self.is_settled:
-            return
+            return False
         self.received += len(data)
         if self._first_byte is None:
             self._first_byte = time.monotonic_ns()
         if not self._call.is_recorded:
             self._tail = (self._tail + data)[-TAIL:]
-        elif self._size + len(data) > self._limit:
-            self._is_truncated = True
-        elif not self._is_truncated:
-            self._pieces.append(data)
-            self._size += len(data)
-
-    def saw_done(self) -> bool:
-        """Whether what was taken last ends with the line that ends a stream of chat chunks."""
-        if not self._call.is_recorded:
             return False
+        if self._is_truncated or self._size + len(data) > self._limit:
+            self._is_truncated = True
+            return False
+        self._pieces.append(data)
+        self._size += len(data)
+        # Nearly all pieces end in a brace: only what ends as that line does is looked at closely.
+        return data[-_DONE_FITS_IN:].rstrip()[-1:] == b"]" and self._ends_with_done()
+
+    def _ends_with_done(self) -> bool:
+        """Whether the pieces, wherever they were cut, end with the line that ends a stream."""
         end = b""
         for piece in reversed(self._pieces):
             end = piece[-_DONE_FITS_IN:] + end

@@ -121,8 +121,7 @@ class Forwarding:
             pieces = await exchange.read()
             is_over = exchange.ended or not pieces
             data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            capture.take(data)
-            if not is_over and data and not capture.is_settled and capture.saw_done():
+            if capture.take(data) and not is_over:
                 await self._settle_complete()
             if data and not is_over:
                 await send({"type": "http.response.body", "body": data, "more_body": True})

@@ -212,4 +212,7 @@ def without(headers: Sequence[Header], names: Collection[bytes]) -> list[Header]
 
 def value_of(headers: Sequence[Header], name: bytes) -> str:
     """The first value of *name*, or nothing."""
-    return next((value.decode("latin-1") for key, value in headers if key == name), "")
+    for key, value in headers:
+        if key == name:
+            return value.decode("latin-1")
+    return ""

@@ -47,10 +47,10 @@ class MeteredCapture(Capture):
         super().head(status, headers)
 
     @override
-    def take(self, data: bytes) -> None:
+    def take(self, data: bytes) -> bool:
         if self._lease.counts_tokens and not self.is_settled:
             self._meter.take(data)
-        super().take(data)
+        return super().take(data)
 
     @override
     def settle(self, outcome: Outcome, *, error: str | None = None) -> None:

@@ -23,12 +23,12 @@ log = logging.getLogger(__name__)
 class ReplyTo(Protocol):
     """The caller's connection, as far as one reply is concerned."""
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the caller takes the reply more slowly than it comes."""
+    def reply(self, head: tuple[int, list[Header]] | None, body: bytes, *, is_over: bool) -> bool:
+        """Send what is there: the status and headers, then a piece; *is_over*: it is the last.
 
-    def reply(self, head: tuple[int, list[Header]] | None, body: bytes, *, is_over: bool) -> None:
-        """Send what is there: the status and headers, then a piece; *is_over*: it is the last."""
+        Whether the caller takes the reply more slowly than it comes; `Relay.has_room` tells when
+        that is over.
+        """
 
     def refuse(self, error: ProxyError, headers: list[Header]) -> None:
         """Answer with *error*; no reply has begun."""
@@ -106,11 +106,6 @@ class Relay:
 
     # The upstream's side.
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the upstream has to wait for the caller."""
-        return self._has_caller and self._caller.is_full
-
     def put_head(self, status: int, headers: list[Header]) -> None:
         """The head is there."""
         self.status = status
@@ -124,15 +119,16 @@ class Relay:
         """The reply is whole."""
         self._is_complete = True
 
-    def arrived(self) -> None:
-        """All that one read brought is there: pass it on."""
+    def arrived(self) -> bool:
+        """All that one read brought is there: pass it on. Whether the caller has enough for now."""
         if self._is_over or not self.status:
-            return
+            return False
         try:
-            self._pass_on()
+            return self._pass_on()
         except Exception:
             log.exception("a call failed inside the proxy")
             self._end_badly(ProxyError("The proxy failed on this call; its log says why."))
+            return False
 
     def fail(self, error: Exception) -> None:
         """Nothing more will come, because of *error*."""
@@ -150,27 +146,27 @@ class Relay:
         """The upstream's connections are closed, because the program ends."""
         self.cut()
 
-    def _pass_on(self) -> None:
+    def _pass_on(self) -> bool:
         pieces, self._pieces = self._pieces, []
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         capture, head = self._capture, None
         if not self._has_begun:
             if self.status == UNAUTHORIZED:
                 self._end_badly(UpstreamRefusedKey())
-                return
+                return False
             capture.head(self.status, self._headers)
             head = self.status, headers_for_caller(self._call, self.status, self._headers)
             self._has_begun = True
-        if data:
-            capture.take(data)
         is_over = self._is_complete
-        if is_over or (data and not capture.is_settled and capture.saw_done()):
+        if (data and capture.take(data)) or is_over:
             # The record is made before the end of the reply goes out.
             capture.settle(Outcome.COMPLETE)
+        is_full = False
         if self._has_caller and (head or data or is_over):
-            self._caller.reply(head, data, is_over=is_over)
+            is_full = self._caller.reply(head, data, is_over=is_over)
         if is_over:
             self._end()
+        return is_full
 
     def _end_badly(self, error: ProxyError) -> None:
         """Record what went wrong and tell the caller, as far as the reply has not begun."""

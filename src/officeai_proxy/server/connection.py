@@ -37,7 +37,8 @@ class Connection(HttpToolsProtocol):
     _loose_bytes = 0
     _is_in_head = False
     _is_in_body = False
-    # What the bytes that came last brought.
+    # The bytes that came last, and what they brought.
+    _came = 0
     _has_ended = False
     _has_body = False
 
@@ -91,7 +92,8 @@ class Connection(HttpToolsProtocol):
     @override
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
-        self._received += len(data)
+        self._came = len(data)
+        self._received += self._came
         self._has_ended = self._has_body = False
         try:
             self.parser.feed_data(data)
@@ -118,8 +120,8 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """A head is whole."""
         self._is_in_head, self._is_in_body = False, True
-        self._loose_bytes = 0
         self._check_head()
+        self._loose_bytes = 0
         if not self.parser.should_upgrade():
             if not self._begins_call():
                 super().on_headers_complete()
@@ -249,12 +251,15 @@ class Connection(HttpToolsProtocol):
     def _check_head(self) -> None:
         if self._is_surplus:
             raise self._because(_TooManyConnections())
-        size, hosts = len(self.url), 0
-        for name, value in self.headers:
-            size += len(name) + len(value)
-            hosts += name == b"host"
-        if size > self._limits.head_bytes or len(self.headers) > self._limits.headers:
+        headers = self.headers
+        # A head is no longer than what came since it began: one look instead of one at each header.
+        if self._loose_bytes + self._came > self._limits.head_bytes:
+            size = len(self.url) + sum(len(name) + len(value) for name, value in headers)
+            if size > self._limits.head_bytes:
+                raise self._because(_HeadTooLarge())
+        if len(headers) > self._limits.headers:
             raise self._because(_HeadTooLarge())
+        hosts = [name for name, _ in headers].count(b"host")
         if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
             # RFC 9112, section 3.2.
             raise self._because(InvalidRequest("Send one Host header.", param="Host"))

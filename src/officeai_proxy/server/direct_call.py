@@ -106,27 +106,22 @@ class DirectCall:
 
     # The relay's side.
 
-    @property
-    def is_full(self) -> bool:
-        """Whether more is written than the client takes."""
-        return self._flow.write_paused
-
-    def reply(self, head: tuple[int, list[Header]] | None, body: bytes, *, is_over: bool) -> None:
-        """Send what is there in one write."""
+    def reply(self, head: tuple[int, list[Header]] | None, body: bytes, *, is_over: bool) -> bool:
+        """Send what is there in one write; whether that is more than the client takes."""
         if self.disconnected or self.response_complete:
-            return
-        parts = [] if head is None else self._head(*head)
+            return False
+        start = b"" if head is None else self._head(*head)
         if self._is_chunked:
             if body:
-                parts += (b"%x\r\n" % len(body), body, b"\r\n")
+                body = b"%x\r\n%b\r\n" % (len(body), body)
             if is_over:
-                parts.append(b"0\r\n\r\n")
-        elif body:
-            parts.append(body)
-        if parts:
-            self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
+                body += b"0\r\n\r\n"
+        data = start + body if start else body
+        if data:
+            self._transport.write(data)
         if is_over:
             self._end()
+        return self._flow.write_paused
 
     def refuse(self, error: ProxyError, headers: list[Header]) -> None:
         """Answer with *error* in OpenAI's shape."""
@@ -140,7 +135,7 @@ class DirectCall:
         self.disconnected = True
         self._transport.close()
 
-    def _head(self, status: int, headers: list[Header]) -> list[bytes]:
+    def _head(self, status: int, headers: list[Header]) -> bytes:
         self.response_started = True
         parts = [STATUS_LINE[status]]
         has_length = False
@@ -153,7 +148,7 @@ class DirectCall:
             self._is_chunked = True
             parts.append(b"transfer-encoding: chunked\r\n")
         parts.append(b"\r\n")
-        return parts
+        return b"".join(parts)
 
     def _end(self) -> None:
         self.response_complete = True

@@ -186,10 +186,10 @@ class Connection(asyncio.Protocol):
             return
         if self._parser.is_complete:
             self._end()
-        inbox.arrived()
+        is_full = inbox.arrived()
         if self._inbox is not inbox:
             return
-        if inbox.is_full:
+        if is_full:
             self._pause()
         elif inbox.status:
             self._waiting_since = self._loop.time()

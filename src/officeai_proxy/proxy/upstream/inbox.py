@@ -68,8 +68,9 @@ class Inbox:
             self.ended = not self._pieces
             self._wake()
 
-    def arrived(self) -> None:
+    def arrived(self) -> bool:
         """All that one read brought is in; the reader was woken by the first of it."""
+        return self.unread > FULL
 
     def fail(self, error: Exception) -> None:
         """Nothing more will come, because of *error*; a reply that is whole stays whole."""

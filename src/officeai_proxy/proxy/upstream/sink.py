@@ -12,10 +12,6 @@ class ReplySink(Protocol):
     def status(self) -> int:
         """The reply's status; 0 while there is no head."""
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the source should pause until it is told to go on."""
-
     def put_head(self, status: int, headers: list[Header]) -> None:
         """The head is there."""
 
@@ -25,8 +21,8 @@ class ReplySink(Protocol):
     def finish(self) -> None:
         """The reply is whole."""
 
-    def arrived(self) -> None:
-        """All that one read brought has been told."""
+    def arrived(self) -> bool:
+        """All that one read brought has been told. Whether the source should pause now."""
 
     def fail(self, error: Exception) -> None:
         """Nothing more will come, because of *error*; a reply that is whole stays whole."""
