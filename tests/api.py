@@ -12,11 +12,12 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from officeai_proxy import error_handlers, history, swagger
+from officeai_proxy import history, swagger
+from officeai_proxy.api import faults
 from officeai_proxy.audit import AuditLog
 from officeai_proxy.auth.keyring import Keyring
 from officeai_proxy.auth.keys import digest
-from officeai_proxy.history.downloads import ExportSlots
+from officeai_proxy.exports import ExportSlots
 from officeai_proxy.model import ApiKey, Scope
 from officeai_proxy.recording.setaside import SetAsideFolder
 from officeai_proxy.settings import Settings, load_settings
@@ -103,7 +104,7 @@ class Services:
 def new_application() -> FastAPI:
     """The routes of the read side, without services."""
     app = FastAPI(title="officeai-proxy", docs_url=None, redoc_url=None, redirect_slashes=False)
-    error_handlers.install(app)
+    faults.install(app)
     swagger.install(app)
     for router in history.ROUTERS:
         app.include_router(router)

@@ -17,7 +17,8 @@ from tests.proxies import KEY, RunningProxy, clean_environment
 from tests.upstream import ScriptedUpstream
 
 import officeai_proxy
-from officeai_proxy import app, cli, error_handlers, errors
+from officeai_proxy import app, cli, errors
+from officeai_proxy.api import faults
 from officeai_proxy.model import Outcome
 from officeai_proxy.settings import Settings, load_settings
 
@@ -322,7 +323,7 @@ class TestApi:
 
         load_every_module()
         raised = {(kind.code or "", kind.status) for kind in error_classes(errors.ProxyError)}
-        source = Path(error_handlers.__file__).read_text("utf-8")
+        source = Path(faults.__file__).read_text("utf-8")
         raised |= {(literal, 500) for literal in re.findall(r'code="(\w+)"', source)}
 
         assert Counter(told) == Counter(raised)

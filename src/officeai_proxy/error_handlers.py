@@ -1,54 +1,27 @@
-"""Every error in, OpenAI's error object out, on all routes; never a stack trace, never the input.
+"""An error in, OpenAI's error object out; never a stack trace, never the input.
 
 The shape is that of the OpenAI API reference, "Error codes": `message`, `type`, `param` and `code`,
-all four always there.
+all four always there. The hot path writes these bytes as they are, so there is no framework here;
+`api.faults` has the handlers for the routes.
 """
 
 import json
-import re
-from collections.abc import Sequence
-from http import HTTPStatus
-from typing import cast
-
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.routing import Match
 
 from officeai_proxy.errors import (
-    InvalidJson,
     InvalidKey,
-    MethodNotAllowed,
-    NotFound,
     ProxyError,
-    RequestRefused,
     TooManyExports,
     TooManyRequests,
     Unavailable,
-    UnprocessableInput,
 )
 
 RETRY_AFTER = b"2"
 """Seconds after which a caller of something unavailable may try again."""
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-
-INTERNAL = "Something went wrong inside the proxy. Try again; its log says what it was."
-
-MAX_SHOWN = 200
-"""Characters of an address or a field's name that a message repeats."""
-
-MAX_FAULTS = 5
-"""Faults of one request that a message tells."""
-
-# pydantic names the branches of a union and its validators in the location of a fault, in
-# brackets or as `function-…`; no caller sent a field of that name.
-_NOT_A_FIELD = re.compile(r"^<.*>$|^function-|\[")
-
 
 def error_body(error: ProxyError) -> bytes:
     """The JSON body that tells a client about *error*."""
-    return _body(error.message, kind=error.type, param=error.param, code=error.code)
+    return error_object(error.message, kind=error.type, param=error.param, code=error.code)
 
 
 def error_headers(error: ProxyError) -> list[tuple[bytes, bytes]]:
@@ -64,108 +37,8 @@ def error_headers(error: ProxyError) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-def install(app: FastAPI) -> None:
-    """Make every error of *app*'s routes an error object."""
-    app.add_exception_handler(ProxyError, _on_proxy_error)
-    app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(Exception, _on_anything_else)
-
-
-def _body(message: str, *, kind: str, param: str | None, code: str | None) -> bytes:
+def error_object(message: str, *, kind: str, param: str | None, code: str | None) -> bytes:
+    """The JSON body with these four fields."""
     error = {"message": message, "type": kind, "param": param, "code": code}
     # Half a surrogate pair has no UTF-8, but as a JSON escape it can be told.
     return json.dumps({"error": error}, ensure_ascii=False).encode("utf-8", "backslashreplace")
-
-
-def _response(error: ProxyError) -> Response:
-    response = Response(error_body(error), error.status)
-    for name, value in error_headers(error):
-        response.headers[name.decode()] = value.decode()
-    return response
-
-
-async def _on_proxy_error(_: Request, error: Exception) -> Response:
-    return _response(cast("ProxyError", error))
-
-
-async def _on_http_exception(request: Request, raised: Exception) -> Response:
-    """Errors of the framework itself: no such address, not this method, an unreadable body."""
-    error = cast("HTTPException", raised)
-    where = f"{request.method} {_shown(request.url.path)}"
-    if error.status_code == HTTPStatus.NOT_FOUND:
-        return _response(_UnknownUrl(f"Invalid URL ({where}). All addresses are listed at /docs."))
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return _method_not_allowed(request)
-    if error.status_code == HTTPStatus.BAD_REQUEST:
-        return _response(InvalidJson("The body cannot be read; send one JSON value in UTF-8."))
-    refused = error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
-    kind = RequestRefused.type if refused else ProxyError.type
-    body = _body(error.detail, kind=kind, param=None, code=None)
-    return Response(body, error.status_code, error.headers, "application/json")
-
-
-class _UnknownUrl(NotFound):
-    """There is nothing at this address."""
-
-    code = "unknown_url"
-
-
-def _method_not_allowed(request: Request) -> Response:
-    allowed = ", ".join(_methods_at(request))
-    where = _shown(request.url.path)
-    error = MethodNotAllowed(f"Not allowed to {request.method} on {where}. Use {allowed}.")
-    response = _response(error)
-    response.headers["allow"] = allowed
-    return response
-
-
-def _methods_at(request: Request) -> list[str]:
-    """The methods that some route takes here; the framework tells those of the first one only."""
-    scope = {key: request.scope[key] for key in ("type", "path", "root_path", "headers")}
-    routes = request.app.routes
-    return [
-        method
-        for method in METHODS
-        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
-    ]
-
-
-async def _on_validation_error(_: Request, error: Exception) -> Response:
-    faults = cast("RequestValidationError", error).errors()
-    if any(fault["type"] == "json_invalid" for fault in faults):
-        return _response(InvalidJson())
-    named = [(_field(fault["loc"]), fault["msg"]) for fault in faults]
-    told = [f"{field or 'The body'}: {_told(message)}" for field, message in named[:MAX_FAULTS]]
-    if len(named) > MAX_FAULTS:
-        told.append(f"and {len(named) - MAX_FAULTS} more.")
-    return _response(UnprocessableInput(" ".join(told), param=named[0][0] or None))
-
-
-def _field(location: Sequence[int | str]) -> str:
-    """The place of a fault as OpenAI writes it: `messages[3].role`."""
-    path = ""
-    for part in location[1:]:
-        if isinstance(part, int):
-            path += f"[{part}]"
-        elif not _NOT_A_FIELD.search(part):
-            path += f".{part}" if path else part
-    return _shown(path)
-
-
-def _told(message: str) -> str:
-    text = message.removeprefix("Value error, ")
-    return text if text.endswith(".") else f"{text}."
-
-
-def _shown(text: str) -> str:
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
-
-
-async def _on_anything_else(_: Request, __: Exception) -> Response:
-    """Tell nothing. Starlette raises the error again after this, so that the server logs it."""
-    return Response(
-        _body(INTERNAL, kind=ProxyError.type, param=None, code="internal_error"),
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        media_type="application/json",
-    )

@@ -7,11 +7,12 @@ and no connection.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager, closing
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from officeai_proxy.errors import TooManyExports
 from officeai_proxy.formats.registry import Format, format_of, is_whole_tree
 from officeai_proxy.formats.writing.passages import Counts, Encoder, Options, Passage
 from officeai_proxy.model import Caller
@@ -30,6 +31,30 @@ class Order:
     options: Options
     conversations: ConversationFilter
     session_id: str | None = None
+
+
+class ExportSlots:
+    """How many exports run in this process, and how many may."""
+
+    def __init__(self, most: int) -> None:
+        """Let *most* exports run at once."""
+        self._most = most
+        self.taken = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Take one of them for a while.
+
+        Raises:
+            TooManyExports: there is none left.
+        """
+        if self.taken >= self._most:
+            raise TooManyExports
+        self.taken += 1
+        try:
+            yield
+        finally:
+            self.taken -= 1
 
 
 class Export:

@@ -11,7 +11,8 @@ from fastapi import FastAPI
 from tests.api import KEY, NOW, READER
 from tests.api import Services as ApiServices
 
-from officeai_proxy import administration, error_handlers
+from officeai_proxy import administration
+from officeai_proxy.api import faults
 from officeai_proxy.auth.keys import digest
 from officeai_proxy.auth.refresher import KeyRefresher
 from officeai_proxy.model import ApiKey, Limits, Scope
@@ -93,7 +94,7 @@ async def app(database: Database) -> FastAPI:
         database=database, settings=load_settings(max_body_mb=0.5, _env_file=None)
     )
     await app.state.services.refresh_keys()
-    error_handlers.install(app)
+    faults.install(app)
     for router in administration.ROUTERS:
         app.include_router(router)
     return app

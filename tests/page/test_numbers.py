@@ -9,7 +9,7 @@ from tests.page.conftest import Reader
 from tests.page.stories import tell_calls
 
 from officeai_proxy import __version__
-from officeai_proxy.health import DatabaseHealth, Health, RecorderHealth, UpstreamHealth
+from officeai_proxy.health.pulse import DatabaseHealth, Health, RecorderHealth, UpstreamHealth
 
 
 class _Pulse:

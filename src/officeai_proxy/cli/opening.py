@@ -1,19 +1,23 @@
 """A database for one command: opened, brought up to date, closed again."""
 
 import asyncio
+import multiprocessing
+import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
 
 from officeai_proxy.audit import COMMAND_LINE
 from officeai_proxy.auth.keys import make_key
 from officeai_proxy.crypto.master_keys import MasterKeys
+from officeai_proxy.errors import ProxyError
 from officeai_proxy.settings import Settings
 from officeai_proxy.storage.api_keys import ApiKeyRepository
 from officeai_proxy.storage.audit import append
 from officeai_proxy.storage.audit_chain import Action, Event
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.migrations import prepare
+from officeai_proxy.storage.migrations import SCHEMA_REVISION, prepare, revision_of
 
 T = TypeVar("T")
 
@@ -36,6 +40,42 @@ def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) 
             await database.close()
 
     return asyncio.run(opened())
+
+
+def upgrade_apart(settings: Settings) -> None:
+    """Change the schema, where it has to be changed, in a process that ends with that.
+
+    Alembic takes 10 MB, which a program that serves for months would never get back. The process
+    is a copy of this one, so that it costs no start of its own; a copy made beside other threads
+    may hang, and then none is made. Whoever opens the database next does what was not done here,
+    and tells what is in the way.
+
+    Raises:
+        ConfigurationError: the database cannot be opened.
+        DatabaseUnavailable: it cannot be reached right now.
+    """
+    if threading.active_count() > 1 or asyncio.run(_is_current(settings)):
+        return
+    copies = multiprocessing.get_context("fork")
+    process = copies.Process(target=_upgrade, args=(settings,), daemon=True)
+    process.start()
+    process.join()
+
+
+async def _is_current(settings: Settings) -> bool:
+    database = Database(settings.database, inline=True)
+    try:
+        return await revision_of(database) == SCHEMA_REVISION
+    finally:
+        await database.close()
+
+
+def _upgrade(settings: Settings) -> None:
+    async def nothing(_: Database) -> None:
+        pass
+
+    with suppress(ProxyError):
+        with_database(settings, nothing)
 
 
 async def first_key(database: Database, *, now: datetime) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from officeai_proxy import __version__
-from officeai_proxy.cli.opening import first_key, with_database
+from officeai_proxy.cli.opening import first_key, upgrade_apart, with_database
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import DatabaseUnavailable
 from officeai_proxy.page.visits import invite
@@ -76,6 +76,7 @@ def _open_database(settings: Settings) -> tuple[FirstKey | None, str]:
         return None if key is None else FirstKey(key, await invite(database, key, now=now))
 
     try:
+        upgrade_apart(settings)
         return with_database(settings, prepared), location
     except DatabaseUnavailable:
         note = f"{location} (away right now; calls are kept in the journal until it is back"

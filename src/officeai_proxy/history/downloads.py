@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import unicodedata
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from urllib.parse import quote
 
 from fastapi import Response
@@ -12,35 +12,11 @@ from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
 from officeai_proxy.api.dependencies import Slots
-from officeai_proxy.errors import ProxyError, TooManyExports
+from officeai_proxy.errors import ProxyError
 from officeai_proxy.exports import Export
 from officeai_proxy.formats.file_names import safe_name
 
 log = logging.getLogger(__name__)
-
-
-class ExportSlots:
-    """How many exports run in this process, and how many may."""
-
-    def __init__(self, most: int) -> None:
-        """Let *most* exports run at once."""
-        self._most = most
-        self.taken = 0
-
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """Take one of them for a while.
-
-        Raises:
-            TooManyExports: there is none left.
-        """
-        if self.taken >= self._most:
-            raise TooManyExports
-        self.taken += 1
-        try:
-            yield
-        finally:
-            self.taken -= 1
 
 
 class Download(Response):

@@ -12,7 +12,7 @@ from typing_extensions import override
 from officeai_proxy import __version__
 from officeai_proxy.api.answers import problems
 from officeai_proxy.auth.dependencies import Requirement
-from officeai_proxy.health import Health, Pulse
+from officeai_proxy.health.pulse import Health, Pulse
 from officeai_proxy.metrics.board import Reading
 from officeai_proxy.metrics.boards import Boards
 from officeai_proxy.metrics.exposition import OPEN_METRICS, TEXT, Gauge, exposed

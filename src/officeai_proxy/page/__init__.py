@@ -4,37 +4,26 @@ It is put together when somebody first asks for it: many programs serve calls an
 the page takes 5 MB and a part of a second of their start.
 """
 
-import asyncio
 import importlib
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from fastapi import FastAPI
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
+
+from officeai_proxy.later import Later
+
+if TYPE_CHECKING:
+    # Whoever asks `page.visits` for a link has not loaded the framework.
+    from fastapi import FastAPI
 
 
-class Page:
-    """The page's application, made at the first request."""
+def install(app: "FastAPI") -> None:
+    """Add the page to *app*, whose state has the services."""
 
-    def __init__(self, app: FastAPI) -> None:
-        """Be the page of *app*, whose state has the services."""
-        self._app = app
-        self._made: ASGIApp | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request (ASGI specification)."""
-        if self._made is None:
-            # In a thread, so that calls go on meanwhile.
-            self._made = await asyncio.to_thread(self._make)
-        await self._made(scope, receive, send)
-
-    def _make(self) -> ASGIApp:
+    def made() -> ASGIApp:
         module = importlib.import_module("officeai_proxy.page.application")
-        return cast("ASGIApp", module.application(self._app))
+        return cast("ASGIApp", module.application(app))
 
-
-def install(app: FastAPI) -> None:
-    """Add the page to *app*."""
-    page = Page(app)
+    page = Later(made)
     for path in ("/ui", "/ui/{rest:path}"):
         app.router.routes.append(Route(path, page, include_in_schema=False))

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from officeai_proxy.auth.permissions import check_user
-from officeai_proxy.health import health
+from officeai_proxy.health.routes import pulse_of
 from officeai_proxy.page.charts import Chart, Kind, Series, chart_of
 from officeai_proxy.page.desk import Desk, ReadingDesk
 from officeai_proxy.page.speech import seconds
@@ -96,7 +96,7 @@ async def show_overview(
             if stats.calls
         ],
         names={name: _named(found) for name, found in names.items()},
-        health=await health(desk.request),
+        health=await pulse_of(desk.request).health(),
     )
 
 

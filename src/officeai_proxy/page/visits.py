@@ -9,14 +9,18 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from officeai_proxy.api.dependencies import Services
 from officeai_proxy.auth.keys import digest
 from officeai_proxy.errors import InvalidKey
 from officeai_proxy.model import Caller
 from officeai_proxy.storage.api_keys import ApiKeyRepository
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.page_visits import PageVisit, PageVisitRepository, VisitKind
+
+if TYPE_CHECKING:
+    # The command line makes an invitation without having loaded the framework.
+    from officeai_proxy.api.dependencies import Services
 
 LIFE = timedelta(days=7)
 """How long a session lives; then the key is asked for again."""
@@ -67,7 +71,7 @@ async def invite(database: Database, key: str, *, now: datetime) -> str:
     return token
 
 
-async def sign_in(services: Services, key: str, *, address: str) -> str:
+async def sign_in(services: "Services", key: str, *, address: str) -> str:
     """The token of a new session that stands for *key*, which came from *address*.
 
     Raises:
@@ -82,7 +86,7 @@ async def sign_in(services: Services, key: str, *, address: str) -> str:
     return await _begin(services, caller.key_id, key.strip() if configured else None)
 
 
-async def enter(services: Services, once: str) -> str:
+async def enter(services: "Services", once: str) -> str:
     """The token of a new session for whoever has the invitation *once*; it opens no second one.
 
     Raises:
@@ -97,7 +101,7 @@ async def enter(services: Services, once: str) -> str:
     return await _begin(services, found.key_id, None)
 
 
-async def visit_of(services: Services, token: str | None) -> Visit | None:
+async def visit_of(services: "Services", token: str | None) -> Visit | None:
     """Who the cookie *token* stands for; None when that is over, or never was."""
     if not token or len(token) > _LONGEST_TOKEN:
         return None
@@ -115,13 +119,13 @@ async def visit_of(services: Services, token: str | None) -> Visit | None:
     return None if caller is None else Visit(token, caller)
 
 
-async def sign_out(services: Services, token: str) -> None:
+async def sign_out(services: "Services", token: str) -> None:
     """End the session of *token*."""
     async with services.database.write() as connection:
         await PageVisitRepository(connection).end(_digest(token), now=services.clock())
 
 
-async def _begin(services: Services, key_id: str, configured_key: str | None) -> str:
+async def _begin(services: "Services", key_id: str, configured_key: str | None) -> str:
     """A session. A configured key has no row that could be asked: the token is tied to its text."""
     token = secrets.token_urlsafe(32)
     now = services.clock()
@@ -140,7 +144,7 @@ async def _begin(services: Services, key_id: str, configured_key: str | None) ->
     return token
 
 
-def _configured_caller(services: Services, token: str, binding: bytes) -> Caller | None:
+def _configured_caller(services: "Services", token: str, binding: bytes) -> Caller | None:
     """The caller of the configured key that *token* was made with, if it is configured still."""
     for key in _configured(services):
         if hmac.compare_digest(_binding(token, key), binding):
@@ -151,7 +155,7 @@ def _configured_caller(services: Services, token: str, binding: bytes) -> Caller
     return None
 
 
-def _configured(services: Services) -> list[str]:
+def _configured(services: "Services") -> list[str]:
     return [key.get_secret_value() for key in services.settings.api_keys]
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import Depends, FastAPI
 
-from officeai_proxy import error_handlers
+from officeai_proxy.api import faults
 from officeai_proxy.auth.dependencies import require
 from officeai_proxy.auth.keyring import Keyring
 from officeai_proxy.auth.keys import digest
@@ -32,7 +32,7 @@ READ_ONLY = ApiKey(
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     """A client of an app with one route that reads and one that writes."""
     app = FastAPI()
-    error_handlers.install(app)
+    faults.install(app)
     keyring = Keyring([], lambda: NOW)
     keyring.replace_managed([READ_ONLY])
     app.state.services = SimpleNamespace(keyring=keyring)

@@ -7,7 +7,7 @@ import pytest
 from tests.factories import an_exchange
 
 from officeai_proxy.errors import InvalidJson, InvalidKey, RequestRefused, TooManyExports
-from officeai_proxy.history.downloads import ExportSlots
+from officeai_proxy.exports import ExportSlots
 from officeai_proxy.metrics.board import ModelCounts, Reading
 from officeai_proxy.metrics.catalogue import COUNTED, SAMPLES
 from officeai_proxy.metrics.exposition import Gauge, exposed

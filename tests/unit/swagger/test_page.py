@@ -9,7 +9,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from officeai_proxy import error_handlers, swagger
+from officeai_proxy import swagger
+from officeai_proxy.api import faults
 from officeai_proxy.swagger.page import STATIC
 
 
@@ -17,7 +18,7 @@ from officeai_proxy.swagger.page import STATIC
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     """A client without a key."""
     app = FastAPI(title="A <test>", docs_url=None, redoc_url=None, redirect_slashes=False)
-    error_handlers.install(app)
+    faults.install(app)
     swagger.install(app)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as opened:

@@ -1,20 +1,17 @@
-"""How the proxy is, for people (`/health`) and for probes (`/health/live`, `/health/ready`)."""
+"""How the proxy is, measured on its parts; changes nothing."""
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol
 
-from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from officeai_proxy import __version__
 from officeai_proxy.errors import Unavailable
 from officeai_proxy.recording import setaside
 from officeai_proxy.recording.backlog import BacklogGauge
-
-SERVICE_UNAVAILABLE = 503
 
 LATE_SECONDS = 10.0
 """How long a call may wait to be stored before people should look; calls go on meanwhile."""
@@ -186,35 +183,3 @@ class Pulse:
             yield f"{recorder.set_aside} calls can never be stored: {SEE_SET_ASIDE}."
         if self.is_stopping:
             yield "The program is ending."
-
-
-router = APIRouter(tags=["Health"])
-
-
-@router.get("/health", summary="How the proxy is")
-async def health(request: Request) -> Health:
-    """Tell how the proxy is, for people: always 200, with `status` `ok` or `degraded`."""
-    return await _pulse(request).health()
-
-
-@router.get("/health/live", summary="Is the process alive?")
-async def live() -> Alive:
-    """Answer a liveness probe."""
-    return Alive(status="ok")
-
-
-@router.get(
-    "/health/ready",
-    summary="Are calls served and kept?",
-    responses={SERVICE_UNAVAILABLE: {"model": Alive, "description": "Calls are not kept now."}},
-)
-async def ready(request: Request, response: Response) -> Alive:
-    """Answer a readiness probe: 200 while calls are served and kept, a database outage included."""
-    if _pulse(request).keeps_calls:
-        return Alive(status="ok")
-    response.status_code = SERVICE_UNAVAILABLE
-    return Alive(status="unavailable")
-
-
-def _pulse(request: Request) -> Pulse:
-    return cast("Pulse", request.app.state.services.pulse)

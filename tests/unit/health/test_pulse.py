@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from officeai_proxy import health
 from officeai_proxy.errors import DatabaseUnavailable
-from officeai_proxy.health import Pulse
+from officeai_proxy.health import pulse as told
+from officeai_proxy.health.pulse import Pulse
 from officeai_proxy.recording.backlog import Backlog
 
 
@@ -51,11 +51,11 @@ def a_pulse(directory: Path, journal: FakeJournal, **more: bool) -> Pulse:
     ("journal", "more", "word", "is_ready"),
     [
         (FakeJournal(dropped=3), {}, "3 calls of this process could not be kept", True),
-        (FakeJournal(is_keeping=False, backlog_bytes=9), {}, health.NOT_WRITTEN, False),
-        (FakeJournal(is_keeping=False, is_syncing=False), {}, health.NOT_SYNCED, False),
-        (FakeJournal(), {"is_recording": False}, health.NOT_RECORDING, False),
+        (FakeJournal(is_keeping=False, backlog_bytes=9), {}, told.NOT_WRITTEN, False),
+        (FakeJournal(is_keeping=False, is_syncing=False), {}, told.NOT_SYNCED, False),
+        (FakeJournal(), {"is_recording": False}, told.NOT_RECORDING, False),
         (FakeJournal(), {"is_stopping": True}, "ending", False),
-        (FakeJournal(), {"is_up": False}, health.DATABASE_AWAY, True),
+        (FakeJournal(), {"is_up": False}, told.DATABASE_AWAY, True),
     ],
     ids=["lost", "full", "unsynced", "no recorder", "the end", "no database"],
 )
