@@ -21,7 +21,7 @@ class JournalFreshness:
     def __init__(
         self, directory: Path, *, poke: Callable[[], None], patience: float = PATIENCE
     ) -> None:
-        """*poke* hurries the recorder along; *patience* is the longest wait, in seconds."""
+        """*poke* hurries the recorder here; *patience* is the longest wait, in seconds."""
         self._directory = directory
         self._poke = poke
         self._patience = patience
@@ -33,6 +33,7 @@ class JournalFreshness:
         look_after = FIRST_LOOK_AFTER
         while self._is_behind(wanted) and time.monotonic() < deadline:
             self._poke()
+            segments.hurry(self._directory)
             await asyncio.sleep(look_after)
             look_after = min(look_after * 1.5, LAST_LOOK_AFTER)
 

@@ -19,6 +19,7 @@ to turn. One is stored when it is not among the last instructions of the path.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from officeai_proxy.model import Role
@@ -36,6 +37,14 @@ class Request(Protocol):
     @property
     def roles(self) -> Sequence[str]:
         """Who speaks in each of them."""
+
+
+class Seen(Enum):
+    """How much of a conversation's tree is looked at, and when that is enough."""
+
+    NEAR = "the end of the path: enough when the request begins with a run that ends at the leaf"
+    FAR = "more of its end: enough when a run ends at the leaf"
+    ALL = "the whole tree"
 
 
 # Not frozen, as in `model`: these two are made for every call, or for every message of it.
@@ -79,21 +88,20 @@ def place_at_end(request: Request, end: PathEnd) -> Place | None:
 
 
 def place_by_run(
-    request: Request, end: PathEnd, nodes: Sequence[Node], *, is_whole: bool
+    request: Request, end: PathEnd, nodes: Sequence[Node], *, seen: Seen
 ) -> Place | None:
     """Rules 4 and 5, with *nodes* in the order in which they were stored.
 
-    When *nodes* are not the whole tree but only the last part of the path, a run decides only when
-    it ends at the leaf; None says that more of the tree has to be looked at.
+    *seen* says what of the tree they are; None says that more of it has to be looked at.
     """
     talk = _talk(request)
     run = _longest_run(_at(request.identities, talk), nodes, leaf=end.leaf)
     if run is None:
-        return _place(request, end, talk, talk) if is_whole else None
+        return _place(request, end, talk, talk) if seen is Seen.ALL else None
     rest = [at for n, at in enumerate(talk) if not run.first <= n <= run.last]
-    if run.node is end.leaf:
+    if run.node is end.leaf and (run.first == 0 or seen is not Seen.NEAR):
         return _place(request, end, talk, rest)
-    return _place(request, PathEnd.at(run.node), talk, rest) if is_whole else None
+    return _place(request, PathEnd.at(run.node), talk, rest) if seen is Seen.ALL else None
 
 
 def _talk(request: Request) -> Sequence[int]:

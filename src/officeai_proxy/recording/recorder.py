@@ -34,12 +34,15 @@ log = logging.getLogger(__name__)
 class Pace:
     """How the recorder works: sizes in exchanges and bytes, times in seconds.
 
-    `poll` is the longest that an exchange waits when nobody asks for it.
+    `rest` is the longest that an exchange waits when nobody asks for it: a batch costs something
+    whatever is in it, so that small ones wait until there is more. `poll` is how often a recorder
+    looks whether somebody asks, and how long the first exchange after a silence waits.
     """
 
     max_entries: int = 500
     max_bytes: int = 4 * 1024 * 1024
     poll: float = 0.05
+    rest: float = 0.25
     lock_poll: float = 0.5
     first_backoff: float = 0.1
     last_backoff: float = 5.0
@@ -115,6 +118,7 @@ class Recorder:
         self._wake = asyncio.Event()
         self._is_stopping = False
         self._is_away = False
+        self._hurried = 0
 
     def poke(self) -> None:
         """Look at the journal now rather than at the next poll."""
@@ -169,7 +173,24 @@ class Recorder:
             if not await self._keep(batch.entries):
                 return
             reader.commit(batch)
+            await self._rest(len(batch.entries))
+
+    async def _rest(self, entries: int) -> None:
+        """Wait until a batch may be worth its cost, or somebody asks, after one of *entries*."""
+        if entries >= self._pace.max_entries:
             await asyncio.sleep(0)
+            return
+        until = time.monotonic() + self._pace.rest
+        while not self._is_stopping and not self._is_asked() and time.monotonic() < until:
+            await self._pause(min(self._pace.poll, self._pace.rest))
+
+    def _is_asked(self) -> bool:
+        """Whether somebody asked since the last time, here or in another process."""
+        hurried = segments.hurried_at(self._directory)
+        is_asked = self._wake.is_set() or hurried != self._hurried
+        self._wake.clear()
+        self._hurried = hurried
+        return is_asked
 
     def _next(self, reader: JournalReader, *, until_ns: int | None = None) -> Batch:
         return reader.next_batch(

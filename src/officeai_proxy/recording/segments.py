@@ -17,6 +17,7 @@ from officeai_proxy.recording import frames
 
 SUFFIX = ".seg"
 STORED = "stored.json"
+HURRY = "hurry"
 
 STRETCH = 128 * 1024
 """Bytes of a segment that are read at once; a frame beyond them is read by itself."""
@@ -49,6 +50,20 @@ def write_stored(directory: Path, stored: Mapping[str, int]) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(orjson.dumps(dict(stored)))
     fresh.replace(directory / STORED)
+
+
+def hurry(directory: Path) -> None:
+    """Ask the recorder of this host, in whichever process it works, to look now."""
+    with suppress(OSError):
+        (directory / HURRY).touch(mode=0o600)
+
+
+def hurried_at(directory: Path) -> int:
+    """When it was last asked so, in nanoseconds; 0 when nobody ever did."""
+    try:
+        return (directory / HURRY).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def is_behind(stored: Mapping[str, int], wanted: Mapping[str, int], directory: Path) -> bool:

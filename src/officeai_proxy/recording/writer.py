@@ -13,14 +13,14 @@ from uuid import UUID
 
 from officeai_proxy.burials import graves_of
 from officeai_proxy.model import CallRecord, NewMessage, Role
-from officeai_proxy.recording.merge import Place, place_at_end, place_by_run
+from officeai_proxy.recording.merge import Place, Seen, place_at_end, place_by_run
 from officeai_proxy.recording.turns import Turn
 from officeai_proxy.tree import Addition, Node, PathEnd, Thread
 from officeai_proxy.wire.messages import RequestMessages
 from officeai_proxy.wire.titles import title_of
 
-SLACK = 64
-"""How many more messages than the request's are looked at before the whole tree is."""
+NEAR, FAR = 8, 64
+"""How many more messages than the request's are looked at first, and before the whole tree is."""
 
 
 class SessionName(NamedTuple):
@@ -180,16 +180,17 @@ class _Batch:
 
     async def _place_inside(self, thread: Thread, request: RequestMessages) -> Place:
         """Where *request* goes on when it does not at the end of the path, and what is new."""
-        place: Place | None = None
         added = [addition.node for addition in thread.additions]
         if thread not in self._trees:
-            nodes = await self._transaction.path_end(thread, 2 * len(request) + SLACK)
-            place = place_by_run(request, thread.end, nodes + added, is_whole=False)
-        if place is None:
-            if thread not in self._trees:
-                self._trees[thread] = await self._transaction.tree(thread)
-            nodes = self._trees[thread] + added
-            place = place_by_run(request, thread.end, nodes, is_whole=True)
+            count = len(request)
+            for most, seen in ((count + NEAR, Seen.NEAR), (2 * count + FAR, Seen.FAR)):
+                nodes = await self._transaction.path_end(thread, most)
+                place = place_by_run(request, thread.end, nodes + added, seen=seen)
+                if place is not None:
+                    return place
+            self._trees[thread] = await self._transaction.tree(thread)
+        nodes = self._trees[thread] + added
+        place = place_by_run(request, thread.end, nodes, seen=Seen.ALL)
         assert place is not None  # noqa: S101 - the whole tree always gives an answer
         return place
 

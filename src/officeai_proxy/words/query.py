@@ -86,7 +86,7 @@ class Query:
 def _phrases(text: str) -> list[Phrase]:
     phrases: list[Phrase] = []
     for found in _QUOTED.finditer(text):
-        words = tuple(unit for unit, _ in units(fold(found[0])))
+        words = tuple(run or word for run, word in units(fold(found[0])))
         if found[1] is None:
             phrases += [(word,) for word in words]
         elif words:

@@ -49,13 +49,13 @@ def tokens_of(content: str) -> Tokens:
         return Tokens(_bounded(ascii_words(folded)), ())
     ordered: list[str] = []
     runs: list[str] = []
-    for unit, is_run in units(folded):
-        if is_run:
-            room = MAX_TOKENS - len(ordered) + 1
-            runs.append(unit[:room])
-            ordered += pairs(unit[:room])
+    for run, word in units(folded):
+        if word:
+            ordered.append(word)
         else:
-            ordered.append(unit)
+            kept = run[: MAX_TOKENS - len(ordered) + 1]
+            runs.append(kept)
+            ordered += pairs(kept)
         if len(ordered) >= MAX_TOKENS:
             break
     singles = list(dict.fromkeys("".join(runs)))

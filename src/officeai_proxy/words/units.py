@@ -6,8 +6,6 @@ pairs of neighbours; every other script is taken by the word.
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from itertools import pairwise
 
 MAX_WORD = 64
 """Code points of a word that are compared; what is longer is compared by its beginning."""
@@ -35,21 +33,20 @@ SIGNS = _signs()
 _MAY_HAVE_SIGNS = re.compile("[\u0900-\u1cff\ua800-\uabff\U00011000-\U00011fff]")
 _LETTER = rf"[^\W_{CJK}]"
 _WORD = f"(?:{_LETTER}|[{SIGNS}])"
-_PLAIN_UNIT = re.compile(f"(?P<run>[{CJK}]+)|{_LETTER}+")
-_ANY_UNIT = re.compile(f"(?P<run>[{CJK}]+)|{_WORD}+")
+_PLAIN_UNIT = re.compile(f"([{CJK}]+)|({_LETTER}{{1,{MAX_WORD}}}){_LETTER}*")
+_ANY_UNIT = re.compile(f"([{CJK}]+)|({_WORD}{{1,{MAX_WORD}}}){_WORD}*")
 _ASCII_WORD = re.compile(f"([a-z0-9]{{1,{MAX_WORD}}})[a-z0-9]*")
 _GAP = rf"(?:[\W_](?<![{SIGNS}]))*"
 _IN_RUN = re.compile(f"[{CJK}]")
 
 
-def units(folded: str) -> Iterator[tuple[str, bool]]:
-    """The units of *folded* in order, each with whether it is a run; words are cut to MAX_WORD."""
+def units(folded: str) -> list[tuple[str, str]]:
+    """The units of *folded* in order, each as a run and no word, or as no run and a word.
+
+    Words are cut to MAX_WORD.
+    """
     pattern = _ANY_UNIT if _MAY_HAVE_SIGNS.search(folded) else _PLAIN_UNIT
-    for found in pattern.finditer(folded):
-        if found["run"] is None:
-            yield found[0][:MAX_WORD], False
-        else:
-            yield found[0], True
+    return pattern.findall(folded)
 
 
 def ascii_words(folded: str) -> list[str]:
@@ -64,7 +61,7 @@ def is_run(unit: str) -> bool:
 
 def pairs(run: str) -> list[str]:
     """The neighbours in *run*; none when it has one character."""
-    return [first + second for first, second in pairwise(run)]
+    return [run] if len(run) == 2 else list(map(str.__add__, run, run[1:]))
 
 
 def pattern_of(phrase: tuple[str, ...]) -> re.Pattern[str]:
