@@ -8,6 +8,7 @@ import asyncio
 import gc
 import importlib
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -184,6 +185,8 @@ class Application:
                 ]
                 gc.freeze()
                 gc.set_threshold(50000, 50, 50)
+                # The recorder's thread gives way to calls after a millisecond; usual are five.
+                sys.setswitchinterval(0.001)
                 yield
                 services.pulse.is_stopping = True
                 proxy.cut()

@@ -21,6 +21,9 @@ from tests.proxies import RunningProxy
 TINY_BACKLOG = "0.02"
 """Megabytes: a few calls, so that calls have to be dropped, and counted."""
 
+MEGABYTES_A_SECOND = 2.0
+"""Of what the clients say, in the journal and in the database: it has to fit when there is room."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -32,11 +35,11 @@ class Place:
 
 
 @contextmanager
-def _place(stage: Stage, what: str) -> Iterator[Place]:
-    """The journal, the database or both on a disk that can be filled."""
+def _place(stage: Stage, what: str, *, seconds: float) -> Iterator[Place]:
+    """The journal, the database or both on a disk that can be filled, for so many seconds."""
     folder, url = stage.folder / f"disk-{what}", stage.url()
     try:
-        with small_disk(folder) as disk:
+        with small_disk(folder, megabytes=8 + round(seconds * MEGABYTES_A_SECOND)) as disk:
             data = folder if what in ("journal", "both") else stage.folder / "data"
             name = folder if what in ("database", "both") else stage.folder
             yield Place(disk, data, f"sqlite:///{name / 'on-disk.db'}")
@@ -53,7 +56,7 @@ def full(stage: Stage, what: str, *, seconds: float, backlog: str = "64") -> Row
     name = {"journal": "journal's disk full", "database": "database's disk full"}
     fault = name.get(what, "both disks full") + (", no room in memory" * (backlog != "64"))
     told: list[tuple[str, int]] = []
-    with _place(stage, what) as place:
+    with _place(stage, what, seconds=seconds) as place:
         settings = {"DATA_DIR": str(place.data_dir), "MAX_JOURNAL_BACKLOG_MB": backlog}
         with stage.proxy(place.url, **settings) as proxy:
 

@@ -17,9 +17,6 @@ from typing import Protocol
 from tests.faults.missing import Missing
 from tests.proxies import RunningProxy
 
-MEGABYTES = 8
-
-
 class FillableDisk(Protocol):
     """A place for files that can be filled, and emptied again."""
 
@@ -65,14 +62,14 @@ class FileSizeLimit:
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[SmallDisk]:
-    """A small disk at *folder*.
+def small_disk(folder: Path, *, megabytes: int = 8) -> Iterator[SmallDisk]:
+    """A small disk at *folder*, with room for what is written while it is not filled.
 
     Raises:
         Missing: nobody may mount one here.
     """
     folder.mkdir()
-    mounting = ("mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(folder))
+    mounting = ("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder))
     made = subprocess.run(mounting, capture_output=True, text=True, check=False)
     if made.returncode != 0:
         raise Missing(f"a tmpfs cannot be mounted here: {made.stderr.strip()}")
