@@ -185,6 +185,37 @@ async def test_a_long_outage_is_made_up_for_in_order(tmp_path: Path) -> None:
     assert said == [f"{who}{n}" for n in range(100) for who in "qa"]
 
 
+async def test_it_rests_until_somebody_asks(tmp_path: Path) -> None:
+    """After a small batch the next one waits; asking, here or in another process, ends the wait."""
+    store, journal = InMemoryExchangeStore(), Journal(tmp_path)
+    asking: list[Callable[[], None]] = []
+    recorder = a_recorder(tmp_path, store, pace=replace(QUICK, rest=3600))
+    asking += [recorder.poke, lambda: segments.hurry(tmp_path)]
+    async with asyncio.timeout(10), running(recorder):
+        journal.append(an_exchange())
+        await until(lambda: len(store.calls) == 1)
+        for number, ask in enumerate(asking, start=2):
+            journal.append(an_exchange())
+            await asyncio.sleep(10 * QUICK.poll)
+            assert len(store.calls) == number - 1
+            ask()
+            await until(lambda wanted=number: len(store.calls) == wanted)
+    journal.close()
+
+
+async def test_it_does_not_rest_while_more_is_waiting(tmp_path: Path) -> None:
+    """Full batches follow each other at once, whatever the rest is."""
+    store, journal = InMemoryExchangeStore(), Journal(tmp_path)
+    for _ in range(10):
+        journal.append(an_exchange())
+    async with (
+        asyncio.timeout(10),
+        running(a_recorder(tmp_path, store, pace=replace(QUICK, rest=3600, max_entries=5))),
+    ):
+        await until(lambda: len(store.calls) == 10)
+    journal.close()
+
+
 async def test_tidying_fails_now_and_then_without_harm(tmp_path: Path) -> None:
     """A store that cannot be tidied up at the moment is tidied up later."""
     store, journal = InMemoryExchangeStore(), Journal(tmp_path)
