@@ -69,8 +69,8 @@ class Capture:
             return False
         self._pieces.append(data)
         self._size += len(data)
-        # Nearly all pieces end in a brace: only what ends as that line does is looked at closely.
-        return data[-_DONE_FITS_IN:].rstrip()[-1:] == b"]" and self._ends_with_done()
+        # Nearly all pieces end as an event with JSON does, and need no closer look.
+        return data[-3:] != b"}\n\n" and self._ends_with_done()
 
     def _ends_with_done(self) -> bool:
         """Whether the pieces, wherever they were cut, end with the line that ends a stream."""

@@ -30,6 +30,9 @@ class ReplyTo(Protocol):
         that is over.
         """
 
+    def pass_chunk(self, piece: bytes, framed: bytes) -> bool:
+        """Send a piece of a reply that has begun; it came as a chunk, *framed*. As `reply`."""
+
     def refuse(self, error: ProxyError, headers: list[Header]) -> None:
         """Answer with *error*; no reply has begun."""
 
@@ -115,6 +118,19 @@ class Relay:
         """A piece of the body came."""
         self._pieces.append(piece)
 
+    def chunk(self, piece: bytes, framed: bytes) -> bool:
+        """One read brought *piece*, *framed* as one chunk: pass it on. As `arrived`."""
+        if self._is_over or not self._has_begun:
+            self.put(piece)
+            return self.arrived()
+        try:
+            if self._capture.take(piece):
+                self._capture.settle(Outcome.COMPLETE)
+            return self._has_caller and self._caller.pass_chunk(piece, framed)
+        except Exception as exc:  # noqa: BLE001 - as in `arrived`
+            self._break_down(exc)
+            return False
+
     def finish(self) -> None:
         """The reply is whole."""
         self._is_complete = True
@@ -125,9 +141,8 @@ class Relay:
             return False
         try:
             return self._pass_on()
-        except Exception:
-            log.exception("a call failed inside the proxy")
-            self._end_badly(ProxyError("The proxy failed on this call; its log says why."))
+        except Exception as exc:  # noqa: BLE001 - a fault of ours ends this call and no other
+            self._break_down(exc)
             return False
 
     def fail(self, error: Exception) -> None:
@@ -167,6 +182,10 @@ class Relay:
         if is_over:
             self._end()
         return is_full
+
+    def _break_down(self, fault: Exception) -> None:
+        log.error("a call failed inside the proxy", exc_info=fault)
+        self._end_badly(ProxyError("The proxy failed on this call; its log says why."))
 
     def _end_badly(self, error: ProxyError) -> None:
         """Record what went wrong and tell the caller, as far as the reply has not begun."""

@@ -123,6 +123,13 @@ class DirectCall:
             self._end()
         return self._flow.write_paused
 
+    def pass_chunk(self, piece: bytes, framed: bytes) -> bool:
+        """Send a piece of the reply that came as a chunk, *framed*; as `reply`."""
+        if self.disconnected or self.response_complete:
+            return False
+        self._transport.write(framed if self._is_chunked else piece)
+        return self._flow.write_paused
+
     def refuse(self, error: ProxyError, headers: list[Header]) -> None:
         """Answer with *error* in OpenAI's shape."""
         body = error_body(error)

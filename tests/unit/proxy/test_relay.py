@@ -34,6 +34,9 @@ class FakeCaller:
         self.sent.append((head[0] if head else None, body, is_over))
         return self.is_full
 
+    def pass_chunk(self, piece: bytes, framed: bytes) -> bool:
+        return self.reply(None, piece, is_over=False) and framed != b""
+
     def refuse(self, error: ProxyError, headers: list[Header]) -> None:
         self.headers += headers
         self.refused.append(error)
@@ -205,6 +208,35 @@ def test_the_upstream_waits_for_a_slow_caller():
     it.relay.caller_left()
     assert not it.came(b"two")
     assert it.exchange.resumed == 2
+
+
+def test_a_chunk_that_comes_alone_is_passed_on_and_kept():
+    """It goes the way of what is parsed: it is recorded, and a slow caller is waited for."""
+    it = Relayed()
+    it.relay.put_head(200, [])
+    assert not it.relay.chunk(b"one\n", b"4\r\none\n\r\n")
+    it.caller.is_full = True
+    assert it.relay.chunk(b"two\n", b"4\r\ntwo\n\r\n")
+    it.relay.chunk(b"data: [DONE]\n\n", b"e\r\ndata: [DONE]\n\n\r\n")
+    # The record is there before the last line is.
+    assert it.outcome is Outcome.COMPLETE
+    it.relay.finish()
+    it.relay.arrived()
+    assert not it.relay.chunk(b"more", b"4\r\nmore\r\n")
+
+    assert [body for _, body, _ in it.caller.sent] == [b"one\n", b"two\n", b"data: [DONE]\n\n", b""]
+    assert it.kept[0].reply == b"one\ntwo\ndata: [DONE]\n\n"
+
+
+def test_a_fault_of_ours_in_a_chunk_ends_one_call(caplog: pytest.LogCaptureFixture):
+    """As anywhere else: it is logged, and both connections are closed."""
+    it = Relayed()
+    it.came(b"x", head=[])
+    it.caller.fault = RuntimeError("a bug")
+    assert not it.relay.chunk(b"one", b"3\r\none\r\n")
+
+    assert "a call failed inside the proxy" in caplog.text
+    assert (it.caller.is_broken_off, it.exchange.is_aborted, it.ends) == (True, True, 1)
 
 
 def test_the_end_of_the_program_cuts_and_tells():

@@ -177,16 +177,13 @@ class Connection(asyncio.Protocol):
             self.close()
             return
         self._is_silent = False
-        try:
-            self._parser.feed(data)
-        except BadReply as exc:
-            self._give_up(
-                UpstreamBroke(f"The upstream {self._address} is not to be trusted: {exc}.")
-            )
+        piece = self._parser.lone_chunk(data)
+        if piece is not None:
+            is_full = inbox.chunk(piece, data)
+        elif self._reads(data):
+            is_full = inbox.arrived()
+        else:
             return
-        if self._parser.is_complete:
-            self._end()
-        is_full = inbox.arrived()
         if self._inbox is not inbox:
             return
         if is_full:
@@ -220,6 +217,19 @@ class Connection(asyncio.Protocol):
         room, self._room_to_write = self._room_to_write, None
         if room is not None and not room.done():
             room.set_result(None)
+
+    def _reads(self, data: bytes) -> bool:
+        """Whether *data* belongs to the reply; if not, there is no connection any more."""
+        try:
+            self._parser.feed(data)
+        except BadReply as exc:
+            self._give_up(
+                UpstreamBroke(f"The upstream {self._address} is not to be trusted: {exc}.")
+            )
+            return False
+        if self._parser.is_complete:
+            self._end()
+        return True
 
     # How an exchange ends.
 

@@ -61,6 +61,11 @@ class Inbox:
         if self._waiter is not None:
             self._wake()
 
+    def chunk(self, piece: bytes, framed: bytes) -> bool:  # noqa: ARG002 - whoever reads frames anew
+        """A piece of the body came, and nothing else."""
+        self.put(piece)
+        return self.arrived()
+
     def finish(self) -> None:
         """The reply is whole."""
         if self._error is None:

@@ -15,6 +15,10 @@ MAX_HEADERS = 256
 MAX_HEAD_BYTES = 64 * 1024
 MAX_INTERIM_REPLIES = 16
 
+# As servers write the size of a chunk. What is not among them is for llhttp.
+_SIZES = {size % n: n for n in range(1, 4096) for size in (b"%x", b"%X")}
+_LONGEST_SIZE = len(b"fff\r\n")
+
 FRAMING_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 
 CONTINUE = 100
@@ -37,6 +41,8 @@ class ReplyParser:
         "_headers",
         "_inbox",
         "_interim_replies",
+        "_is_after_chunk",
+        "_is_between_chunks",
         "_is_head_request",
         "_parser",
         "_unframed",
@@ -57,8 +63,22 @@ class ReplyParser:
         self._framing: list[Header] = []
         self._unframed = 0
         self._interim_replies = 0
+        self._is_after_chunk = False
+        self._is_between_chunks = False
         self.is_complete = False
         self.is_reusable = False
+
+    def lone_chunk(self, data: bytes) -> bytes | None:
+        """The content of *data* if it is one whole chunk and nothing else, as an event often is.
+
+        llhttp need not see such a chunk. Anything else is None, and has to be fed.
+        """
+        if not self._is_between_chunks:
+            return None
+        end = data.find(b"\r\n", 0, _LONGEST_SIZE)
+        if _SIZES.get(data[:end]) != len(data) - end - 4 or data[-2:] != b"\r\n":
+            return None
+        return data[end + 2 : -2]
 
     def feed(self, data: bytes) -> None:
         """Read *data*, as much as came.
@@ -73,6 +93,8 @@ class ReplyParser:
         except httptools.HttpParserError as exc:
             reason = exc.__context__ if isinstance(exc.__context__, BadReply) else exc
             raise BadReply(str(reason)) from exc
+        # The end of a line that ended no chunk ended the size of the next, of which we were told.
+        self._is_between_chunks = self._is_after_chunk and data[-2:] == b"\r\n"
         if self._unframed > MAX_HEAD_BYTES and not self.is_complete:
             raise BadReply("its headers are too large")
 
@@ -124,6 +146,14 @@ class ReplyParser:
         if self.is_complete:
             raise BadReply("it sent a body to a HEAD request")
         self._inbox.put(piece)
+
+    def on_chunk_header(self) -> None:
+        """The size of a chunk is there, or that of the last one, which is 0."""
+        self._is_after_chunk = False
+
+    def on_chunk_complete(self) -> None:
+        """A chunk is there to its last byte."""
+        self._is_after_chunk = True
 
     def on_message_complete(self) -> None:
         """The reply ended, or an interim one."""

@@ -18,6 +18,9 @@ class ReplySink(Protocol):
     def put(self, piece: bytes) -> None:
         """A piece of the body came."""
 
+    def chunk(self, piece: bytes, framed: bytes) -> bool:
+        """One read brought *piece* as one chunk, *framed*: `put` and `arrived` in one."""
+
     def finish(self) -> None:
         """The reply is whole."""
 

@@ -15,11 +15,20 @@ OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
+def read(parser: ReplyParser, inbox: Inbox, part: bytes) -> None:
+    """One read, as a connection does it."""
+    piece = parser.lone_chunk(part)
+    if piece is None:
+        parser.feed(part)
+    else:
+        inbox.chunk(piece, part)
+
+
 def parsed(*data: bytes, is_head_request: bool = False) -> tuple[ReplyParser, Inbox]:
     parser, inbox = ReplyParser(), Inbox()
     parser.begin(inbox, is_head_request=is_head_request)
     for part in data:
-        parser.feed(part)
+        read(parser, inbox, part)
     return parser, inbox
 
 
@@ -78,7 +87,7 @@ def test_a_reply_that_could_be_read_two_ways_is_refused(reply: bytes, cut: int) 
     parser.begin(inbox)
     pieces = [reply[start : start + cut] for start in range(0, len(reply), cut)]
     with pytest.raises(BadReply, match=r"\w+"):
-        deque(map(parser.feed, pieces), maxlen=0)
+        deque((read(parser, inbox, piece) for piece in pieces), maxlen=0)
     assert not inbox.is_complete
 
 
@@ -214,6 +223,87 @@ def test_the_body_is_the_same_however_the_bytes_are_cut(chunks: list[bytes], dat
     assert b"".join(inbox.take() or []) == b"".join(chunks)
     assert inbox.ended
     assert parser.is_complete
+
+
+def test_a_chunk_that_comes_alone_needs_no_parser() -> None:
+    """A read that is one whole chunk is its content, in small letters or large, again and again."""
+    parser, inbox = parsed(CHUNKED, b"2\r\nhi\r\n")
+    for size, content in ((b"3", b"one"), (b"1f", b"x" * 31), (b"1F", b"y" * 31), (b"2", b"\r\n")):
+        part = b"%b\r\n%b\r\n" % (size, content)
+        assert parser.lone_chunk(part) == content
+        read(parser, inbox, part)
+    read(parser, inbox, b"0\r\n\r\n")
+    assert b"".join(inbox.take() or []) == b"hione" + b"x" * 31 + b"y" * 31 + b"\r\n"
+    assert inbox.ended
+
+
+@pytest.mark.parametrize(
+    "before",
+    [b"", b"2", b"2\r", b"2\r\n", b"2\r\nhi", b"2\r\nhi\r", b"2\r\nhi\r\n1", b"2\r\nhi\r\n5\r\n",
+     b"2\r\nhi\r\n5;x\r\n", b"2\r\nhi\r\n0\r\n", b"2\r\nhi\r\n0\r\nX: y\r\n"],
+)  # fmt: skip
+def test_a_chunk_is_alone_only_between_two_others(before: bytes) -> None:
+    """What looks like a chunk inside of another, of a size or of trailers is none."""
+    parser, _ = parsed(CHUNKED, *([before] if before else []))
+    assert parser.lone_chunk(b"5\r\nhello\r\n") is None
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"",
+        b"5",
+        b"\r\n",
+        b"2\r\nh\r\n",
+        b"2\r\nhi",
+        b"2\r\nhi\r",
+        b"2\r\nhi\r\n0\r\n\r\n",
+        b"2;x=y\r\nhi\r\n",
+        b"+2\r\nhi\r\n",
+        b" 2\r\nhi\r\n",
+        b"0x2\r\nhi\r\n",
+        b"2\nhi\r\n",
+        b"2 \r\nhi\r\n",
+        b"0_2\r\nhi\r\n",
+        b"0\r\n\r\n",
+        b"00\r\n\r\n",
+        b"2\r\nhiXX",
+    ],
+)
+def test_whatever_else_comes_has_to_be_parsed(part: bytes) -> None:
+    """Half chunks, several, extensions, the end, and sizes that only some would read."""
+    parser, _ = parsed(CHUNKED, b"2\r\nhi\r\n")
+    assert parser.lone_chunk(part) is None
+
+
+def outcome_of(parts: list[bytes], *, is_fed: bool) -> tuple[bytes, bool, bool]:
+    """What came of *parts*: the content, whether it is whole, and whether it was refused."""
+    parser, inbox = ReplyParser(), Inbox()
+    parser.begin(inbox)
+    try:
+        for part in parts:
+            if is_fed:
+                parser.feed(part)
+            else:
+                read(parser, inbox, part)
+    except BadReply:
+        return b"", inbox.is_complete, True
+    return b"".join(inbox.take() or []), inbox.is_complete, False
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"2\r\nhi\r\n", b"5\r\nhello\r\n", b"1", b"a", b"\r\n", b"\r", b"\n", b"0\r\n", b";x",
+             b"5\r\n", b"hello", b"\r\n2\r\n", b"X: y\r\n", b"+2\r\nhi\r\n"]
+        ),
+        max_size=8,
+    )
+)  # fmt: skip
+def test_a_lone_chunk_is_what_the_parser_makes_of_it(parts: list[bytes]) -> None:
+    """With and without the shortcut the same comes of any reads: content, end and refusals."""
+    reads = [CHUNKED, b"2\r\nhi\r\n", *parts]
+    assert outcome_of(reads, is_fed=False) == outcome_of(reads, is_fed=True)
 
 
 @given(st.binary(max_size=200))
