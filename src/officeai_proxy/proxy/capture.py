@@ -41,7 +41,6 @@ class Capture:
         self._keep = keep
         self._pieces: list[bytes] = []
         self._size = 0
-        self._tail = b""
         self._first_byte: int | None = None
         self._is_truncated = False
         self._status: int | None = None
@@ -62,7 +61,7 @@ class Capture:
         if self._first_byte is None:
             self._first_byte = time.monotonic_ns()
         if not self._call.is_recorded:
-            self._tail = (self._tail + data)[-TAIL:]
+            self._keep_tail(data)
             return False
         if self._is_truncated or self._size + len(data) > self._limit:
             self._is_truncated = True
@@ -71,6 +70,13 @@ class Capture:
         self._size += len(data)
         # Nearly all pieces end as an event with JSON does, and need no closer look.
         return data[-3:] != b"}\n\n" and self._ends_with_done()
+
+    def _keep_tail(self, data: bytes) -> None:
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > 2 * TAIL:
+            self._pieces = [b"".join(self._pieces)[-TAIL:]]
+            self._size = TAIL
 
     def _ends_with_done(self) -> bool:
         """Whether the pieces, wherever they were cut, end with the line that ends a stream."""
@@ -88,7 +94,7 @@ class Capture:
         self.is_settled = True
         if outcome is Outcome.COMPLETE and self._is_truncated:
             outcome = Outcome.TRUNCATED
-        reply = b"".join(self._pieces)
+        reply = b"".join(self._pieces) if self._call.is_recorded else b""
         self._keep(self, self._exchange(outcome, error, reply))
         self._pieces = []
 
@@ -145,7 +151,7 @@ class Capture:
             content_type=value_of(self._headers, b"content-type"),
             content_encoding=value_of(self._headers, b"content-encoding"),
             request_encoding=call.body_encoding,
-            usage=None if call.is_recorded else usage_in(self._tail),
+            usage=None if call.is_recorded else usage_in(b"".join(self._pieces)[-TAIL:]),
             request=call.body,
             reply=reply,
         )
