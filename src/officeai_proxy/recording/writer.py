@@ -111,6 +111,7 @@ class _Batch:
         self.calls: list[LoggedCall] = []
         self._transaction = transaction
         self._by_name: dict[SessionName, dict[str, Thread]] = {}
+        self._ends: dict[Thread, tuple[int, list[Node]]] = {}
         self._trees: dict[Thread, list[Node]] = {}
 
     async def load(self, turns: Sequence[Turn]) -> None:
@@ -184,7 +185,7 @@ class _Batch:
         if thread not in self._trees:
             count = len(request)
             for most, seen in ((count + NEAR, Seen.NEAR), (2 * count + FAR, Seen.FAR)):
-                nodes = await self._transaction.path_end(thread, most)
+                nodes = await self._path_end(thread, most)
                 place = place_by_run(request, thread.end, nodes + added, seen=seen)
                 if place is not None:
                     return place
@@ -193,6 +194,14 @@ class _Batch:
         place = place_by_run(request, thread.end, nodes, seen=Seen.ALL)
         assert place is not None  # noqa: S101 - the whole tree always gives an answer
         return place
+
+    async def _path_end(self, thread: Thread, count: int) -> list[Node]:
+        """The last *count* messages on the stored path, which no turn of the batch changes."""
+        asked, nodes = self._ends.get(thread, (0, []))
+        if asked < count:
+            nodes = await self._transaction.path_end(thread, count)
+            self._ends[thread] = (count, nodes)
+        return nodes[-count:]
 
 
 def _name(turn: Turn) -> SessionName | None:

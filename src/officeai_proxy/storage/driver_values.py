@@ -30,7 +30,8 @@ def sqlite_moment(moment: datetime | None) -> str | None:
     """A moment as SQLAlchemy writes it for SQLite, always with six decimals."""
     if moment is None:
         return None
-    return moment.astimezone(UTC).isoformat(" ", "microseconds")[:_WITHOUT_ZONE]
+    in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return in_utc.isoformat(" ", "microseconds")[:_WITHOUT_ZONE]
 
 
 def moment_of(stored: datetime | str) -> datetime:

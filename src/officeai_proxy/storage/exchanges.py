@@ -76,7 +76,16 @@ _LEAVES = {
         "WHERE id = ANY(CAST($1 AS bigint[]))"
     ),
 }
-
+_PATH_END = {
+    "sqlite": (
+        "SELECT id, parent_id, identity, role, sealed_with FROM conversation_messages "
+        "WHERE conversation_id = ? AND on_path ORDER BY id DESC LIMIT ?"
+    ),
+    "postgresql": (
+        "SELECT id, parent_id, identity, role, sealed_with FROM conversation_messages "
+        "WHERE conversation_id = $1 AND on_path ORDER BY id DESC LIMIT $2"
+    ),
+}
 
 _c = conversations.c
 _THREAD = ", ".join(
@@ -188,12 +197,8 @@ class SqlExchangeTransaction:
         """The last *count* messages on the stored path of *thread*, oldest first."""
         if thread.id is None:
             return []
-        rows = await self.connection.execute(
-            select(*_NODE)
-            .where(_messages.c.conversation_id == thread.id, _messages.c.on_path)
-            .order_by(_messages.c.id.desc())
-            .limit(count)
-        )
+        query = _PATH_END[self.connection.dialect.name]
+        rows = await self.connection.exec_driver_sql(query, (thread.id, count))
         return _nodes(thread, reversed(rows.all()), sealer_of(self.connection))
 
     async def tree(self, thread: Thread) -> list[Node]:

@@ -111,8 +111,8 @@ def fts5_text(document: Document) -> str:
     """What FTS5 is given for a message: tokens with spaces between."""
     tokens = document.tokens
     scope = _scope_text(document.workspace, document.user, document.role)
-    words = " ".join((scope, *_words(tokens)))
-    return words if not tokens.singles else f"{words} {' '.join(tokens.singles)}"
+    said = (" ".join(_words(tokens)), " ".join(tokens.singles))
+    return " ".join(filter(None, (scope, *said)))
 
 
 def vector_text(document: Document) -> str:

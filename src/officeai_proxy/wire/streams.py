@@ -11,7 +11,7 @@ from officeai_proxy.model import JsonObject
 from officeai_proxy.wire.assemble import StreamAssembler
 from officeai_proxy.wire.encoding import UndecodableBody
 from officeai_proxy.wire.jsontext import has_long_number, loads, loads_all
-from officeai_proxy.wire.runs import run_at
+from officeai_proxy.wire.runs import runs_in
 from officeai_proxy.wire.sse import Event, plain_events, read_events
 
 STRETCH = 1024 * 1024
@@ -20,7 +20,6 @@ STRETCH = 1024 * 1024
 _DONE = "[DONE]"
 # The end of an event; a byte order mark behind it would be taken for that of the stream.
 _BLANK_LINE = re.compile(rb"(?:\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))(?!\xef\xbb\xbf)")
-_MOST_MISSES = 4  # One after the other: then the chunks of this stream are hardly alike.
 _BEFORE_VALUES = (b",", b"[", b"{", b"\n", b"\r")
 _AT_ONCE = 256  # More of them at one time would take memory and save nothing.
 
@@ -65,6 +64,17 @@ def _stretches(body: bytes) -> Iterator[bytes]:
 
 def _add_events(stream: StreamAssembler, body: bytes) -> bool:
     """Feed all events of *body* to *stream*; whether one says that it is done."""
+    done = 0
+    for run in runs_in(body):
+        if _add_others(stream, body[done : run.start]):
+            return True
+        stream.add_run(run)
+        done = run.end
+    return _add_others(stream, body[done:])
+
+
+def _add_others(stream: StreamAssembler, body: bytes) -> bool:
+    """Feed the events of *body*, which are no run."""
     exact = has_long_number(body)
     events = None if exact else plain_events(body)
     if events is None:
@@ -72,27 +82,11 @@ def _add_events(stream: StreamAssembler, body: bytes) -> bool:
     is_done = events[-1:] == [_DONE]
     if is_done:
         events.pop()
-    return _add_plain(stream, events) or is_done
-
-
-def _add_plain(stream: StreamAssembler, events: Sequence[str]) -> bool:
-    """Feed the data of *events* without names and without long numbers."""
-    at = misses = done = 0
-    while at < len(events) and misses < _MOST_MISSES:
-        run = run_at(events, at)
-        if run is None:
-            at, misses = at + 1, misses + 1
-            continue
-        if _add_apart(stream, events[done:at]):
-            return True
-        stream.add_run(run)
-        at = done = at + len(run.texts)
-        misses = 0
-    return _add_apart(stream, events[done:])
+    return _add_apart(stream, events) or is_done
 
 
 def _add_apart(stream: StreamAssembler, events: Sequence[str]) -> bool:
-    """Feed the data of *events* that are no run."""
+    """Feed the data of *events* without names and without long numbers."""
     for start in range(0, len(events), _AT_ONCE):
         some = events[start : start + _AT_ONCE]
         chunks = loads_all(some)

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from officeai_proxy.words.folding import fold
-from officeai_proxy.words.units import ascii_words, pairs, units
+from officeai_proxy.words.steady import steady_tokens
+from officeai_proxy.words.units import MAX_WORD, ascii_words, pairs, units
 
 MAX_TEXT = 256 * 1024
 """Code points of a text that are looked at."""
@@ -28,6 +29,7 @@ MAX_BYTES = 750_000
 """Bytes of the words and pairs of a text, in UTF-8, with their places."""
 
 _PLACE_BYTES = 6
+_MOST_BYTES = 4 * MAX_WORD + _PLACE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,15 @@ class Tokens:
 
 def tokens_of(content: str) -> Tokens:
     """The tokens of *content*."""
-    folded = fold(whole_words(content))
+    text = whole_words(content)
+    # A short text has no more tokens than are indexed.
+    steady = steady_tokens(text) if text.isascii() or len(text) <= MAX_TOKENS else None
+    if steady is not None:
+        return Tokens(_bounded(steady.ordered), list(dict.fromkeys(steady.runs)))
+    return _tokens_of_any(fold(text))
+
+
+def _tokens_of_any(folded: str) -> Tokens:
     if folded.isascii():
         return Tokens(_bounded(ascii_words(folded)), ())
     ordered: list[str] = []
@@ -83,11 +93,15 @@ def _bounded(tokens: Sequence[str]) -> Sequence[str | None]:
     if len(tokens) <= MAX_REPEATS:
         return tokens
     kept = _within_bytes(tokens[:MAX_TOKENS])
+    if len(kept) - len(set(kept)) < MAX_REPEATS:
+        return kept
     (_, most) = Counter(kept).most_common(1)[0]
     return kept if most <= MAX_REPEATS else _without_repeats(kept)
 
 
 def _within_bytes(tokens: Sequence[str]) -> Sequence[str]:
+    if len(tokens) <= MAX_BYTES // _MOST_BYTES:
+        return tokens
     size = 0
     for place, token in enumerate(tokens):
         size += len(token.encode()) + _PLACE_BYTES

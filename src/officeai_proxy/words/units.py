@@ -35,7 +35,11 @@ _LETTER = rf"[^\W_{CJK}]"
 _WORD = f"(?:{_LETTER}|[{SIGNS}])"
 _PLAIN_UNIT = re.compile(f"([{CJK}]+)|({_LETTER}{{1,{MAX_WORD}}}){_LETTER}*")
 _ANY_UNIT = re.compile(f"([{CJK}]+)|({_WORD}{{1,{MAX_WORD}}}){_WORD}*")
-_ASCII_WORD = re.compile(f"([a-z0-9]{{1,{MAX_WORD}}})[a-z0-9]*")
+# Each byte of ASCII as it is folded, or the space that it is between words.
+_TO_WORDS = bytes(
+    ord(char.lower()) if char.isalnum() or char == "\0" else ord(" ")
+    for char in map(chr, range(128))
+).ljust(256)
 _GAP = rf"(?:[\W_](?<![{SIGNS}]))*"
 _IN_RUN = re.compile(f"[{CJK}]")
 
@@ -49,9 +53,20 @@ def units(folded: str) -> list[tuple[str, str]]:
     return pattern.findall(folded)
 
 
-def ascii_words(folded: str) -> list[str]:
-    """The units of a folded text that is ASCII: words only."""
-    return _ASCII_WORD.findall(folded)
+def ascii_words(text: str) -> list[str]:
+    """The units of a text that is ASCII, folded or not: words only."""
+    words = spaced_words(text.replace("\0", " ")).split()
+    if max(map(len, words), default=0) > MAX_WORD:
+        return [word[:MAX_WORD] for word in words]
+    return words
+
+
+def spaced_words(text: str) -> str:
+    """The words of *text* as they are folded, with spaces between them.
+
+    Of what is not ASCII nothing may belong to a word. A NUL stays: it marks a place.
+    """
+    return text.encode("ascii", "replace").translate(_TO_WORDS).decode("ascii")
 
 
 def is_run(unit: str) -> bool:

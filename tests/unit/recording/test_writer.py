@@ -5,13 +5,14 @@ from uuid import UUID
 
 import pytest
 from tests.factories import an_exchange, assistant, user
-from tests.fakes import InMemoryExchangeStore
+from tests.fakes import InMemoryExchangeStore, InMemoryTransaction
 from tests.merge_cases import CASES, Case
 
 from officeai_proxy.burials import burial_of_user, burials_of
 from officeai_proxy.model import Exchange
 from officeai_proxy.recording.turns import read_turn
 from officeai_proxy.recording.writer import write
+from officeai_proxy.tree import Node, Thread
 
 
 async def store_one_by_one(store: InMemoryExchangeStore, exchanges: list[Exchange]) -> None:
@@ -173,3 +174,30 @@ async def test_a_window_over_a_long_conversation_reads_no_tree() -> None:
 
     assert len(store.only().messages) == 200
     assert store.trees_read <= 3
+
+
+async def test_the_turns_of_a_batch_share_one_look_at_the_path(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a window goes on from is read once for all turns of a conversation in a batch."""
+    store, looks = InMemoryExchangeStore(), list[int]()
+    path_end = InMemoryTransaction.path_end
+
+    async def counted(self: InMemoryTransaction, thread: Thread, count: int) -> list[Node]:
+        looks.append(count)
+        return await path_end(self, thread, count)
+
+    history = [user("q0")]
+    exchanges = []
+    for n in range(30):
+        exchanges.append(an_exchange(history[-7:], [assistant(f"a{n}")]))
+        history += [assistant(f"a{n}"), user(f"q{n + 1}")]
+    await store_one_by_one(store, exchanges[:20])
+    monkeypatch.setattr(InMemoryTransaction, "path_end", counted)
+
+    await write(store, [read_turn(exchange) for exchange in exchanges[20:]])
+
+    assert [message.content for message in store.only().path()] == [
+        message["content"] for message in history[:-1]
+    ]
+    assert len(looks) == 1
