@@ -17,6 +17,7 @@ from typing import Protocol
 from tests.faults.missing import Missing
 from tests.proxies import RunningProxy
 
+
 class FillableDisk(Protocol):
     """A place for files that can be filled, and emptied again."""
 
