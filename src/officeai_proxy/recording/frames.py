@@ -190,7 +190,7 @@ def scan(data: bytes | mmap.mmap, *, base: int = 0) -> Iterator[Frame]:
 
 def _about(exchange: Exchange) -> dict[str, object]:
     return {
-        "id": str(exchange.id),
+        "id": exchange.id,
         "workspace": exchange.workspace,
         "key_id": exchange.key_id,
         "method": exchange.method,
