@@ -32,7 +32,7 @@ ANSWER_BYTES = 400
 TEXT_BYTES = QUESTION_BYTES + ANSWER_BYTES
 """What is said in one turn, question and answer."""
 
-SERVED_THRESHOLDS = (50_000, 50, 50)
+SERVED_THRESHOLDS = (50_000, 5, 5)
 """How rarely the program collects garbage, see `app.py`."""
 
 # Odd, so that no two numbers below 2 to the power of 32 give the same name (Knuth, 6.4).

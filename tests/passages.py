@@ -64,7 +64,7 @@ def line(message: dict[str, Any], number: int, parent: int | None = None, **more
         content=text_of(message),
         model_name=None,
         token_count=None,
-        moment=f"2026-01-31 12:00:{number % 60:02}.000000",
+        timestamp=f"2026-01-31T12:00:{number % 60:02}Z",
         metadata=None,
         extra=extra_of(message),
         exchange_id=None,
@@ -142,7 +142,7 @@ def everything() -> Passage:
             15,
             {"outcome": "client_closed", "exchange_id": CALL_ID},
         ),
-        ({"role": "user", "content": "=1+1"}, 17, {"moment": "2026-01-31 12:00:05.250000"}),
+        ({"role": "user", "content": "=1+1"}, 17, {"timestamp": "2026-01-31T12:00:05.250000Z"}),
     ]
     lines = [
         line(message, 10 + n, parent, **more) for n, (message, parent, more) in enumerate(messages)

@@ -138,13 +138,14 @@ async def open_export(database: Database, caller: Caller, order: Order) -> Async
         NotFound: a session is asked for, and there is none inside the caller's walls.
         AmbiguousSession: several users have one, and the filter chooses none.
     """
-    wanted = Wanted(
-        conversations=order.conversations,
-        session_id=order.session_id,
-        whole_tree=is_whole_tree(order.format, inner=order.options.inner),
-    )
     chosen = format_of(order.format)
     with closing(chosen.make(order.options)) as encoder:
+        wanted = Wanted(
+            conversations=order.conversations,
+            session_id=order.session_id,
+            whole_tree=is_whole_tree(order.format, inner=order.options.inner),
+            utf8=encoder.takes_utf8,
+        )
         snapshot = await Snapshot.take(database, caller, wanted)
         with closing(snapshot):
             yield Export(snapshot, chosen, encoder)

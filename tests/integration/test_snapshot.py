@@ -18,6 +18,7 @@ from tests.integration.stored import (
     start,
 )
 
+from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import AmbiguousSession, NotFound, Vanished
 from officeai_proxy.formats.writing.passages import Passage
 from officeai_proxy.model import Caller, Exchange
@@ -31,6 +32,7 @@ from officeai_proxy.storage.conversations import (
 )
 from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.exchanges import SqlExchangeStore
+from officeai_proxy.storage.migrations import prepare
 from officeai_proxy.storage.snapshot import Snapshot, Wanted
 
 LATER = NOW + timedelta(hours=1)
@@ -41,11 +43,16 @@ async def store(database: Database, *exchanges: Exchange) -> None:
 
 
 async def taken(
-    database: Database, *, caller: Caller = HERE, tree: bool = False, **more: Any
+    database: Database,
+    *,
+    caller: Caller = HERE,
+    tree: bool = False,
+    utf8: bool = False,
+    **more: Any,
 ) -> Snapshot:
     session_id = more.pop("session_id", None)
     conversations = ConversationFilter(**more)
-    wanted = Wanted(conversations=conversations, session_id=session_id, whole_tree=tree)
+    wanted = Wanted(conversations=conversations, session_id=session_id, whole_tree=tree, utf8=utf8)
     return await Snapshot.take(database, caller, wanted)
 
 
@@ -167,15 +174,57 @@ class TestPages:
         conversation = await start(database)
         texts = ["small", "大" * 20_000, "b" * 30_000, "c" * 60_000, "small too", "d" * 8193]
         extra = json.dumps({"name": "n" * 20_000})
-        await say(database, conversation, *texts, said("with extra", extra=extra))
+        noted = said("with metadata", metadata={"note": "n" * 20_000})
+        await say(database, conversation, *texts, noted, said("with extra", extra=extra))
 
         passages = await rest(await taken(database, tree=True))
 
-        assert told(passages) == {"s1": [*texts, "with extra"]}
-        assert passages[-1].lines[-1].extra == extra
+        assert told(passages) == {"s1": [*texts, "with metadata", "with extra"]}
+        lines = [line for passage in passages for line in passage.lines]
+        assert [line.metadata for line in lines if line.metadata] == [
+            json.dumps(noted.metadata, separators=(",", ":"))
+        ]
+        assert [line.extra for line in lines if line.extra] == [extra]
         for passage in passages:
             large = [len(line.content) for line in passage.lines if len(line.content) > 8192]
             assert len(large) <= 1 or sum(large) <= 50_000
+
+    async def test_contents_come_as_utf8_where_they_are_wanted_so(self, database: Database) -> None:
+        """The bytes of what was said, long or short; all else is as it is."""
+        conversation = await start(database)
+        texts = ["", "plain", "大\\x41\r\n'\"", "é" * 20_000]
+        await say(database, conversation, *texts)
+
+        as_text = await rest(await taken(database))
+        as_bytes = await rest(await taken(database, utf8=True))
+
+        rows = [row for passage in as_bytes for row in passage.rows]
+        assert [row[4] for row in rows] == [text.encode() for text in texts]
+        plain = [line for passage in as_text for line in passage.lines]
+        assert [line.content for line in plain] == texts
+        assert [(*row[:4], *row[5:]) for row in rows] == [(*line[:4], *line[5:]) for line in plain]
+
+    @pytest.mark.parametrize("size", [40, 1])
+    async def test_a_page_has_as_much_text_as_is_good(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch, size: int
+    ) -> None:
+        """Many small messages are read at once, and few large ones; never more than a page."""
+        monkeypatch.setattr(module, "PAGE", 30)
+        monkeypatch.setattr(module, "PAGE_TEXT", 10_000)
+        for number in range(80 // size):
+            conversation = await start(database, f"s{number}")
+            texts = ["x" * (1 if number * size + n < 40 else 1000) for n in range(size)]
+            await say(database, conversation, *texts)
+
+        snapshot = await taken(database)
+        pages = [page async for page in snapshot.pages()]
+        snapshot.close()
+
+        counts = [sum(len(passage.rows) for passage in page) for page in pages]
+        assert sum(counts) == 80
+        assert counts[0] == 1
+        assert max(counts) == 30
+        assert counts[-1] <= 11
 
     async def test_times_and_ids_are_text(self, database: Database) -> None:
         """Moments are ISO 8601 in UTC, with microseconds when there are any; calls are UUIDs."""
@@ -321,6 +370,21 @@ class TestMeanwhile:
         with pytest.raises(Vanished):
             await anext(pages)
         snapshot.close()
+
+
+async def test_sealed_contents_are_opened_and_stay_text(prepared_url: str) -> None:
+    """Whatever was wanted: what is in the database is no text yet, long or short."""
+    database = Database(prepared_url, keys=MasterKeys({"key": b"1" * 32}))
+    await prepare(database)
+    conversation = await start(database, title="titled")
+    texts = ["短い", "long " * 5_000]
+    await say(database, conversation, *texts)
+
+    passages = await rest(await taken(database, utf8=True))
+
+    assert told(passages) == {"s1": texts}
+    assert passages[0].conversation.title == "titled"
+    await database.close()
 
 
 async def test_nothing_is_held_between_pages(database: Database, small_pages: None) -> None:

@@ -30,11 +30,14 @@ from officeai_proxy.formats.writing.passages import ConversationHead, Passage, R
 from officeai_proxy.model import Caller
 from officeai_proxy.storage.conversations import ConversationFilter, ConversationRepository
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.snapshot_queries import SnapshotQueries, are_whole, is_cut
+from officeai_proxy.storage.snapshot_queries import LARGE, SnapshotQueries, are_whole, is_cut
 from officeai_proxy.storage.vault import sealer_of
 
-PAGE = 1000
-"""Messages of one read."""
+PAGE = 4000
+"""Messages of one read at most."""
+
+PAGE_TEXT = 2 * 1024 * 1024
+"""How much text there should be in them; those of the page before tell how many that are."""
 
 SHORT_ONES = 200
 """Conversations of one read at most."""
@@ -47,27 +50,32 @@ _IN_MEMORY = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is to be read: conversations by a filter, or the one of a session."""
+    """What is to be read: conversations by a filter, or the one of a session.
+
+    With `utf8` contents may come as bytes.
+    """
 
     conversations: ConversationFilter
     session_id: str | None = None
     whole_tree: bool = False
+    utf8: bool = False
 
 
 class Snapshot:
     """The conversations of one moment, inside the walls of one caller. Close it after use."""
 
-    def __init__(self, database: Database, caller: Caller, wanted: Wanted) -> None:
+    def __init__(self, database: Database, wanted: Wanted, queries: SnapshotQueries) -> None:
         """Nothing is read yet: use `take`."""
         self._database = database
         self._wanted = wanted
-        self._caller = caller
-        self._queries = SnapshotQueries(database.dialect, caller, whole_tree=wanted.whole_tree)
+        self._queries = queries
         self._heads: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed by `close`
         self.conversations = 0
         self.messages = 0
         self.first: ConversationHead | None = None
         self._cut = 0
+        # As if all texts were as long as they may be in a page, until one has been read.
+        self._page = min(PAGE, PAGE_TEXT // LARGE)
 
     @classmethod
     async def take(cls, database: Database, caller: Caller, wanted: Wanted) -> "Snapshot":
@@ -77,14 +85,20 @@ class Snapshot:
             NotFound: a session is wanted, and there is none inside the caller's walls.
             AmbiguousSession: several users have one, and the filter chooses none.
         """
-        snapshot = cls(database, caller, wanted)
-        try:
-            async with database.read() as connection:
-                snapshot._queries.sealer = sealer_of(connection)
-                await snapshot._note_heads(connection)
-        except BaseException:
-            snapshot.close()
-            raise
+        async with database.read() as connection:
+            queries = SnapshotQueries(
+                database.dialect,
+                caller,
+                whole_tree=wanted.whole_tree,
+                sealer=sealer_of(connection),
+                utf8=wanted.utf8,
+            )
+            snapshot = cls(database, wanted, queries)
+            try:
+                await snapshot._note_heads(connection, caller)
+            except BaseException:
+                snapshot.close()
+                raise
         return snapshot
 
     def close(self) -> None:
@@ -98,17 +112,17 @@ class Snapshot:
             Vanished: a conversation was deleted for good while it was being read.
         """
         for batch in self._batches():
-            if len(batch) == 1 and self._count(batch[0]) > PAGE:
+            if len(batch) == 1 and self._count(batch[0]) > self._page:
                 async for passage in self._long(batch[0]):
                     yield [passage]
                 continue
             async for passages in self._short(batch):
                 yield passages
 
-    async def _note_heads(self, connection: AsyncConnection) -> None:
+    async def _note_heads(self, connection: AsyncConnection, caller: Caller) -> None:
         wanted, only = self._wanted, None
         if wanted.session_id is not None:
-            found = await ConversationRepository(connection, self._caller).find(
+            found = await ConversationRepository(connection, caller).find(
                 wanted.session_id,
                 user_identifier=wanted.conversations.user_identifier,
                 deleted=wanted.conversations.deleted,
@@ -132,7 +146,7 @@ class Snapshot:
         for line in self._heads:
             head = self._queries.opened_head(ConversationHead(*orjson.loads(line)))
             messages, size = messages + self._count(head), size + len(line)
-            if batch and (messages > PAGE or len(batch) == SHORT_ONES or size > LARGE_BYTES):
+            if batch and (messages > self._page or len(batch) == SHORT_ONES or size > LARGE_BYTES):
                 yield batch
                 batch, messages, size = [], self._count(head), len(line)
             batch.append(head)
@@ -146,6 +160,7 @@ class Snapshot:
             found = {number: list(group) for number, group in groupby(rows, key=itemgetter(0))}
             others = [head for head in batch if not self._is_as_it_was(head, found)]
             leaves = await self._queries.leaves(connection, others) if others else {}
+        self._page = _fitting(rows) if rows else self._page
         gone = {head.id for head in others} - leaves.keys()
         passages: list[Passage] = []
         for head in batch:
@@ -189,15 +204,17 @@ class Snapshot:
                     return
                 if self._has_branched(head, leaves):
                     break
-                rows = await self._queries.page(connection, head, above=last, limit=min(PAGE, left))
+                limit = min(self._page, left)
+                rows = await self._queries.page(connection, head, above=last, limit=limit)
             if not rows:
                 return
+            self._page = _fitting(rows)
             yield rows
             left, last = left - len(rows), rows[-1][1]
         if left:
             line = await self._line_up(head, above=last)
-            for start in range(0, len(line), PAGE):
-                yield await self._rows_at(head, line[start : start + PAGE])
+            for start in range(0, len(line), size := self._page):
+                yield await self._rows_at(head, line[start : start + size])
 
     def _has_branched(self, head: ConversationHead, leaves: Mapping[int, bool]) -> bool:
         is_line = not self._wanted.whole_tree and head.leaf_id is not None
@@ -275,6 +292,17 @@ class Snapshot:
         if len(whole) < len(ids):
             raise Vanished
         return [whole.get(row[1], row) for row in rows]
+
+
+def _fitting(rows: Sequence[Row]) -> int:
+    """How many messages like these, some of which are looked at, make a page."""
+    some = rows[:: 1 + len(rows) // 256]
+    size = sum([LARGE if is_cut(row) else _size(row) for row in some])
+    return max(1, min(PAGE, PAGE_TEXT * len(some) // max(1, size)))
+
+
+def _size(row: Row) -> int:
+    return len(row[4]) + len(row[8] or "") + len(row[9] or "")
 
 
 def _cuts(sizes: Sequence[int]) -> Iterator[int]:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Executable,
+    LargeBinary,
     Select,
     Text,
     and_,
@@ -32,7 +33,7 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.crypto.sealing import Sealer
-from officeai_proxy.formats.writing.passages import ConversationHead, Row, iso_moment
+from officeai_proxy.formats.writing.passages import ConversationHead, Row
 from officeai_proxy.model import Caller
 from officeai_proxy.storage.address import Dialect
 from officeai_proxy.storage.conversation_list import ConversationFilter, conditions_of
@@ -44,10 +45,10 @@ from officeai_proxy.storage.tables import conversation_messages, conversations, 
 from officeai_proxy.storage.walls import inside
 
 LARGE = 8192
-"""Characters, or bytes on PostgreSQL, up to which a text comes with its page."""
+"""Characters, or bytes on PostgreSQL, up to which a text comes with its page.
 
-CUT = ""
-"""What stands in place of longer JSON; JSON is never empty. Longer content is null."""
+Longer ones are null there, and so is the content of a message that has any.
+"""
 
 _c = conversations.c
 _m = conversation_messages.c
@@ -56,10 +57,22 @@ _m = conversation_messages.c
 class SnapshotQueries:
     """The statements for one caller and one kind of export."""
 
-    def __init__(self, dialect: Dialect, caller: Caller, *, whole_tree: bool) -> None:
-        """Every statement carries the walls of *caller*."""
+    def __init__(
+        self,
+        dialect: Dialect,
+        caller: Caller,
+        *,
+        whole_tree: bool,
+        sealer: Sealer | None = None,
+        utf8: bool = False,
+    ) -> None:
+        """Every statement carries the walls of *caller*.
+
+        With *utf8* contents come as bytes; not from *sealer*, which opens texts.
+        """
         self._dialect = dialect
-        self.sealer: Sealer | None = None
+        self._sealer = sealer
+        self._utf8 = utf8 and sealer is None
         self._mine = inside(caller, conversations)
         # Looked up for each message by its id: SQLite would otherwise walk the whole workspace.
         self._is_mine = exists().where(_c.id == _m.conversation_id, self._mine)
@@ -100,20 +113,15 @@ class SnapshotQueries:
         async with connection.stream(ordered) as found:
             async for rows in found.partitions(1000):
                 for row in rows:
-                    head = ConversationHead(*row)
-                    yield head._replace(
-                        created_at=iso_moment(head.created_at),
-                        updated_at=iso_moment(head.updated_at),
-                        deleted_at=head.deleted_at and iso_moment(head.deleted_at),
-                    )
+                    yield ConversationHead(*row)
 
     def opened_head(self, head: ConversationHead) -> ConversationHead:
         """A head as it was before it was sealed; only sealed ones are in the temporary file."""
-        if self.sealer is None:
+        if self._sealer is None:
             return head
         return head._replace(
-            title=open_conversation_text(head.title, "title", head.id, self.sealer),
-            metadata=open_conversation_text(head.metadata, "metadata", head.id, self.sealer),
+            title=open_conversation_text(head.title, "title", head.id, self._sealer),
+            metadata=open_conversation_text(head.metadata, "metadata", head.id, self._sealer),
         )
 
     async def leaves(
@@ -136,14 +144,14 @@ class SnapshotQueries:
     ) -> Sequence[Row]:
         """The messages of several conversations, each conversation's together, oldest first."""
         values = {"ids": [head.id for head in heads], "until": until}
-        return open_lines(await _fetch(connection, self._several, values), self.sealer)
+        return open_lines(await _fetch(connection, self._several, values), self._sealer)
 
     async def page(
         self, connection: AsyncConnection, head: ConversationHead, *, above: int, limit: int
     ) -> Sequence[Row]:
         """At most *limit* messages of one conversation with ids greater than *above*."""
         values = {"ids": [head.id], "above": above, "count": limit}
-        return open_lines(await _fetch(connection, self._page, values), self.sealer)
+        return open_lines(await _fetch(connection, self._page, values), self._sealer)
 
     async def at(
         self, connection: AsyncConnection, head: ConversationHead, ids: Sequence[int]
@@ -151,7 +159,7 @@ class SnapshotQueries:
         """The messages of one conversation with these ids, on the path or off it."""
         wanted = self._rows.where(_m.id.in_(bindparam("message_ids", expanding=True)))
         values = {"ids": [head.id], "message_ids": list(ids)}
-        return open_lines(await _fetch(connection, wanted.order_by(_m.id), values), self.sealer)
+        return open_lines(await _fetch(connection, wanted.order_by(_m.id), values), self._sealer)
 
     async def whole(
         self, connection: AsyncConnection, head: ConversationHead, ids: Sequence[int]
@@ -159,7 +167,7 @@ class SnapshotQueries:
         """The same by id, with their texts uncut."""
         wanted = self._whole.where(_m.id.in_(bindparam("message_ids", expanding=True)))
         values = {"ids": [head.id], "message_ids": list(ids)}
-        rows = open_lines(await _fetch(connection, wanted, values), self.sealer)
+        rows = open_lines(await _fetch(connection, wanted, values), self._sealer)
         return {row[1]: row for row in rows}
 
     async def sizes(
@@ -194,29 +202,45 @@ class SnapshotQueries:
         return cast("Sequence[tuple[int, int | None]]", await _fetch(connection, statement, values))
 
     def _lines(self, *, whole: bool) -> Select[Any]:
-        content, metadata, extra = _m.content, _m.metadata, _m.extra
+        texts = (self._content(), _m.metadata, _m.extra)
+        content, metadata, extra = texts if whole else self._short(*texts)
         return select(
             _m.conversation_id,
             _m.id,
             _m.parent_id,
             _m.role,
-            content if whole else self._unless_long(content, instead=None),
+            content,
             _m.model_name,
             _m.token_count,
             self._moment(_m.timestamp),
-            metadata if whole else self._unless_long(metadata, instead=CUT),
-            extra if whole else self._unless_long(extra, instead=CUT),
+            metadata,
+            extra,
             self._uuid(exchanges.c.exchange_id),
             _m.outcome,
             _m.finish_reason,
         ).select_from(conversation_messages.outerjoin(exchanges, exchanges.c.id == _m.exchange_id))
 
-    def _unless_long(self, text: ColumnElement[Any], *, instead: str | None) -> ColumnElement[Any]:
-        """*text*, but *instead* of a long one; null stays null."""
+    def _content(self) -> ColumnElement[Any]:
+        """What was said, as text or as the bytes of it in UTF-8."""
+        if not self._utf8:
+            return _m.content
+        if self._dialect is Dialect.SQLITE:
+            return sql_cast(_m.content, LargeBinary)
+        # What goes over the wire for a text, and the driver asks for UTF-8.
+        return func.textsend(_m.content)
+
+    def _short(
+        self, content: ColumnElement[Any], metadata: ColumnElement[Any], extra: ColumnElement[Any]
+    ) -> tuple[ColumnElement[Any], ...]:
+        """The same, but null in place of long ones."""
         # PostgreSQL knows the bytes of a text without reading it, SQLite before 3.43 does not.
         measure = func.length if self._dialect is Dialect.SQLITE else func.octet_length
-        is_short = (measure(text) <= LARGE, text)
-        return case(is_short) if instead is None else case(is_short, (text.is_not(None), instead))
+        others = [func.coalesce(measure(text), 0) <= LARGE for text in (metadata, extra)]
+        return (
+            case((and_(measure(_m.content) <= LARGE, *others), content)),
+            case((others[0], metadata)),
+            case((others[1], extra)),
+        )
 
     def _leaves_of_many(self) -> CompoundSelect[Any]:
         """Where there is a leaf there is its conversation; those without one are asked for."""
@@ -229,10 +253,13 @@ class SnapshotQueries:
         )
 
     def _moment(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        """A moment in UTC as text, such as `2026-01-31 12:00:05.250000`."""
+        """A moment as ISO 8601 in UTC with Z, and with microseconds when there are any."""
         if self._dialect is Dialect.SQLITE:
-            return type_coerce(column, Text)
-        return func.to_char(func.timezone("UTC", column), "YYYY-MM-DD HH24:MI:SS.US")
+            whole = func.replace(type_coerce(column, Text).concat("Z"), " ", "T")
+        else:
+            in_utc = func.timezone("UTC", column)
+            whole = func.to_char(in_utc, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+        return func.replace(whole, ".000000Z", "Z")
 
     def _uuid(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """A UUID in its usual form; SQLite has it as 32 digits."""
@@ -248,16 +275,12 @@ _UUID_PARTS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
 
 def is_cut(row: Row) -> bool:
     """Whether *row* lacks a text because it is long."""
-    return row[4] is None or row[8] == CUT or row[9] == CUT
+    return row[4] is None
 
 
 def are_whole(rows: Sequence[Row]) -> bool:
     """Whether no row lacks a text; asked of every page, so without a step of Python for each."""
-    return not (
-        None in map(itemgetter(4), rows)
-        or CUT in map(itemgetter(8), rows)
-        or CUT in map(itemgetter(9), rows)
-    )
+    return None not in map(itemgetter(4), rows)
 
 
 def _zero() -> ColumnElement[int]:

@@ -240,7 +240,7 @@ def _spoken(row: AnyRow, sealer: Sealer | None) -> Spoken:
         content=content,
         model_name=row.model_name,
         token_count=row.token_count,
-        moment=row.timestamp.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
+        timestamp=row.timestamp.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         metadata=metadata,
         extra=extra,
         exchange_id=None if row.call_id is None else str(row.call_id),

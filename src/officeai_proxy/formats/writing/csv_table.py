@@ -6,7 +6,6 @@ and the cells are known. The content is always in quotes, other cells where they
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 
 from typing_extensions import override
 
@@ -15,10 +14,9 @@ from officeai_proxy.formats.writing.passages import (
     Counts,
     Encoder,
     Passage,
-    iso_moment,
     metadata_text,
 )
-from officeai_proxy.formats.writing.spreadsheet_text import COLUMNS, defused
+from officeai_proxy.formats.writing.spreadsheet_text import COLUMNS, defused, defused_utf8
 
 _NEEDS_QUOTES = re.compile('[",\r\n]|^ | $')
 
@@ -26,10 +24,12 @@ _NEEDS_QUOTES = re.compile('[",\r\n]|^ | $')
 class CsvEncoder(Encoder):
     """One table for everything."""
 
+    takes_utf8 = True
+
     def __init__(self, *, csv_safe: bool) -> None:
         """With *csv_safe* no cell is run as a formula; without it all cells are as stored."""
         self._made_safe: Callable[[str], str] = defused if csv_safe else str
-        self._names: dict[str, str] = {}
+        self._safe_content: Callable[[bytes], bytes] = defused_utf8 if csv_safe else bytes
 
     @override
     def start(self) -> bytes:
@@ -37,37 +37,44 @@ class CsvEncoder(Encoder):
 
     @override
     def encode(self, passages: Sequence[Passage]) -> bytes:
-        # A role and a model are the same in many rows, and quoted once for all of them.
-        self._names = {"": ""}
-        return b"".join(chain.from_iterable(map(self._rows, passages)))
+        names = _Cells(self._made_safe)
+        return b"".join([piece for passage in passages for piece in self._rows(passage, names)])
 
     @override
     def finish(self, counts: Counts) -> Iterator[bytes]:
         yield from ()
 
-    def _rows(self, passage: Passage) -> Iterator[bytes]:
+    def _rows(self, passage: Passage, names: "_Cells") -> Iterator[bytes]:
+        """The rows in pieces: what was said, and all that stands between one text and the next."""
         first = self._first_cells(passage.conversation)
-        made_safe, name = self._made_safe, self._name
+        safe_content = self._safe_content
+        between = ""
         for row in passage.rows:
             _, number, parent, role, content, model, tokens, moment, metadata, _, *call = row
-            content = made_safe(content)
-            if '"' in content:
-                content = content.replace('"', '""')
-            # Many small texts take less time to encode than a large one, which needs new memory.
-            yield (
-                f'{first}{number},{"" if parent is None else parent},{name(role)},"{content}",'
-                f"{name(model or '')},{'' if tokens is None else tokens},{iso_moment(moment)},"
+            above = "" if parent is None else parent
+            yield f'{between}{first}{number},{above},{names[role]},"'.encode()
+            said = content if isinstance(content, bytes) else content.encode()
+            yield safe_content(said).replace(b'"', b'""')
+            between = (
+                f'",{names[model]},{"" if tokens is None else tokens},{moment},'
                 f"{_quoted(metadata_text(metadata, *call))}\r\n"
-            ).encode()
+            )
+        yield between.encode()
 
     def _first_cells(self, conversation: ConversationHead) -> str:
         cells = (conversation.session_id, conversation.title or "", conversation.user_identifier)
         return "".join([f"{_cell(self._made_safe(cell))}," for cell in cells])
 
-    def _name(self, text: str) -> str:
-        cell = self._names.get(text)
-        if cell is None:
-            cell = self._names[text] = _cell(self._made_safe(text))
+
+class _Cells(dict[str | None, str]):
+    """Roles and models as cells: the same in many rows, and made once for all of them."""
+
+    def __init__(self, made_safe: Callable[[str], str]) -> None:
+        super().__init__({None: ""})
+        self._made_safe = made_safe
+
+    def __missing__(self, text: str) -> str:
+        cell = self[text] = _cell(self._made_safe(text))
         return cell
 
 

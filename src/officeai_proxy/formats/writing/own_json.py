@@ -18,14 +18,16 @@ from officeai_proxy.formats.writing.passages import (
     Encoder,
     Passage,
     Row,
-    iso_moment,
     metadata_text,
 )
+from officeai_proxy.model import JsonObject
 from officeai_proxy.wire import jsontext
 from officeai_proxy.wire.messages import rebuild
 
 FORMAT = "officeai-conversations"
 VERSION = 1
+
+_NO_METADATA: JsonObject = {}
 
 
 class JsonlEncoder(Encoder):
@@ -68,30 +70,29 @@ class JsonlEncoder(Encoder):
         return b"".join(pieces)
 
     def _messages(self, rows: Sequence[Row]) -> list[dict[str, object]]:
-        first = len(self._ids) + 1
+        before = len(self._ids)
         self._ids.extend([row[1] for row in rows])
-        return [self._message(number, row) for number, row in enumerate(rows, first)]
+        messages = []
+        for number, row in enumerate(rows, before + 1):
+            _, _, parent, role, content, model, tokens, moment, given, extra, *call = row
+            metadata = metadata_text(given, *call)
+            message: dict[str, object] = {
+                "id": number,
+                "parent_id": parent if parent is None else self._number(number, parent),
+                "role": role,
+                "content": content,
+                "model_name": model,
+                "token_count": tokens,
+                "timestamp": moment,
+                "metadata": orjson.Fragment(metadata) if metadata else _NO_METADATA,
+            }
+            if extra is not None:
+                message["raw"] = orjson.Fragment(jsontext.dumps(rebuild(role, content, extra)))
+            messages.append(message)
+        return messages
 
-    def _message(self, number: int, row: Row) -> dict[str, object]:
-        _, _, parent, role, content, model, tokens, moment, metadata, extra, *call = row
-        message: dict[str, object] = {
-            "id": number,
-            "parent_id": self._parent(number, parent),
-            "role": role,
-            "content": content,
-            "model_name": model,
-            "token_count": tokens,
-            "timestamp": iso_moment(moment),
-            "metadata": orjson.Fragment(metadata_text(metadata, *call) or "{}"),
-        }
-        if extra is not None:
-            message["raw"] = orjson.Fragment(jsontext.dumps(rebuild(role, content, extra)))
-        return message
-
-    def _parent(self, number: int, parent_id: int | None) -> int | None:
-        """The parent's number; nearly always it is the message just before."""
-        if parent_id is None:
-            return None
+    def _number(self, number: int, parent_id: int) -> int:
+        """The number of the parent of a message; nearly always it is the one just before."""
         if number > 1 and self._ids[number - 2] == parent_id:
             return number - 1
         return bisect_left(self._ids, parent_id) + 1

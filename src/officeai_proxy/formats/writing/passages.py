@@ -18,7 +18,7 @@ from officeai_proxy.wire.messages import rebuild
 class Line(NamedTuple):
     """A stored message, field by field as a row of the database has it.
 
-    `moment` is the time in UTC as `2026-01-31 12:00:05.250000`.
+    `timestamp` is ISO 8601 in UTC with Z, and has microseconds when there are any.
     """
 
     conversation_id: int
@@ -28,21 +28,16 @@ class Line(NamedTuple):
     content: str
     model_name: str | None
     token_count: int | None
-    moment: str
+    timestamp: str
     metadata: str | None
     extra: str | None
     exchange_id: str | None
     outcome: str | None
     finish_reason: str | None
 
-    @property
-    def timestamp(self) -> str:
-        """The time as ISO 8601 with Z, and with microseconds when there are any."""
-        return iso_moment(self.moment)
-
 
 Row: TypeAlias = tuple[Any, ...]
-"""The fields of a `Line`, in its order."""
+"""The fields of a `Line`, in its order; the content as UTF-8 for an encoder that takes it so."""
 
 
 class ConversationHead(NamedTuple):
@@ -68,11 +63,6 @@ class ConversationHead(NamedTuple):
     def name(self) -> str:
         """What to call it: its title, or its session when it has none."""
         return self.title or self.session_id
-
-
-def iso_moment(text: str) -> str:
-    """The moment `2026-01-31 12:00:05.000000` as `2026-01-31T12:00:05Z`."""
-    return f"{text[:10]}T{text[11:].removesuffix('.000000')}Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +108,13 @@ class Options:
 
 
 class Encoder(Protocol):
-    """Writes one file. The file is whole only with what `finish` gives."""
+    """Writes one file. The file is whole only with what `finish` gives.
+
+    One that `takes_utf8` gets contents as bytes where storage has them so: what is not looked at
+    has not to be decoded to be written again.
+    """
+
+    takes_utf8: bool = False
 
     def start(self) -> bytes:
         """How the file begins."""

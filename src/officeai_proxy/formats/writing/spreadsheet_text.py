@@ -22,11 +22,16 @@ COLUMNS = (
 """The columns of every table of messages, a row a message."""
 
 _BEFORE = " \u00a0\u3000\ufeff\u200b\"'`\u2018\u2019\u201c\u201d\uff02\uff07"
-_FORMULA = re.compile(
-    f"[{_BEFORE}]*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212]"
-)
+_BEGIN = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212"
+_FORMULA = re.compile(f"[{_BEFORE}]*[{re.escape(_BEGIN)}]")
+_FIRST_BYTES = frozenset(character.encode()[:1] for character in _BEFORE + _BEGIN)
 
 
 def defused(text: str) -> str:
     """*text* with an apostrophe in front if a spreadsheet would run it."""
     return f"'{text}" if _FORMULA.match(text) else text
+
+
+def defused_utf8(text: bytes) -> bytes:
+    """The same for a text in UTF-8, which is decoded only if it may begin like a formula."""
+    return defused(text.decode()).encode() if text[:1] in _FIRST_BYTES else text

@@ -44,6 +44,7 @@ class ZipEncoder(Encoder):
         self._files = scratch_file(memory=_IN_MEMORY)
         self._number = 0
         self._inner = make_inner(options)
+        self.takes_utf8 = self._inner.takes_utf8
         self._name = ""
         self._messages = 0
         self._bytes = 0

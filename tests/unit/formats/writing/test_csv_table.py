@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.passages import FORMULAS, NASTY, OPTIONS, line, talk, written
 
+from officeai_proxy.formats.registry import FORMATS
 from officeai_proxy.formats.writing.passages import Options, Passage
-from officeai_proxy.formats.writing.spreadsheet_text import COLUMNS, defused
+from officeai_proxy.formats.writing.spreadsheet_text import COLUMNS, defused, defused_utf8
 
 UNSAFE = Options(exported_at=OPTIONS.exported_at, csv_safe=False)
 
@@ -37,6 +38,26 @@ def test_no_column_holds_a_formula(formula: str):
 def test_ordinary_text_stays_as_it_is(text: str):
     """Only what begins like a formula is changed."""
     assert defused(text) == text
+
+
+@given(st.text(st.sampled_from("=+-@\t\r\n “”'＝－\u200ba中é")) | STORABLE)
+def test_text_in_utf8_is_defused_alike(text: str):
+    """Whatever it begins with, the bytes are those of the text."""
+    assert defused_utf8(text.encode()) == defused(text).encode()
+
+
+@pytest.mark.parametrize("options", [OPTIONS, UNSAFE])
+@pytest.mark.parametrize("text", [*FORMULAS, *NASTY])
+def test_contents_may_come_as_utf8(text: str, options: Options):
+    """The file is the same, and an archive of tables takes them so as well."""
+    plain = talk(text, "plain")
+    encoded = [line._replace(content=line.content.encode()) for line in plain.lines]  # type: ignore[arg-type]
+    archive = Options(exported_at=OPTIONS.exported_at, inner="csv")
+
+    as_utf8 = written("csv", [Passage(plain.conversation, encoded)], options=options)
+
+    assert as_utf8 == written("csv", [plain], options=options)
+    assert FORMATS["zip"].make(archive).takes_utf8
 
 
 @given(STORABLE, STORABLE, STORABLE, STORABLE)

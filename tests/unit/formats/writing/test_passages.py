@@ -1,26 +1,13 @@
-"""What encoders take: times and metadata as text, put together without parsing."""
+"""What encoders take: metadata as text, put together without parsing."""
 
 import json
 
 import pytest
 from tests.passages import CALL_ID, line
 
-from officeai_proxy.formats.writing.passages import iso_moment, metadata_of
+from officeai_proxy.formats.writing.passages import metadata_of
 
 HELLO = {"role": "user", "content": "hello"}
-
-
-@pytest.mark.parametrize(
-    ("text", "iso"),
-    [
-        ("2026-01-31 12:00:05.000000", "2026-01-31T12:00:05Z"),
-        ("2026-01-31 12:00:05.250000", "2026-01-31T12:00:05.250000Z"),
-        ("0001-01-01 00:00:00.000001", "0001-01-01T00:00:00.000001Z"),
-    ],
-)
-def test_moments_are_iso_8601(text: str, iso: str):
-    """In UTC with Z, and with microseconds when there are any."""
-    assert iso_moment(text) == iso
 
 
 @pytest.mark.parametrize(
