@@ -45,11 +45,19 @@ def _echoing(upstream: ScriptedUpstream) -> None:
 
 
 def call(proxy: RunningProxy, key: str, **more: object) -> httpx.Response:
-    """One call on a connection of its own, so that any worker may get it."""
-    headers = {"Authorization": f"Bearer {key}"}
-    return httpx.post(
-        proxy.root + ASK, json={**BODY, **more}, headers=headers, timeout=30, trust_env=False
-    )
+    """One call on a connection of its own, so that any worker may get it.
+
+    On a busy machine one worker may take all connections for a while, and the other not know a new
+    key yet that is `known_everywhere`.
+    """
+    headers, began = {"Authorization": f"Bearer {key}"}, time.monotonic()
+    while True:
+        answer = httpx.post(
+            proxy.root + ASK, json={**BODY, **more}, headers=headers, timeout=30, trust_env=False
+        )
+        if answer.status_code != 401 or time.monotonic() - began > PATIENCE:
+            return answer
+        time.sleep(0.5)
 
 
 def a_key(proxy: RunningProxy, **limits: object) -> tuple[str, str]:

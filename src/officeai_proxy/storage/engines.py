@@ -148,7 +148,14 @@ def _begin(connection: Connection) -> None:
 
 def _create_private(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    # A file that is there must not be opened: closing it would drop the locks that this process's
+    # other connections hold on it (fcntl(2); sqlite.org/howtocorrupt.html, 2.2), and the next
+    # program that closes the database would take the log away under them.
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
+            raise
 
 
 def _postgresql_engine(
