@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.conftest import StartProxy
@@ -33,8 +34,13 @@ def ask(proxy: RunningProxy, text: str, *, session: str = "s") -> None:
 
 def files_with_bird(folder: Path) -> list[str]:
     words = (BIRD.encode(), "夜莺".encode(), b"nightingale")
-    files = [file for file in folder.rglob("*") if file.is_file()]
-    return [file.name for file in files if any(word in file.read_bytes() for word in words)]
+    found: list[str] = []
+    for file in folder.rglob("*"):
+        # Some files are replaced while they are looked at.
+        with suppress(FileNotFoundError, IsADirectoryError):
+            content = file.read_bytes()
+            found += [file.name] if any(word in content for word in words) else []
+    return found
 
 
 def numbers(proxy: RunningProxy, *, session: str = "s") -> set[int]:
