@@ -6,17 +6,14 @@ No other module knows both the hot path and the database. Two applications in on
 
 import asyncio
 import gc
-import importlib
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, cast
 
-from starlette.datastructures import State
-from starlette.routing import Router
+from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from officeai_proxy.api.security_headers import SecurityHeaders
@@ -28,9 +25,8 @@ from officeai_proxy.auth.refresher import KeyRefresher
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import ProxyError
 from officeai_proxy.exports import ExportSlots
-from officeai_proxy.health.probes import probe_of, served
+from officeai_proxy.framework import framework
 from officeai_proxy.health.pulse import Pulse
-from officeai_proxy.later import Later
 from officeai_proxy.metrics.counting import CallCounter, CountedSlots
 from officeai_proxy.metrics.opened import Metrics
 from officeai_proxy.model import ApiKey
@@ -57,10 +53,6 @@ from officeai_proxy.storage.failures import ran_out_of_time
 from officeai_proxy.storage.key_use import KeyUseBoard
 from officeai_proxy.storage.migrations import prepare
 from officeai_proxy.storage.search_upkeep import purge
-
-if TYPE_CHECKING:
-    # It is loaded when a route is first asked for.
-    from fastapi import FastAPI
 
 DRAIN_SECONDS = 10.0
 """How long the program's end waits for the recorder; what is left is stored at the next start."""
@@ -101,19 +93,17 @@ class Services:
 
 
 class Application:
-    """The hot path in front of the framework: calls go to the proxy, all else to the routes.
-
-    The routes are put together when somebody first asks for one.
-    """
+    """The hot path in front of the framework: calls go to the proxy, all else to the routes."""
 
     def __init__(self, settings: Settings) -> None:
-        """Build everything; nothing is opened before the server starts it."""
+        """Build everything; nothing is opened before the server starts it.
+
+        Raises:
+            ConfigurationError: a route says of nothing who may call it.
+        """
         self.settings = settings
-        self.state = State()
-        self._opening = Router(lifespan=self._lifespan)
-        self._rest = SecurityHeaders(self._serve_rest)
-        self._routes: FastAPI | None = None
-        self._later = Later(lambda: self.routes)
+        self.routes = framework(self._lifespan)
+        self._guarded_routes = SecurityHeaders(self.routes)
         self._proxy: Proxy | None = None
         self._metrics: Metrics | None = None
         self._prices = PriceBook.open(settings.prices)
@@ -122,35 +112,18 @@ class Application:
         """Serve one connection event (ASGI specification)."""
         if scope["type"] == "http" and self._proxy is not None and is_proxied(scope["path"]):
             await _guarded(self._proxy, scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._opening(scope, receive, send)
         else:
             if scope["type"] == "http" and self._metrics is not None:
                 send = self._metrics.counter.watching(send)
-            await self._rest(scope, receive, send)
-
-    @property
-    def routes(self) -> "FastAPI":
-        """What serves all that is no call."""
-        if self._routes is None:
-            module = importlib.import_module("officeai_proxy.framework")
-            self._routes = cast("FastAPI", module.framework(self.state, self._lifespan))
-        return self._routes
+            await self._guarded_routes(scope, receive, send)
 
     @property
     def relaying(self) -> Relaying | None:
         """What serves calls that need not wait, for servers that can do without ASGI for them."""
         return None if self._proxy is None else self._proxy.relaying
 
-    async def _serve_rest(self, scope: Scope, receive: Receive, send: Send) -> None:
-        probe = probe_of(scope)
-        if probe is None:
-            await self._later(scope, receive, send)
-        else:
-            await _guarded(served(probe, self.state.services.pulse), scope, receive, send)
-
     @asynccontextmanager
-    async def _lifespan(self, _: object) -> AsyncIterator[None]:
+    async def _lifespan(self, routes: FastAPI) -> AsyncIterator[None]:
         """Open the journal, the recorder and the upstream; close them in reverse."""
         settings = self.settings
         journal = _open_journal(settings)
@@ -158,7 +131,7 @@ class Application:
         recorder = RecorderThread(
             lambda: _RecorderWorker.make(settings, self._prices, metrics.counter)
         )
-        self.state.services = services = _services(settings, journal, recorder, metrics)
+        routes.state.services = services = _services(settings, journal, recorder, metrics)
         upstream = _upstream(settings)
         ledger = Ledger(settings.data_dir / "limits")
         recorder.start()

@@ -1,13 +1,12 @@
 """Everything that is no call, as one application: the read side, administration, health, the page.
 
-It comes with FastAPI and all that is described with it. `app.py` loads it at the first request that
-needs it: 15 MB and a third of a second that a program which only serves calls never pays.
+It wires routes, never services; `app.py` opens what they work with.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI
-from starlette.datastructures import State
 
 from officeai_proxy import (
     __version__,
@@ -23,8 +22,8 @@ from officeai_proxy.metrics import routes as metrics
 from officeai_proxy.proxy import openapi
 
 
-def framework(state: State, lifespan: Callable[[FastAPI], object]) -> FastAPI:
-    """All routes, working with the services of *state*, which *lifespan* opens.
+def framework(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
+    """All routes, working with the services that *lifespan* puts at `app.state.services`.
 
     Raises:
         ConfigurationError: a route says of nothing who may call it.
@@ -33,12 +32,11 @@ def framework(state: State, lifespan: Callable[[FastAPI], object]) -> FastAPI:
         title="officeai-proxy",
         version=__version__,
         description=openapi.DESCRIPTION,
-        lifespan=lifespan,  # type: ignore[arg-type]  # an async context manager, as FastAPI wants it
+        lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
-    routes.state = state
     faults.install(routes)
     routes.include_router(openapi.router)
     for router in (*history.ROUTERS, *administration.ROUTERS, old_names.router):

@@ -1,8 +1,8 @@
 """Who may call what: the routes of an application in, the policy of each out; enforces nothing.
 
 A route needs the scope of the `auth.dependencies.Requirement` that guards it, so that what is
-declared and what is enforced cannot differ. A route without one must stand in `OPEN`, or none
-of them is served.
+declared and what is enforced cannot differ. A route without one must stand in `OPEN`, or the
+application does not start.
 """
 
 from collections.abc import Iterator, Sequence

@@ -5,6 +5,8 @@ llhttp (in httptools) is strict about lengths, chunks and header syntax; what it
 careful client must not is refused here (RFC 9112, sections 2.3 and 6.3).
 """
 
+import re
+
 import httptools
 
 from officeai_proxy.proxy.upstream.exchange import Header
@@ -15,8 +17,6 @@ MAX_HEADERS = 256
 MAX_HEAD_BYTES = 64 * 1024
 MAX_INTERIM_REPLIES = 16
 
-# As servers write the size of a chunk. What is not among them is for llhttp.
-_SIZES = {size % n: n for n in range(1, 4096) for size in (b"%x", b"%X")}
 _LONGEST_SIZE = len(b"fff\r\n")
 
 FRAMING_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
@@ -24,6 +24,22 @@ FRAMING_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 CONTINUE = 100
 SWITCHING_PROTOCOLS = 101
 FIRST_FINAL_STATUS = 200
+
+
+class _Sizes(dict[bytes, int]):
+    """The sizes of small chunks, as servers write them; each is understood once and kept.
+
+    What is none of them is for llhttp, and -1 here: no chunk has that many bytes.
+    """
+
+    def __missing__(self, text: bytes) -> int:
+        if not _is_small_size(text):
+            return -1
+        return self.setdefault(text, int(text, 16))
+
+
+_SIZES = _Sizes()
+_is_small_size = re.compile(rb"[1-9a-fA-F][0-9a-fA-F]{0,2}").fullmatch
 
 
 class BadReply(Exception):
@@ -76,7 +92,7 @@ class ReplyParser:
         if not self._is_between_chunks:
             return None
         end = data.find(b"\r\n", 0, _LONGEST_SIZE)
-        if _SIZES.get(data[:end]) != len(data) - end - 4 or data[-2:] != b"\r\n":
+        if _SIZES[data[:end]] != len(data) - end - 4 or data[-2:] != b"\r\n":
             return None
         return data[end + 2 : -2]
 

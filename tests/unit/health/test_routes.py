@@ -1,13 +1,14 @@
-"""Questions about health, answered without the framework."""
+"""Questions about health, and what answers them."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
-from starlette.types import Scope
+from fastapi import FastAPI
 
-from officeai_proxy.health.probes import probe_of, served
 from officeai_proxy.health.pulse import Health, Pulse
+from officeai_proxy.health.routes import router
 
 
 class FakeJournal:
@@ -41,32 +42,13 @@ def a_pulse(directory: Path, *, is_stopping: bool = False) -> Pulse:
     )
 
 
-def a_scope(path: str, method: str = "GET") -> Scope:
-    return {"type": "http", "method": method, "path": path}
-
-
 async def asked(path: str, pulse: Pulse) -> httpx.Response:
-    probe = probe_of(a_scope(path))
-    assert probe is not None
-    transport = httpx.ASGITransport(served(probe, pulse))
+    app = FastAPI()
+    app.state.services = SimpleNamespace(pulse=pulse)
+    app.include_router(router)
+    transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         return await client.get(path)
-
-
-@pytest.mark.parametrize(
-    "scope",
-    [
-        a_scope("/health", "POST"),
-        a_scope("/health/ready", "HEAD"),
-        a_scope("/health/"),
-        a_scope("/healthy"),
-        {"type": "websocket", "path": "/health"},
-    ],
-    ids=["method", "head", "slash", "other word", "websocket"],
-)
-def test_all_else_is_left_to_the_routes(scope: Scope) -> None:
-    """They know how to refuse it."""
-    assert probe_of(scope) is None
 
 
 async def test_not_ready_at_the_end(tmp_path: Path) -> None:
