@@ -48,6 +48,12 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 # What an earlier exporter in another program needed before and after it learned to stream.
 EARLIER = {10_000: "150 → 30 MB", 50_000: "overflow → 50 MB", 100_000: "–"}
 
+# As many short messages and then as many long ones as an export may take for a page's worth.
+UNEVEN = 32_000
+LONG = "And why is that so? 这是为什么？" * 290
+
+MEASURED = ("csv", "json", "jsonl", "zip")
+
 COLUMNS = (
     "c.session_id, c.title, c.user_identifier, m.id, m.parent_id, m.role, m.content, "
     "m.model_name, m.token_count, m.timestamp, m.metadata"
@@ -80,6 +86,7 @@ def main() -> int:
         for per_conversation in (100, 0):
             for size in sizes:
                 _measure_memory(size, per_conversation, options.database)
+            _measure_memory(UNEVEN, per_conversation, options.database, longer=LONG)
         return 0
     with filled(options.messages, options.per_conversation, options.database) as (url, folder):
         _measure_formats(options, url, folder)
@@ -121,15 +128,17 @@ def _measure_formats(options: argparse.Namespace, url: str, folder: Path) -> Non
         )
 
 
-def _measure_memory(size: int, per_conversation: int, kind: str) -> None:
+def _measure_memory(size: int, per_conversation: int, kind: str, *, longer: str = "") -> None:
+    """Print the memory of exports of *size* messages, the second half *longer* than the first."""
     with (
-        filled(size, per_conversation, kind) as (url, folder),
+        filled(size, per_conversation, kind, longer=longer) as (url, folder),
         RunningProxy(folder / "run", {"DATABASE_URL": url}) as proxy,
     ):
-        growth = {name: download(proxy, name).growth for name in ("csv", "json", "zip")}
+        growth = {name: download(proxy, name).growth for name in MEASURED}
     told = ", ".join(f"{name} +{value / 1024**2:.1f} MB" for name, value in growth.items())
     shape = f"{per_conversation} a conversation" if per_conversation else "one conversation"
-    print(f"{size:9,} messages, {shape:20} {told}; before and after, elsewhere: {EARLIER[size]}")
+    beside = f"before and after, elsewhere: {EARLIER[size]}" if not longer else "half of them long"
+    print(f"{size:9,} messages, {shape:20} {told}; {beside}")
 
 
 def download(proxy: RunningProxy, name: str) -> Run:
@@ -185,29 +194,34 @@ def _own_tool(url: str, folder: Path) -> float:
 
 
 @contextmanager
-def filled(messages: int, per_conversation: int, kind: str) -> Iterator[tuple[str, Path]]:
+def filled(
+    messages: int, per_conversation: int, kind: str, *, longer: str = ""
+) -> Iterator[tuple[str, Path]]:
     """The URL of a database with *messages* messages, and a folder to work in."""
     with tempfile.TemporaryDirectory(prefix="officeai-exports-") as name:
         folder = Path(name)
         programs = postgres_programs()
         if kind == "sqlite" or programs is None:
             url = f"sqlite:///{folder / 'officeai.db'}"
-            asyncio.run(fill(url, messages, per_conversation or messages))
+            asyncio.run(fill(url, messages, per_conversation or messages, longer=longer))
             yield url, folder
             return
         server = PostgresServer(programs)
         try:
             server.start()
             url = server.create("exports")
-            asyncio.run(fill(url, messages, per_conversation or messages))
+            asyncio.run(fill(url, messages, per_conversation or messages, longer=longer))
             server.execute("ANALYZE", name="exports")
             yield url, folder
         finally:
             server.remove()
 
 
-async def fill(url: str, messages: int, per_conversation: int) -> None:
-    """Store *messages* messages in conversations of *per_conversation*."""
+async def fill(url: str, messages: int, per_conversation: int, *, longer: str = "") -> None:
+    """Store *messages* messages in conversations of *per_conversation*.
+
+    Those of the second half say *longer* as well.
+    """
     database = Database(url)
     await prepare(database)
     heads = [_head(number, per_conversation) for number in range(messages // per_conversation)]
@@ -216,7 +230,10 @@ async def fill(url: str, messages: int, per_conversation: int) -> None:
             await connection.execute(insert(conversations), heads[start : start + BATCH])
     for start in range(0, len(heads) * per_conversation, BATCH):
         numbers = range(start, min(start + BATCH, len(heads) * per_conversation))
-        rows = [_message(number, per_conversation) for number in numbers]
+        rows = [
+            _message(number, per_conversation, longer if number >= messages // 2 else "")
+            for number in numbers
+        ]
         async with database.write() as connection:
             await connection.execute(insert(conversation_messages), rows)
     await database.close()
@@ -237,7 +254,7 @@ def _head(number: int, size: int) -> dict[str, object]:
     }
 
 
-def _message(number: int, size: int) -> dict[str, object]:
+def _message(number: int, size: int, longer: str = "") -> dict[str, object]:
     is_answer = number % 2 == 1
     return {
         "id": number + 1,
@@ -245,7 +262,7 @@ def _message(number: int, size: int) -> dict[str, object]:
         "parent_id": number if number % size else None,
         "on_path": True,
         "role": "assistant" if is_answer else "user",
-        "content": f"{number} {TEXT}",
+        "content": f"{number} {TEXT}{longer}",
         "model_name": "gpt-4o" if is_answer else None,
         "token_count": 120 if is_answer else None,
         "timestamp": START + timedelta(milliseconds=number),

@@ -25,6 +25,7 @@ from officeai_proxy.model import Caller, Exchange
 from officeai_proxy.recording.turns import read_turn
 from officeai_proxy.recording.writer import write
 from officeai_proxy.storage import snapshot as module
+from officeai_proxy.storage import snapshot_queries as queries
 from officeai_proxy.storage.conversations import (
     ConversationFilter,
     ConversationRepository,
@@ -225,6 +226,32 @@ class TestPages:
         assert counts[0] == 1
         assert max(counts) == 30
         assert counts[-1] <= 11
+
+    @pytest.mark.parametrize("tree", [True, False])
+    @pytest.mark.parametrize("size", [200, 20, 4, 1])
+    async def test_long_ones_after_short_ones_end_a_page(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch, size: int, *, tree: bool
+    ) -> None:
+        """However many messages a page may have, it ends where their texts are too much."""
+        monkeypatch.setattr(queries, "PORTION", 3)
+        monkeypatch.setattr(queries, "MOST_TEXT", 20_000)
+        monkeypatch.setattr(module, "PAGE_TEXT", 20_000)
+        for number in range(200 // size):
+            conversation = await start(database, f"s{number}")
+            texts = ["x" * (1 if number * size + n < 100 else 1000) for n in range(size)]
+            await say(database, conversation, *texts)
+
+        snapshot = await taken(database, tree=tree)
+        pages = [page async for page in snapshot.pages()]
+        snapshot.close()
+
+        sizes = [sum(len(row[4]) for passage in page for row in passage.rows) for page in pages]
+        assert sum(sizes) == 100 + 100 * 1000
+        assert max(sizes) < 50_000
+        monkeypatch.undo()
+        assert told([passage for page in pages for passage in page]) == await read(
+            database, tree=tree
+        )
 
     async def test_times_and_ids_are_text(self, database: Database) -> None:
         """Moments are ISO 8601 in UTC, with microseconds when there are any; calls are UUIDs."""

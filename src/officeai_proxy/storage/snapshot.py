@@ -16,8 +16,8 @@ the conversations into a temporary file. Later each page of messages is a short 
 import tempfile
 from array import array
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from typing import IO
@@ -30,14 +30,20 @@ from officeai_proxy.formats.writing.passages import ConversationHead, Passage, R
 from officeai_proxy.model import Caller
 from officeai_proxy.storage.conversations import ConversationFilter, ConversationRepository
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.snapshot_queries import LARGE, SnapshotQueries, are_whole, is_cut
+from officeai_proxy.storage.snapshot_queries import (
+    LARGE,
+    SnapshotQueries,
+    are_whole,
+    is_cut,
+    size_of,
+)
 from officeai_proxy.storage.vault import sealer_of
 
 PAGE = 4000
 """Messages of one read at most."""
 
 PAGE_TEXT = 2 * 1024 * 1024
-"""How much text there should be in them; those of the page before tell how many that are."""
+"""How much text there should be in them; those of the page before tell how many that may be."""
 
 SHORT_ONES = 200
 """Conversations of one read at most."""
@@ -59,6 +65,17 @@ class Wanted:
     session_id: str | None = None
     whole_tree: bool = False
     utf8: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Short:
+    """Conversations that fit into one page, their messages, and what became of them since."""
+
+    heads: Sequence[ConversationHead] = ()
+    found: Mapping[int, Sequence[Row]] = field(default_factory=dict)
+    leaves: Mapping[int, bool] = field(default_factory=dict)
+    gone: Set[int] = frozenset()
+    is_much: bool = False
 
 
 class Snapshot:
@@ -112,12 +129,15 @@ class Snapshot:
             Vanished: a conversation was deleted for good while it was being read.
         """
         for batch in self._batches():
-            if len(batch) == 1 and self._count(batch[0]) > self._page:
-                async for passage in self._long(batch[0]):
-                    yield [passage]
-                continue
-            async for passages in self._short(batch):
-                yield passages
+            while batch:
+                some = await self._read_short(batch)
+                if some.heads:
+                    async for passages in self._short(some):
+                        yield passages
+                else:
+                    async for passage in self._long(batch[0]):
+                        yield [passage]
+                batch = batch[len(some.heads) or 1 :]
 
     async def _note_heads(self, connection: AsyncConnection, caller: Caller) -> None:
         wanted, only = self._wanted, None
@@ -153,30 +173,41 @@ class Snapshot:
         if batch:
             yield batch
 
-    async def _short(self, batch: Sequence[ConversationHead]) -> AsyncIterator[list[Passage]]:
-        """The conversations of *batch*, each of which fits into one page."""
+    async def _read_short(self, batch: Sequence[ConversationHead]) -> "_Short":
+        """The first ones of *batch*, as many as fit into a page; none: the first does not."""
+        if self._count(batch[0]) > self._page:
+            return _Short()
         async with self._database.read() as connection:
-            rows = await self._queries.messages(connection, batch, until=self._cut)
+            rows, are_all = await self._queries.messages(connection, batch, until=self._cut)
+            heads = batch if are_all else [head for head in batch if head.id < rows[-1][0]]
             found = {number: list(group) for number, group in groupby(rows, key=itemgetter(0))}
-            others = [head for head in batch if not self._is_as_it_was(head, found)]
+            others = [head for head in heads if not self._is_as_it_was(head, found)]
             leaves = await self._queries.leaves(connection, others) if others else {}
-        self._page = _fitting(rows) if rows else self._page
+        if rows:
+            self._page = _fitting(rows)
         gone = {head.id for head in others} - leaves.keys()
+        return _Short(heads, found, leaves, gone, is_much=self._page < len(rows))
+
+    async def _short(self, some: "_Short") -> AsyncIterator[list[Passage]]:
+        """Conversations that were read together."""
         passages: list[Passage] = []
-        for head in batch:
-            if head.id in gone:
+        text = 0
+        for head in some.heads:
+            if head.id in some.gone:
                 continue
-            if self._has_branched(head, leaves):
+            if self._has_branched(head, some.leaves):
                 own = await self._rows_at(head, await self._line_up(head, above=0))
             else:
-                own = found.get(head.id, [])[: self._count(head)]
+                own = some.found.get(head.id, [])[: self._count(head)]
             if len(own) < self._count(head):
                 raise Vanished
+            is_much = some.is_much or not are_whole(own)
             async for passage in self._passages(self._with_leaf(head, own), own):
                 passages.append(passage)
-                if len(own) > 1 and not passage.is_last:
+                text += sum(map(size_of, passage.rows)) if is_much else 0
+                if text > PAGE_TEXT:
                     yield passages
-                    passages = []
+                    passages, text = [], 0
         yield passages
 
     async def _long(self, head: ConversationHead) -> AsyncIterator[Passage]:
@@ -209,7 +240,8 @@ class Snapshot:
             if not rows:
                 return
             self._page = _fitting(rows)
-            yield rows
+            for start in range(0, len(rows), size := self._page):
+                yield rows[start : start + size]
             left, last = left - len(rows), rows[-1][1]
         if left:
             line = await self._line_up(head, above=last)
@@ -297,12 +329,8 @@ class Snapshot:
 def _fitting(rows: Sequence[Row]) -> int:
     """How many messages like these, some of which are looked at, make a page."""
     some = rows[:: 1 + len(rows) // 256]
-    size = sum([LARGE if is_cut(row) else _size(row) for row in some])
+    size = sum([LARGE if is_cut(row) else size_of(row) for row in some])
     return max(1, min(PAGE, PAGE_TEXT * len(some) // max(1, size)))
-
-
-def _size(row: Row) -> int:
-    return len(row[4]) + len(row[8] or "") + len(row[9] or "")
 
 
 def _cuts(sizes: Sequence[int]) -> Iterator[int]:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     CompoundSelect,
+    Connection,
     Executable,
     LargeBinary,
     Select,
@@ -49,6 +50,12 @@ LARGE = 8192
 
 Longer ones are null there, and so is the content of a message that has any.
 """
+
+PORTION = 500
+"""Messages that the driver hands over at once."""
+
+MOST_TEXT = 3 * 1024 * 1024
+"""How much text ends a page with the portion that brought it, however few messages it has."""
 
 _c = conversations.c
 _m = conversation_messages.c
@@ -141,17 +148,25 @@ class SnapshotQueries:
 
     async def messages(
         self, connection: AsyncConnection, heads: Sequence[ConversationHead], *, until: int
-    ) -> Sequence[Row]:
-        """The messages of several conversations, each conversation's together, oldest first."""
+    ) -> tuple[Sequence[Row], bool]:
+        """The messages of several conversations, each conversation's together, oldest first.
+
+        And whether these are all: there is an end to them where they have much text.
+        """
         values = {"ids": [head.id for head in heads], "until": until}
-        return open_lines(await _fetch(connection, self._several, values), self._sealer)
+        rows, are_all = await self._fetch_some(connection, self._several, values)
+        return open_lines(rows, self._sealer), are_all
 
     async def page(
         self, connection: AsyncConnection, head: ConversationHead, *, above: int, limit: int
     ) -> Sequence[Row]:
-        """At most *limit* messages of one conversation with ids greater than *above*."""
+        """At most *limit* messages of one conversation with ids greater than *above*.
+
+        Fewer, but not none, where they have much text.
+        """
         values = {"ids": [head.id], "above": above, "count": limit}
-        return open_lines(await _fetch(connection, self._page, values), self._sealer)
+        rows, _ = await self._fetch_some(connection, self._page, values)
+        return open_lines(rows, self._sealer)
 
     async def at(
         self, connection: AsyncConnection, head: ConversationHead, ids: Sequence[int]
@@ -200,6 +215,15 @@ class SnapshotQueries:
         )
         values = {"ids": [head.id], "below": below, "count": limit}
         return cast("Sequence[tuple[int, int | None]]", await _fetch(connection, statement, values))
+
+    async def _fetch_some(
+        self, connection: AsyncConnection, statement: Executable, values: Mapping[str, object]
+    ) -> tuple[Sequence[Row], bool]:
+        """The rows up to those that bring more than `MOST_TEXT`, and whether they are all."""
+        if self._dialect is Dialect.SQLITE:
+            return await connection.run_sync(_fetch_portions, statement, values)
+        # PostgreSQL plans otherwise for rows that are fetched in portions, and takes longer.
+        return await _fetch(connection, statement, values), True
 
     def _lines(self, *, whole: bool) -> Select[Any]:
         texts = (self._content(), _m.metadata, _m.extra)
@@ -273,6 +297,11 @@ class SnapshotQueries:
 _UUID_PARTS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
 
 
+def size_of(row: Row) -> int:
+    """How much text comes with *row*, in characters or bytes."""
+    return len(row[4] or "") + len(row[8] or "") + len(row[9] or "")
+
+
 def is_cut(row: Row) -> bool:
     """Whether *row* lacks a text because it is long."""
     return row[4] is None
@@ -293,3 +322,21 @@ async def _fetch(
     """The rows as the driver has them, without SQLAlchemy's own."""
     result = await connection.execute(statement, values)
     return cast("Sequence[Row]", result.cursor.fetchall())
+
+
+def _fetch_portions(
+    connection: Connection, statement: Executable, values: Mapping[str, object]
+) -> tuple[Sequence[Row], bool]:
+    """The same up to the portion that brings more than `MOST_TEXT`, and whether they are all."""
+    result = connection.execute(statement, values, execution_options={"stream_results": True})
+    # The strategy has read the first row already, as SQLAlchemy does where it streams.
+    driver = result.cursor_strategy
+    rows: list[Row] = []
+    size, is_end = 0, False
+    while size <= MOST_TEXT and not is_end:
+        portion = driver.fetchmany(result, result.cursor, PORTION)
+        rows += portion
+        size += sum(map(size_of, portion))
+        is_end = len(portion) < PORTION
+    result.close()
+    return rows, is_end
