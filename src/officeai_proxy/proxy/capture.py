@@ -26,6 +26,21 @@ TAIL = 4096
 class Capture:
     """Follows one call from its admission to its end."""
 
+    __slots__ = (
+        "_call",
+        "_first_byte",
+        "_headers",
+        "_is_recorded",
+        "_keep",
+        "_limit",
+        "_pieces",
+        "_status",
+        "_tail_size",
+        "_upstream",
+        "is_settled",
+        "received",
+    )
+
     def __init__(
         self,
         call: Call,
@@ -39,10 +54,10 @@ class Capture:
         self._upstream = upstream
         self._limit = limit
         self._keep = keep
+        self._is_recorded = call.is_recorded
         self._pieces: list[bytes] = []
-        self._size = 0
+        self._tail_size = 0
         self._first_byte: int | None = None
-        self._is_truncated = False
         self._status: int | None = None
         self._headers: list[Header] = []
         self.is_settled = False
@@ -60,23 +75,21 @@ class Capture:
         self.received += len(data)
         if self._first_byte is None:
             self._first_byte = time.monotonic_ns()
-        if not self._call.is_recorded:
+        if not self._is_recorded:
             self._keep_tail(data)
             return False
-        if self._is_truncated or self._size + len(data) > self._limit:
-            self._is_truncated = True
+        if self.received > self._limit:
             return False
         self._pieces.append(data)
-        self._size += len(data)
         # Nearly all pieces end as an event with JSON does, and need no closer look.
         return data[-3:] != b"}\n\n" and self._ends_with_done()
 
     def _keep_tail(self, data: bytes) -> None:
         self._pieces.append(data)
-        self._size += len(data)
-        if self._size > 2 * TAIL:
+        self._tail_size += len(data)
+        if self._tail_size > 2 * TAIL:
             self._pieces = [b"".join(self._pieces)[-TAIL:]]
-            self._size = TAIL
+            self._tail_size = TAIL
 
     def _ends_with_done(self) -> bool:
         """Whether the pieces, wherever they were cut, end with the line that ends a stream."""
@@ -92,9 +105,10 @@ class Capture:
         if self.is_settled:
             return
         self.is_settled = True
-        if outcome is Outcome.COMPLETE and self._is_truncated:
+        is_truncated = self._is_recorded and self.received > self._limit
+        if outcome is Outcome.COMPLETE and is_truncated:
             outcome = Outcome.TRUNCATED
-        reply = b"".join(self._pieces) if self._call.is_recorded else b""
+        reply = b"".join(self._pieces) if self._is_recorded else b""
         self._keep(self, self._exchange(outcome, error, reply))
         self._pieces = []
 
@@ -138,7 +152,7 @@ class Capture:
             duration_ns=time.monotonic_ns() - call.started_mono,
             outcome=outcome,
             client_ip=call.client_ip,
-            is_recorded=call.is_recorded,
+            is_recorded=self._is_recorded,
             session=call.session,
             user=call.user,
             status=self._status,
@@ -151,7 +165,7 @@ class Capture:
             content_type=value_of(self._headers, b"content-type"),
             content_encoding=value_of(self._headers, b"content-encoding"),
             request_encoding=call.body_encoding,
-            usage=None if call.is_recorded else usage_in(b"".join(self._pieces)[-TAIL:]),
+            usage=None if self._is_recorded else usage_in(b"".join(self._pieces)[-TAIL:]),
             request=call.body,
             reply=reply,
         )

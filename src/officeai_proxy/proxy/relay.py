@@ -43,6 +43,22 @@ class ReplyTo(Protocol):
 class Relay:
     """Fills the reply of one call, as `ReplySink` says; the caller's side holds it meanwhile."""
 
+    __slots__ = (
+        "_call",
+        "_caller",
+        "_capture",
+        "_exchange",
+        "_finishes_alone",
+        "_has_begun",
+        "_has_caller",
+        "_headers",
+        "_is_complete",
+        "_is_over",
+        "_on_over",
+        "_pieces",
+        "status",
+    )
+
     def __init__(
         self,
         call: Call,

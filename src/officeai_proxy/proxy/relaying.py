@@ -95,6 +95,8 @@ class Relaying:
 class IncomingCall:
     """A call whose body is still coming."""
 
+    __slots__ = ("_opening", "_pieces", "_relaying", "_size")
+
     def __init__(self, relaying: Relaying, opening: Opening) -> None:
         """The head is *opening*; nothing of the body is there."""
         self._relaying = relaying

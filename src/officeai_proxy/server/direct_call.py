@@ -42,6 +42,20 @@ class DirectCall:
     The first attributes are those that uvicorn reads of its cycles.
     """
 
+    __slots__ = (
+        "_default_headers",
+        "_flow",
+        "_incoming",
+        "_is_chunked",
+        "_on_response",
+        "_relay",
+        "_transport",
+        "disconnected",
+        "keep_alive",
+        "response_complete",
+        "response_started",
+    )
+
     message_event: ClassVar[_Nobody] = _Nobody()
     waiting_for_100_continue: ClassVar[bool] = False
 
