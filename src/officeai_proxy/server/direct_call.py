@@ -98,10 +98,12 @@ class DirectCall:
 
     def run(self) -> None:
         """The request is whole: begin."""
-        if self.response_complete or self.disconnected or self._incoming is None:
+        # The request's pieces go here: the relay has its body, which may be large, as one.
+        incoming, self._incoming = self._incoming, None
+        if self.response_complete or self.disconnected or incoming is None:
             return
         try:
-            relay = self._relay = self._incoming.whole(self)
+            relay = self._relay = incoming.whole(self)
         except ProxyError as error:
             self.refuse(error, [])
         else:
