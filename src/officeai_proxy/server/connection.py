@@ -79,8 +79,11 @@ class Connection(HttpToolsProtocol):
         """The connection is closed."""
         self._patience.forget(self)
         super().connection_lost(exc)
-        if self._call is not None:
-            self._call.connection_lost()
+        call, self._call = self._call, None
+        # A cycle knows its connection: what goes round in circles waits for the garbage collector.
+        self.cycle = cast("RequestResponseCycle", None)
+        if call is not None:
+            call.connection_lost()
 
     @override
     def resume_writing(self) -> None:

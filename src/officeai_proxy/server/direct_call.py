@@ -117,8 +117,9 @@ class DirectCall:
     def connection_lost(self) -> None:
         """The client is gone."""
         self.disconnected = True
-        if self._relay is not None:
-            self._relay.caller_left()
+        relay, self._relay = self._relay, None
+        if relay is not None:
+            relay.caller_left()
 
     # The relay's side.
 

@@ -59,6 +59,7 @@ class Connection(asyncio.Protocol):
     )
 
     _transport: asyncio.Transport
+    _parser: ReplyParser
 
     def __init__(self, owner: ConnectionOwner, *, address: Address, timeouts: Timeouts) -> None:
         """A connection that asyncio is about to make for *owner*."""
@@ -66,7 +67,6 @@ class Connection(asyncio.Protocol):
         self._address = address
         self._timeouts = timeouts
         self._loop = asyncio.get_running_loop()
-        self._parser = ReplyParser()
         self._inbox: ReplySink | None = None
         self._room_to_write: asyncio.Future[None] | None = None
         self._waiting_since = NOT_WAITING
@@ -84,6 +84,9 @@ class Connection(asyncio.Protocol):
             inbox.fail(UpstreamBroke(f"The upstream {self._address} closed the new connection."))
             return
         self._inbox = inbox
+        if not self.exchanges:
+            # Not before: a connection that is given up while it is made never hears that it is lost.
+            self._parser = ReplyParser()
         self._parser.begin(inbox, is_head_request=is_head_request)
         self._is_request_sent = False
         self._is_silent = True
@@ -196,15 +199,10 @@ class Connection(asyncio.Protocol):
         """The socket is closed, in order or not."""
         inbox, self._inbox = self._inbox, None
         self._owner.connection_is_lost(self)
-        if inbox is None:
-            return
-        if self._is_stale():
-            inbox.fail(WentStale(f"The upstream {self._address} closed a kept connection."))
-        elif exc is not None:
-            reason = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
-            inbox.fail(UpstreamBroke(f"The connection to {self._address} was lost: {reason}."))
-        else:
-            self._end_of_stream(inbox)
+        if inbox is not None:
+            self._tell_loss(inbox, exc)
+        if self.exchanges:
+            self._parser.close()
 
     @override
     def pause_writing(self) -> None:
@@ -253,6 +251,15 @@ class Connection(asyncio.Protocol):
         """
         waited = self._loop.time() - self._waiting_since
         return self._is_silent and self.exchanges > 1 and waited < STALE_SECONDS
+
+    def _tell_loss(self, inbox: ReplySink, exc: Exception | None) -> None:
+        if self._is_stale():
+            inbox.fail(WentStale(f"The upstream {self._address} closed a kept connection."))
+        elif exc is not None:
+            reason = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
+            inbox.fail(UpstreamBroke(f"The connection to {self._address} was lost: {reason}."))
+        else:
+            self._end_of_stream(inbox)
 
     def _end_of_stream(self, inbox: ReplySink) -> None:
         try:

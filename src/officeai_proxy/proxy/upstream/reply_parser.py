@@ -126,6 +126,12 @@ class ReplyParser:
             raise BadReply("it closed the connection in the middle of its reply")
         self._finish(is_reusable=False)
 
+    def close(self) -> None:
+        """Read nothing more; it cannot begin again."""
+        # It and llhttp know each other: what goes round in circles waits for the garbage collector,
+        # and the reply with it.
+        del self._parser, self._inbox
+
     def on_message_begin(self) -> None:
         """A status line begins: the reply's, or that of what follows an interim reply."""
         if self.is_complete:
