@@ -157,7 +157,7 @@ class Application:
                     tasks.create_task(_keep_limits(services, ledger)),
                 ]
                 gc.freeze()
-                # What goes round in circles, as callers who hang up leave it, goes within minutes.
+                # What goes round in circles all the same goes within minutes.
                 gc.set_threshold(50000, 5, 5)
                 # The recorder's thread gives way to calls after a millisecond; usual are five.
                 sys.setswitchinterval(0.001)
