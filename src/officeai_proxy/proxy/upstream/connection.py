@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
             return
         self._inbox = inbox
         if not self.exchanges:
-            # Not before: a connection that is given up while it is made never hears that it is lost.
+            # Not before: one that is given up while it is made never hears that it is lost.
             self._parser = ReplyParser()
         self._parser.begin(inbox, is_head_request=is_head_request)
         self._is_request_sent = False
