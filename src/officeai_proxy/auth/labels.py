@@ -35,6 +35,20 @@ def label(name: str, values: Sequence[bytes]) -> str | None:
     return text.strip()
 
 
+def plain_label(value: bytes | None) -> str | None:
+    """What `label` gives for a header with this *value*, or without one for None.
+
+    Raises:
+        InvalidRequest: the value is not surely fine as it is; `label` decides.
+    """
+    if value is None:
+        return None
+    text = value.decode("latin-1")
+    if not _is_plain(text):
+        raise InvalidRequest
+    return text
+
+
 def check_label(name: str, text: str) -> str:
     """The path parameter or JSON field *name* without the white space around it.
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 from starlette.types import Receive, Scope
 
 from officeai_proxy.auth.keyring import Keyring
+from officeai_proxy.auth.labels import plain_label
 from officeai_proxy.auth.limits.estimate import estimate_tokens
 from officeai_proxy.auth.limits.ledger import Lease, Ledger
 from officeai_proxy.auth.permissions import check_scope, check_user
@@ -20,6 +21,7 @@ from officeai_proxy.errors import (
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
+    ProxyError,
     RecordingUnavailable,
 )
 from officeai_proxy.model import Caller, Limits
@@ -29,7 +31,7 @@ from officeai_proxy.proxy.call import Call
 from officeai_proxy.proxy.context import ContextAdder
 from officeai_proxy.proxy.exchange_ids import ExchangeIds
 from officeai_proxy.proxy.headers import RequestHeaders, read_request_headers
-from officeai_proxy.proxy.upstream import Header, UpstreamRequest
+from officeai_proxy.proxy.upstream import Header, HeadStart, UpstreamRequest
 from officeai_proxy.settings import OnFull, Record, Settings
 from officeai_proxy.wire.cleantext import clean_text
 from officeai_proxy.wire.requests import ChatRequest, read_request, replace_model
@@ -67,13 +69,20 @@ class Body:
 
 @dataclass(slots=True, kw_only=True)
 class Opening:
-    """A request whose head was checked, and whose body is still to come."""
+    """A request whose head was checked, and whose body is still to come.
+
+    `content_length` is None when the caller did not tell; `forwarded` are the headers that the
+    upstream gets, and `start` is the head that they make.
+    """
 
     headers: RequestHeaders
     asked: Asked
     method: str
     path: bytes
     target: bytes
+    forwarded: list[Header]
+    start: HeadStart
+    content_length: int | None
     is_chat: bool
     client_ip: str
     started_ns: int
@@ -82,8 +91,8 @@ class Opening:
     @property
     def is_held(self) -> bool:
         """Whether the body has to be read or is small; any other is passed on as it comes."""
-        headers = self.headers
-        is_small = headers.content_length is not None and headers.content_length <= SMALL_BODY
+        length, headers = self.content_length, self.headers
+        is_small = length is not None and length <= SMALL_BODY
         return self.is_chat or (headers.has_body and (is_small or "json" in headers.content_type))
 
 
@@ -140,10 +149,49 @@ class Admission:
             method=method,
             path=raw_path,
             target=target,
+            forwarded=self._forwarded(headers, is_chat=is_chat),
+            start=HeadStart(),
+            content_length=headers.content_length,
             is_chat=is_chat,
             client_ip=client_ip,
             started_ns=started_ns,
             started_mono=started_mono,
+        )
+
+    def again(
+        self, before: Opening, *, length: int, session: bytes | None, user: bytes | None
+    ) -> Opening | None:
+        """What `open` gives for a chat whose head says what that of *before* said but for these.
+
+        Only what may have changed is looked at: the names, whose the key is, and whether calls can
+        be recorded. None when there is more to look at, or to refuse; then it has to be opened.
+        """
+        headers, is_recorded = before.headers, before.asked.is_recorded
+        is_named = session is not None or not is_recorded
+        is_refused = is_recorded and self._refuses_unrecorded and not self._is_keeping()
+        if not is_named or is_refused or length > self.limit:
+            return None
+        try:
+            caller = self._keyring.caller_of(headers.bearer(), before.client_ip)
+            named = check_user(caller, plain_label(user), param="X-User-ID")
+            asked = Asked(caller, named, plain_label(session), is_recorded, None)
+        except ProxyError:
+            return None
+        if caller is not before.asked.caller:
+            return None
+        return Opening(
+            headers=headers,
+            asked=asked,
+            method=before.method,
+            path=before.path,
+            target=before.target,
+            forwarded=before.forwarded,
+            start=before.start,
+            content_length=length,
+            is_chat=before.is_chat,
+            client_ip=before.client_ip,
+            started_ns=time.time_ns(),
+            started_mono=time.monotonic_ns(),
         )
 
     async def admit(self, scope: Scope, receive: Receive, *, on_sent: Callable[[], None]) -> Call:
@@ -207,9 +255,10 @@ class Admission:
         return UpstreamRequest(
             opening.method.encode(),
             opening.target,
-            self._forwarded(opening.headers, is_chat=opening.is_chat),
+            opening.forwarded,
             body.outgoing,
-            opening.headers.content_length,
+            opening.content_length,
+            opening.start,
         )
 
     def _asked(self, headers: RequestHeaders, client_ip: str, *, is_chat: bool) -> Asked:

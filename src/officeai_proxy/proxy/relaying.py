@@ -55,6 +55,16 @@ class Relaying:
             return None
         return IncomingCall(self, opening)
 
+    def again(
+        self, before: Opening, *, length: int, session: bytes | None, user: bytes | None
+    ) -> "IncomingCall | None":
+        """The call of a request whose head says what that of *before* said but for these values.
+
+        None when that has to be opened like any other.
+        """
+        opening = self._admission.again(before, length=length, session=session, user=user)
+        return None if opening is None else IncomingCall(self, opening)
+
     def refused(self, error: ProxyError) -> None:
         """A call was refused after it was opened."""
         self._counter.refused(error)
@@ -95,12 +105,12 @@ class Relaying:
 class IncomingCall:
     """A call whose body is still coming."""
 
-    __slots__ = ("_opening", "_pieces", "_relaying", "_size")
+    __slots__ = ("_pieces", "_relaying", "_size", "opening")
 
     def __init__(self, relaying: Relaying, opening: Opening) -> None:
         """The head is *opening*; nothing of the body is there."""
         self._relaying = relaying
-        self._opening = opening
+        self.opening = opening
         self._pieces: list[bytes] = []
         self._size = 0
 
@@ -127,7 +137,7 @@ class IncomingCall:
         pieces = self._pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         try:
-            return self._relaying.whole(self._opening, body, caller)
+            return self._relaying.whole(self.opening, body, caller)
         except ProxyError as error:
             self._relaying.refused(error)
             raise

@@ -20,7 +20,9 @@ from officeai_proxy.api.security_headers import HEADERS
 from officeai_proxy.app import Application
 from officeai_proxy.error_handlers import error_body, error_headers
 from officeai_proxy.errors import InvalidRequest, MethodNotAllowed, ProxyError, Unavailable
+from officeai_proxy.proxy.admission import Opening
 from officeai_proxy.server.direct_call import DirectCall, Incoming
+from officeai_proxy.server.known_head import KnownHead, NextHead
 from officeai_proxy.server.patience import RESERVE, Patience, Standing, Waiting
 
 CALLS = b"/v1/"
@@ -41,6 +43,10 @@ class Connection(HttpToolsProtocol):
     _came = 0
     _has_ended = False
     _has_body = False
+    # The last head of a call that was served here, and how much of a body comes without llhttp.
+    _known: KnownHead[Opening] | None = None
+    _fresh = b""
+    _rest = 0
 
     def __init__(
         self,
@@ -97,6 +103,19 @@ class Connection(HttpToolsProtocol):
         """Bytes came."""
         self._came = len(data)
         self._received += self._came
+        if self._rest:
+            self._read_body(data)
+            return
+        known = self._known
+        head = known.match(data) if known is not None and self._is_at_rest() else None
+        if known is not None and head is not None and self._begins_known_call(known.said, head):
+            self._read_body(data[head.end :])
+            return
+        self._read(data)
+
+    def _read(self, data: bytes) -> None:
+        """Have llhttp read what came."""
+        self._fresh = data if self._is_at_rest() else b""
         self._has_ended = self._has_body = False
         try:
             self.parser.feed_data(data)
@@ -122,8 +141,9 @@ class Connection(HttpToolsProtocol):
     @override
     def on_headers_complete(self) -> None:
         """A head is whole."""
-        self._is_in_head, self._is_in_body = False, True
+        # Before it is in its body: what is refused here has no cycle yet, and is told.
         self._check_head()
+        self._is_in_head, self._is_in_body = False, True
         self._loose_bytes = 0
         if not self.parser.should_upgrade():
             if not self._begins_call():
@@ -179,8 +199,45 @@ class Connection(HttpToolsProtocol):
             return True
         if incoming is None:
             return False
-        self._be_served_by(incoming)
+        call = self._be_served_by(incoming)
+        if call.keep_alive:
+            self._known = KnownHead.of(self._fresh, incoming.opening, headers=len(self.headers))
         return True
+
+    def _is_at_rest(self) -> bool:
+        """Whether what comes next begins a request, and nothing is to be answered before it."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        is_amid = self._is_in_head or self._is_in_body or self._loose_bytes or self._is_surplus
+        return not is_amid and (cycle is None or cycle.response_complete)
+
+    def _begins_known_call(self, before: Opening, head: NextHead) -> bool:
+        """Serve a call that begins as *before* did; not if anything has to be looked at anew."""
+        relaying = None if self._direct is None else self._direct.relaying
+        if relaying is None:
+            return False
+        incoming = relaying.again(before, length=head.length, session=head.session, user=head.user)
+        if incoming is None:
+            return False
+        self._requests += 1
+        self._rest = head.length
+        self._is_in_body = True
+        self._be_served_by(incoming, keep_alive=True)
+        return True
+
+    def _read_body(self, data: bytes) -> None:
+        """Bytes came after a known head: of its body, which has a length, and of what follows."""
+        piece = data if len(data) <= self._rest else data[: self._rest]
+        self._rest -= len(piece)
+        call = self._call
+        if call is not None and piece:
+            call.take(piece)
+        if self._rest:
+            return
+        self._is_in_body = False
+        if call is not None:
+            call.run()
+        if len(piece) < len(data):
+            self._read(data[len(piece) :])
 
     def _may_be_direct(self) -> bool:
         parser, cycle = self.parser, cast("RequestResponseCycle | None", self.cycle)
@@ -193,14 +250,16 @@ class Connection(HttpToolsProtocol):
             and (cycle is None or cycle.response_complete)
         )
 
-    def _be_served_by(self, incoming: Incoming | None) -> DirectCall:
+    def _be_served_by(
+        self, incoming: Incoming | None, *, keep_alive: bool | None = None
+    ) -> DirectCall:
         self._reads_call = True
         call = self._call = DirectCall(
             incoming,
             transport=self.transport,
             flow=self.flow,
             default_headers=self.server_state.default_headers,
-            keep_alive=self.parser.should_keep_alive(),
+            keep_alive=self.parser.should_keep_alive() if keep_alive is None else keep_alive,
             on_response=self.on_response_complete,
         )
         # It has what uvicorn reads of a cycle; only its own methods would need more.

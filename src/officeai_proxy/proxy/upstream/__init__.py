@@ -9,6 +9,7 @@ from officeai_proxy.proxy.upstream.connection import WentStale
 from officeai_proxy.proxy.upstream.direct import DirectUpstream
 from officeai_proxy.proxy.upstream.exchange import (
     Header,
+    HeadStart,
     Upstream,
     UpstreamAborted,
     UpstreamExchange,
@@ -20,6 +21,7 @@ from officeai_proxy.proxy.upstream.timeouts import Timeouts
 
 __all__ = [
     "DirectUpstream",
+    "HeadStart",
     "Header",
     "RelayedExchange",
     "ReplySink",

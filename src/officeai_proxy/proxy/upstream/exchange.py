@@ -4,8 +4,8 @@ Whoever forwards calls knows only these names; how the bytes travel is the busin
 beside this one. Nothing here decodes, parses or records a body.
 """
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 Header: TypeAlias = tuple[bytes, bytes]
@@ -14,6 +14,16 @@ Header: TypeAlias = tuple[bytes, bytes]
 
 class UpstreamAborted(Exception):
     """The caller gave this exchange up by `abort()`, or closed the whole upstream."""
+
+
+@dataclass(slots=True)
+class HeadStart:
+    """Request line and headers as they are written, once they were; empty until then.
+
+    Requests that differ in nothing but their bodies share one.
+    """
+
+    written: bytes = b""
 
 
 # Not frozen, as in `model`: these are made for every call.
@@ -29,9 +39,10 @@ class UpstreamRequest:
 
     method: bytes
     target: bytes
-    headers: list[Header]
+    headers: Sequence[Header]
     body: bytes | AsyncIterator[bytes] | None
     content_length: int | None = None
+    start: HeadStart = field(default_factory=HeadStart)
 
 
 class UpstreamExchange(Protocol):

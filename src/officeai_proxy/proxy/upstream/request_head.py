@@ -16,18 +16,26 @@ def request_head(request: UpstreamRequest, host: bytes) -> bytes:
         ValueError: method, target or a header holds what would end it early (CR, LF, NUL, a space
             in the target). The message shows no value, because one of them is the key.
     """
+    start = request.start
+    if not start.written:
+        start.written = _written_start(request, host)
+    framing = [b"%b: %b\r\n" % header for header in framing_headers(request)]
+    return b"".join((start.written, *framing, b"\r\n"))
+
+
+def _written_start(request: UpstreamRequest, host: bytes) -> bytes:
+    """Everything before the headers about the body."""
     if b" " in request.method or b" " in request.target or not request.target.startswith(b"/"):
         raise ValueError("the method or target of a request cannot be written as HTTP/1.1")
-    headers = request.headers + framing_headers(request)
     lines = [b"%b %b HTTP/1.1\r\nhost: %b" % (request.method, request.target, host)]
-    lines += [b"%b: %b" % header for header in headers]
-    lines.append(b"\r\n")
-    head = b"\r\n".join(lines)
+    lines += [b"%b: %b" % header for header in request.headers]
+    lines.append(b"")
+    start = b"\r\n".join(lines)
     # Cheaper than a look at every name and value: one break too many shows in the sum.
-    breaks = len(headers) + 3
-    if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
+    breaks = len(request.headers) + 2
+    if start.count(b"\n") != breaks or start.count(b"\r") != breaks or b"\0" in start:
         raise ValueError("a header of the request holds CR, LF or NUL")
-    return head
+    return start
 
 
 def framing_headers(request: UpstreamRequest) -> list[Header]:
