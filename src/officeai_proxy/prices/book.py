@@ -1,6 +1,7 @@
 """Where a price is looked up: the operator's own file, then our table, then `genai-prices`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 
 from officeai_proxy.model import CallRecord, Usage
@@ -9,6 +10,17 @@ from officeai_proxy.prices.library import CostOf, library_costs
 from officeai_proxy.prices.names import names_of
 from officeai_proxy.prices.override import read_prices
 from officeai_proxy.prices.price import Price, cost_of
+
+NOTHING_USED = Usage()
+
+MOST_SEEN = 1024
+"""Pairs of model names whose price is remembered; a caller may name any number."""
+
+
+class Elsewhere(Enum):
+    """Where the price of a model may be that is in no table."""
+
+    LIBRARY = "the library"
 
 
 class PriceBook:
@@ -25,6 +37,7 @@ class PriceBook:
         self._prices: Mapping[str, Price | None] = {**known, **own}
         self._own = own
         self._library = library
+        self._seen: dict[tuple[str | None, str | None], Price | Elsewhere | None] = {}
 
     @classmethod
     def open(cls, path: Path | None) -> "PriceBook":
@@ -40,22 +53,32 @@ class PriceBook:
 
         The model that served it counts, and the one asked for only where that has no price.
         """
-        if call.usage == Usage():
+        if call.usage == NOTHING_USED:
             return None
-        models = [model for model in (call.model_served, call.model_asked) if model]
+        models = (call.model_served, call.model_asked)
+        if models not in self._seen:
+            if len(self._seen) >= MOST_SEEN:
+                self._seen.clear()
+            self._seen[models] = self._price_of([model for model in models if model])
+        price = self._seen[models]
+        if price is Elsewhere.LIBRARY:
+            return self._by_library(models, call.usage)
+        return None if price is None else cost_of(call.usage, price)
+
+    def _price_of(self, models: Sequence[str]) -> "Price | Elsewhere | None":
+        """The price of the first of *models* that has one; None: it is said to be unknown."""
         for prices in (self._own, self._prices):
             for model in models:
                 for name in names_of(model):
                     if name in prices:
-                        price = prices[name]
-                        return None if price is None else cost_of(call.usage, price)
-        return self._by_library(models, call.usage)
+                        return prices[name]
+        return Elsewhere.LIBRARY
 
-    def _by_library(self, models: list[str], usage: Usage) -> float | None:
+    def _by_library(self, models: Sequence[str | None], usage: Usage) -> float | None:
         if self._library is None:
             return None
         for model in models:
-            cost = self._library(model, usage)
+            cost = self._library(model, usage) if model else None
             if cost is not None:
                 return cost
         return None

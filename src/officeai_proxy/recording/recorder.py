@@ -12,7 +12,7 @@ import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class Pace:
     looks whether somebody asks, and how long the first exchange after a silence waits.
     """
 
-    max_entries: int = 500
+    max_entries: int = 1000
     max_bytes: int = 4 * 1024 * 1024
     poll: float = 0.05
     rest: float = 0.25
@@ -236,7 +236,6 @@ class Recorder:
     async def _keep(self, entries: Sequence[Entry]) -> bool:
         """Store *entries*, waiting for the store as long as it takes; False: stopped meanwhile."""
         turns = [turn for entry in entries if (turn := self._read(entry)) is not None]
-        by_id = {e.exchange.id: e for e in entries if e.exchange is not None}
         waiting = [turns] if turns else []
         while waiting:
             some = waiting.pop(0)
@@ -249,7 +248,7 @@ class Recorder:
                 middle = len(some) // 2
                 waiting[:0] = [some[:middle], some[middle:]]
             else:
-                self._set_aside(by_id[some[0].call.exchange_id], reason)
+                self._set_aside(_entry_of(some[0], entries), reason)
         return True
 
     async def _write(self, turns: Sequence[Turn]) -> str | None:
@@ -293,16 +292,21 @@ class Recorder:
             return None
         try:
             turn = read_turn(entry.exchange)
-            cost = self._cost_of(turn.call)
-            return turn if cost is None else replace(turn, call=replace(turn.call, cost=cost))
+            turn.call.cost = self._cost_of(turn.call)
         except Exception as exc:  # noqa: BLE001 - a reply nobody foresaw must not stop its neighbours
             self._set_aside(entry, f"cannot be read: {type(exc).__name__}: {exc}"[:1000])
             return None
+        return turn
 
     def _set_aside(self, entry: Entry, reason: str) -> None:
         kept = set_aside(self._directory, entry, reason=reason, seal=self._seal)
         self._on_event(RecorderEvent.SET_ASIDE, 1)
         log.error("an exchange cannot be stored and is set aside as %s: %s", kept.name, reason)
+
+
+def _entry_of(turn: Turn, entries: Sequence[Entry]) -> Entry:
+    wanted = turn.call.exchange_id
+    return next(e for e in entries if e.exchange is not None and e.exchange.id == wanted)
 
 
 _AWAY = "the store is away"

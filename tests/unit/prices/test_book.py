@@ -10,7 +10,7 @@ import pytest
 
 from officeai_proxy.errors import ConfigurationError
 from officeai_proxy.model import CallRecord, Outcome, Usage
-from officeai_proxy.prices.book import PriceBook
+from officeai_proxy.prices.book import MOST_SEEN, PriceBook
 from officeai_proxy.prices.known import KNOWN
 from officeai_proxy.prices.names import names_of
 from officeai_proxy.prices.price import Price
@@ -154,3 +154,13 @@ def test_the_table_is_sound() -> None:
         assert 0 < price.input <= 1000
         assert price.output >= 0
         assert price.cached_input is None or 0 < price.cached_input < price.input
+
+
+def test_what_is_remembered_of_models_is_bounded_and_changes_no_price() -> None:
+    """A caller may name any number of models, and each costs what it cost the first time."""
+    book = PriceBook({"a": Price(1.0), "b": Price(2.0), "none": None})
+    for number in range(2 * MOST_SEEN):
+        assert book.cost(a_call(f"unknown-{number}", "a")) == 1.0
+        assert book.cost(a_call("b", "a")) == 2.0
+        assert book.cost(a_call("none", "a")) is None
+    assert len(book._seen) <= MOST_SEEN
