@@ -1,9 +1,13 @@
 """Several workers, one database: every worker reads what any of them recorded, once."""
 
+import os
+import signal
 import time
+from pathlib import Path
 
 import pytest
 from tests.conftest import StartProxy
+from tests.journey.wires import until
 from tests.proxies import RunningProxy
 
 ASK = "/v1/chat/completions"
@@ -92,3 +96,26 @@ def _bytes(path) -> bytes:  # type: ignore[no-untyped-def]
         return bytes(path.read_bytes())
     except FileNotFoundError:
         return b""
+
+
+def test_a_worker_that_says_nothing_for_a_while_is_not_killed(start_proxy: StartProxy) -> None:
+    """A machine may sleep, or have much else to do; whoever starts again and again never serves."""
+    proxy = start_proxy(WORKERS="2")
+    before = until(lambda: found if len(found := workers_of(proxy)) == 2 else [])
+    for worker in before:
+        os.kill(worker, signal.SIGSTOP)
+    time.sleep(7)
+    for worker in before:
+        os.kill(worker, signal.SIGCONT)
+    time.sleep(1)
+
+    assert workers_of(proxy) == before
+    assert proxy.get("/health/live").status_code == 200
+
+
+def workers_of(proxy: RunningProxy) -> list[int]:
+    """The processes that the program has started and that serve."""
+    path = f"/proc/{proxy.process.pid}/task/{proxy.process.pid}/children"
+    children = [int(word) for word in Path(path).read_text(encoding="ascii").split()]
+    commands = {child: Path(f"/proc/{child}/cmdline").read_bytes() for child in children}
+    return sorted(child for child, command in commands.items() if b"spawn_main" in command)

@@ -27,6 +27,13 @@ from officeai_proxy.server.logs import log_config
 from officeai_proxy.server.patience import Limits, Patience
 from officeai_proxy.settings import Settings
 
+ANSWER_SECONDS = 30
+"""How long a worker may say nothing before its supervisor kills it and starts another.
+
+A worker that starts says nothing until it has loaded. On a machine that is overloaded or was asleep
+that takes longer than the five seconds that uvicorn gives, and no worker would ever get up.
+"""
+
 SWITCH_SECONDS = 0.0005
 """How long the recorder's thread may keep the interpreter from the thread that serves calls.
 
@@ -116,6 +123,7 @@ def _config(settings: Settings) -> uvicorn.Config:
         lifespan="on",
         workers=settings.workers,
         backlog=BACKLOG,
+        timeout_worker_healthcheck=ANSWER_SECONDS,
         access_log=False,
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
