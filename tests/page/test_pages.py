@@ -265,6 +265,7 @@ async def test_the_database_is_away(paged: Api, reader: Reader) -> None:
     answer = await reader.get("/ui", accept_language="zh")
     assert answer.status_code == 503
     assert "数据库暂时不可用" in answer.text
+    assert ">重试<" in answer.text
 
 
 async def test_too_many_exports(paged: Api, reader: Reader) -> None:
