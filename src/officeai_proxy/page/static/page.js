@@ -237,6 +237,14 @@ async function send(form, file) {
 // --- copying ------------------------------------------------------------------------------------
 
 async function copy(button) {
+async function recount(form) {
+  const asked = new URLSearchParams(new FormData(form));
+  const answer = await part(`${form.dataset.count}?${asked}`, "sheet").catch(() => null);
+  if (!answer?.ok) return;
+  const told = $("[data-counted]", fragment(await answer.text()));
+  $("[data-counted]", form.parentElement).textContent = told.textContent;
+}
+
   const place = button.dataset.copy === "code" ? button.closest(".code") : button.closest(".said");
   const text = button.dataset.copy === "code"
     ? $("code", place).textContent
@@ -366,9 +374,9 @@ document.addEventListener("click", onClick);
 document.addEventListener("keydown", onKey);
 document.addEventListener("submit", onSubmit);
 document.addEventListener("change", (event) => {
-  if (event.target.matches("[data-drop] input") && event.target.files[0]) {
-    send(event.target.form, event.target.files[0]);
-  }
+  const { form, files } = event.target;
+  if (event.target.matches("[data-drop] input") && files[0]) send(form, files[0]);
+  else if (form?.matches("[data-count]") && event.target.matches(".pair input")) recount(form);
 });
 for (const name of ["dragover", "dragleave", "drop"]) document.addEventListener(name, onDrop);
 document.addEventListener("pointerover", onPoint);
