@@ -228,7 +228,10 @@ async function send(form, file) {
     });
     const content = fragment(await answer.text());
     if (answer.ok) report.replaceChildren(content);
-    else report.textContent = $("main p:not(.big)", content)?.textContent ?? form.dataset.failed;
+    else {
+      const said = $$("h1, main p[lang]", content).map((one) => one.textContent).join(": ");
+      report.textContent = said || form.dataset.failed;
+    }
   } catch {
     report.textContent = form.dataset.failed;
   }
@@ -330,7 +333,8 @@ function onSubmit(event) {
 }
 
 function onDrop(event) {
-  const place = event.target.closest("[data-drop]");
+  // Wherever the file falls beside its place: the browser would leave the page to show it.
+  const place = $("[data-drop]");
   if (!place) return;
   event.preventDefault();
   place.classList.toggle("over", event.type === "dragover");
