@@ -222,6 +222,9 @@ def test_export_all_chats(browser: Browser, site: Site, tmp_path: Path) -> None:
     with somebody(browser, site, language="zh-CN", size=PHONE) as person:
         page = person.go("/ui")
         page.get_by_role("link", name="导出全部会话").click()
+        expect(page.get_by_role("heading", name="导出全部会话")).to_be_in_viewport()
+        sheet = page.locator("#sheet")
+        assert sheet.evaluate("one => one.scrollWidth <= one.clientWidth")
         page.locator("#sheet").get_by_text("ZIP", exact=True).click()
         with page.expect_download() as download:
             page.get_by_role("button", name="下载").click()
@@ -237,14 +240,15 @@ def test_export_with_a_filter_and_import_again(person: Person, tmp_path: Path) -
     page = person.go("/ui")
     page.get_by_role("link", name="Export all chats").click()
     sheet = page.locator("#sheet")
+    before = sheet.locator("[data-counted]").inner_text()
     sheet.locator("input[name=user]").fill("ann@example.com")
+    sheet.locator("input[name=user]").blur()
+    expect(sheet.locator("[data-counted]")).not_to_have_text(before)
+    expect(sheet.locator("[data-counted]")).to_contain_text("What the filter leaves")
     sheet.get_by_text("lossless, for a backup").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download").click()
     download.value.save_as(tmp_path / "some.json")
-        expect(page.get_by_role("heading", name="导出全部会话")).to_be_in_viewport()
-        sheet = page.locator("#sheet")
-        assert sheet.evaluate("one => one.scrollWidth <= one.clientWidth")
     assert json.loads((tmp_path / "some.json").read_text("utf-8"))["complete"]
     page.get_by_text("Import a file").click()
     sheet.locator("input[type=file]").set_input_files(tmp_path / "some.json")
@@ -292,11 +296,7 @@ def test_search_opens_at_the_message(person: Person) -> None:
     page = person.go("/ui/search?q=“Question 4321”")
     page.locator("a.hit").click()
     found = page.locator("[data-found]")
-    before = sheet.locator("[data-counted]").inner_text()
     expect(found).to_contain_text("Question 4321")
-    sheet.locator("input[name=user]").blur()
-    expect(sheet.locator("[data-counted]")).not_to_have_text(before)
-    expect(sheet.locator("[data-counted]")).to_contain_text("What the filter leaves")
     expect(found).to_be_in_viewport()
     assert page.evaluate("CSS.highlights.size") == 1
     expect(page.locator(".to-end")).to_be_visible()
@@ -368,6 +368,27 @@ def test_the_call_log(person: Person) -> None:
     expect(page.locator(".calls tbody tr").first).to_contain_text("⚠")
 
 
+def test_what_failed_is_seen_on_a_phone(browser: Browser, site: Site) -> None:
+    """How a call ended stands beside its time, where no scrolling is needed to read it."""
+    with somebody(browser, site, size=PHONE) as person:
+        page = person.go("/ui/calls?errors=1")
+        cell = page.locator(".calls tbody tr").first.locator("td").first
+        expect(cell).to_contain_text("⚠")
+        box = cell.bounding_box()
+        assert box is not None
+        assert box["x"] + 100 < PHONE[0]
+
+
+def test_the_hint_of_the_search_field(browser: Browser, site: Site) -> None:
+    """The key that leads to the field stands inside of it, in Chinese too, whose lines are high."""
+    with somebody(browser, site, language="zh-CN") as person:
+        page = person.go("/ui")
+        field, hint = (page.locator(f".find {one}").bounding_box() for one in ("input", "kbd"))
+        assert field is not None
+        assert hint is not None
+        assert hint["y"] + hint["height"] < field["y"] + field["height"]
+
+
 def test_a_key_is_made_and_revoked(browser: Browser, site: Site) -> None:
     """Whoever signs in with a new key is out as soon as it is revoked."""
     with somebody(browser, site) as admin, somebody(browser, site, is_signed_in=False) as guest:
@@ -420,27 +441,6 @@ def test_no_other_page_shows_it_in_a_frame(browser: Browser, site: Site, elsewhe
         page.goto(elsewhere)
         assert page.frames[1].url in ("", "chrome-error://chromewebdata/")
         expect(page.frame_locator("iframe").locator("#key")).to_have_count(0)
-def test_what_failed_is_seen_on_a_phone(browser: Browser, site: Site) -> None:
-    """How a call ended stands beside its time, where no scrolling is needed to read it."""
-    with somebody(browser, site, size=PHONE) as person:
-        page = person.go("/ui/calls?errors=1")
-        cell = page.locator(".calls tbody tr").first.locator("td").first
-        expect(cell).to_contain_text("⚠")
-        box = cell.bounding_box()
-        assert box is not None
-        assert box["x"] + 100 < PHONE[0]
-
-
-def test_the_hint_of_the_search_field(browser: Browser, site: Site) -> None:
-    """The key that leads to the field stands inside of it, in Chinese too, whose lines are high."""
-    with somebody(browser, site, language="zh-CN") as person:
-        page = person.go("/ui")
-        field, hint = (page.locator(f".find {one}").bounding_box() for one in ("input", "kbd"))
-        assert field is not None
-        assert hint is not None
-        assert hint["y"] + hint["height"] < field["y"] + field["height"]
-
-
         assert any("frame-ancestors" in fault for fault in person.faults)
         with page.expect_navigation() as answer:
             page.click("button")

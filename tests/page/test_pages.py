@@ -193,7 +193,7 @@ async def test_export_all(reader: Reader, ids: dict[str, int]) -> None:
     shown = (await reader.get("/ui", accept_language="zh")).text
     assert "导出全部会话" in shown
     sheet = (await reader.get("/ui/export")).text
-    assert "14 conversations" in sheet
+    assert "15 conversations" in sheet
     for name in ("json", "jsonl", "openai", "csv", "md", "txt", "html", "xlsx", "zip"):
         assert f'value="{name}"' in sheet
         answer = await reader.get(f"/ui/download?format={name}")

@@ -139,19 +139,19 @@ function begin() {
 // What was searched for is marked without touching the text (CSS Custom Highlight API).
 function mark(scroll) {
   if (!scroll.dataset.find || !window.Highlight) return;
-  const words = scroll.dataset.find.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+  const words = scroll.dataset.find.match(/[\p{L}\p{N}]+/gu);
+  if (!words) return;
+  // The text itself is looked through: its lower case can be longer than it is (İ).
+  const pattern = new RegExp(words.join("|"), "giu");
   const ranges = [];
   const walker = document.createTreeWalker(scroll, NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node && ranges.length < 2000; node = walker.nextNode()) {
     if (!node.parentElement.closest(".text")) continue;
-    const text = node.data.toLowerCase();
-    for (const word of words) {
-      for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + word.length)) {
-        const range = new Range();
-        range.setStart(node, at);
-        range.setEnd(node, Math.min(at + word.length, node.length));
-        ranges.push(range);
-      }
+    for (const found of node.data.matchAll(pattern)) {
+      const range = new Range();
+      range.setStart(node, found.index);
+      range.setEnd(node, found.index + found[0].length);
+      ranges.push(range);
     }
   }
   CSS.highlights.set("found", new Highlight(...ranges));
@@ -237,9 +237,6 @@ async function send(form, file) {
   }
 }
 
-// --- copying ------------------------------------------------------------------------------------
-
-async function copy(button) {
 async function recount(form) {
   const asked = new URLSearchParams(new FormData(form));
   const answer = await part(`${form.dataset.count}?${asked}`, "sheet").catch(() => null);
@@ -248,6 +245,9 @@ async function recount(form) {
   $("[data-counted]", form.parentElement).textContent = told.textContent;
 }
 
+// --- copying ------------------------------------------------------------------------------------
+
+async function copy(button) {
   const place = button.dataset.copy === "code" ? button.closest(".code") : button.closest(".said");
   const text = button.dataset.copy === "code"
     ? $("code", place).textContent
