@@ -202,7 +202,7 @@ async def test_export_all(reader: Reader, ids: dict[str, int]) -> None:
     packed = (await reader.get("/ui/download?format=zip&inner=md")).content
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         manifest = json.loads(archive.read("manifest.json"))
-    assert (manifest["conversations"], manifest["complete"]) == (14, True)
+    assert (manifest["conversations"], manifest["complete"]) == (15, True)
     some = (await reader.get("/ui/download?format=json&user=li.wei")).json()
     assert len(some["conversations"]) == 3
     assert (await reader.get("/ui/download?format=exe")).status_code == 422
