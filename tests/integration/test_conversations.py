@@ -271,6 +271,21 @@ class TestPages:
                 database, ConversationFilter(sort=ConversationSort.TITLE), limit=1, cursor=cursor
             )
 
+    @pytest.mark.parametrize(("deleted", "total"), [("no", 2), ("only", 1), ("with", 3)])
+    async def test_the_total_knows_the_bin(
+        self, database: Database, deleted: str, total: int
+    ) -> None:
+        """What is counted is what is listed, in the bin and out of it, with a filter too."""
+        for number in range(3):
+            await start(database, f"s{number}")
+        await start(database, "other", user="bob")
+        async with database.write() as connection:
+            await ConversationRepository(connection, HERE).bin(await find(database, "s1"), now=NOW)
+        wanted = ConversationFilter(user_identifier="alice", deleted=Deleted(deleted))
+
+        assert (await page(database, wanted, limit=1)).total == total
+        assert len(await sessions(database, wanted)) == total
+
     @pytest.mark.parametrize("sort", list(ConversationSort))
     async def test_pages_add_up_to_the_list(
         self, database: Database, sort: ConversationSort

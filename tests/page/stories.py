@@ -187,6 +187,7 @@ async def tell_stories(
     )
     if is_hostile:
         ids["hostile"] = await tell_hostile(database, now - 3 * DAY)
+        ids["foreign"] = await tell_foreign(database, now - 4 * DAY)
     ids["long"] = await tell_long(database, now - 2 * DAY, long)
     for number, (title, user, age) in enumerate(_OTHERS):
         moment = now - age
@@ -245,6 +246,20 @@ async def tell_hostile(database: Database, when: datetime) -> int:
     async with database.write() as connection:
         await connection.execute(insert(exchanges), [call])
     return await tell(database, '"><svg onload=alert(1)>', user, said, title=bad, when=when)
+
+
+async def tell_foreign(database: Database, when: datetime) -> int:
+    """A conversation with the longest names that there can be, from right to left, and silence."""
+    said = [
+        spoken("user", "كيف أتعلم Python؟", when),
+        spoken(
+            "assistant", "مرحبا!\n\n- أولاً: اقرأ الكتاب.\n\nThat is all.", when, model="m" * 200
+        ),
+        spoken("user", "İİİİİİİİ Python", when),
+        spoken("assistant", "", when, model="gpt-4o"),
+    ]
+    user, title = "عمر" + "u" * 240, "كيف أتعلم Python؟ " + "a" * 900
+    return await tell(database, "s" * 255, user, said, title=title, when=when)
 
 
 async def tell_many(database: Database, count: int, now: datetime, *, users: int = 500) -> None:

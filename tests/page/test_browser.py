@@ -16,6 +16,26 @@ from playwright.sync_api import Browser, Page, expect
 from tests.page.browsing import DESK, PHONE, Person, Site, open_browser, open_site, somebody
 from tests.proxies import KEY
 
+DROP = """text => {
+  const data = new DataTransfer();
+  data.items.add(new File([text], "chat.md"));
+  const event = { dataTransfer: data, bubbles: true, cancelable: true };
+  for (const kind of ["dragover", "drop"]) {
+    const is = new DragEvent(kind, event);
+    document.querySelector(".top").dispatchEvent(is);
+    if (!is.defaultPrevented) throw new Error(`the browser does what it likes with ${kind}`);
+  }
+}"""
+"""Drops a file with this text at the top of the page."""
+
+GAPS = """one => {
+  const range = document.createRange();
+  range.selectNodeContents(one);
+  const text = range.getBoundingClientRect(), place = one.getBoundingClientRect();
+  return { left: text.left - place.left, right: place.right - text.right };
+}"""
+"""How far the text of an element is from its sides."""
+
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
@@ -201,8 +221,10 @@ def test_export_all_chats(browser: Browser, site: Site, tmp_path: Path) -> None:
     """One visible button of that name gives everything as a file, in Chinese on a phone too."""
     with somebody(browser, site, language="zh-CN", size=PHONE) as person:
         page = person.go("/ui")
-        page.get_by_role("link", name="筛选").click()
         page.get_by_role("link", name="导出全部会话").click()
+        expect(page.get_by_role("heading", name="导出全部会话")).to_be_in_viewport()
+        sheet = page.locator("#sheet")
+        assert sheet.evaluate("one => one.scrollWidth <= one.clientWidth")
         page.locator("#sheet").get_by_text("ZIP", exact=True).click()
         with page.expect_download() as download:
             page.get_by_role("button", name="下载").click()
@@ -218,7 +240,11 @@ def test_export_with_a_filter_and_import_again(person: Person, tmp_path: Path) -
     page = person.go("/ui")
     page.get_by_role("link", name="Export all chats").click()
     sheet = page.locator("#sheet")
+    before = sheet.locator("[data-counted]").inner_text()
     sheet.locator("input[name=user]").fill("ann@example.com")
+    sheet.locator("input[name=user]").blur()
+    expect(sheet.locator("[data-counted]")).not_to_have_text(before)
+    expect(sheet.locator("[data-counted]")).to_contain_text("What the filter leaves")
     sheet.get_by_text("lossless, for a backup").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download").click()
@@ -230,7 +256,39 @@ def test_export_with_a_filter_and_import_again(person: Person, tmp_path: Path) -
     (tmp_path / "odd.bin").write_bytes(b"\0\1\2")
     sheet.locator("input[type=file]").set_input_files(tmp_path / "odd.bin")
     expect(sheet.locator("[data-report]")).not_to_contain_text("There already")
-    expect(sheet.locator("[data-report]")).not_to_be_empty()
+    expect(sheet.locator("[data-report]")).to_contain_text("That cannot be used: ")
+
+
+def test_a_file_is_dropped_beside_its_place(person: Person) -> None:
+    """Wherever on the page a file falls, it is imported, and the browser stays where it is."""
+    page = person.go("/ui")
+    page.get_by_text("Import a file").click()
+    expect(page.locator("#sheet [data-drop]")).to_be_visible()
+    head = "# T\n_Exported on 1/2/2026 at 10:00:00 GMT+8 from Cursor (1.0.0)_\n\n---\n\n"
+    page.evaluate(DROP, head + "**User**\n\nHi\n\n---\n\n**Cursor**\n\nHello\n\n---\n")
+    expect(page.locator("#sheet .report")).to_contain_text("Messages added")
+
+
+def test_long_and_foreign_names(browser: Browser, site: Site) -> None:
+    """Arabic stands on the right; names of 255 letters leave the messages in sight; silence is told
+    of; what is found behind an İ is marked.
+    """
+    for size in (DESK, PHONE):
+        with somebody(browser, site, size=size) as person:
+            page = person.go(f"/ui/c/{site.ids['foreign']}?q=python")
+            expect(page.locator(".said").last).to_contain_text("Nothing was said.")
+            expect(page.locator(".said").last).to_be_in_viewport()
+            assert page.locator(".chat-head").bounding_box()["height"] < 160  # type: ignore[index]
+            arabic = page.locator(".by-assistant .text p").first
+            assert arabic.evaluate(GAPS)["right"] < 2 < arabic.evaluate(GAPS)["left"]
+            bullets = page.locator(".by-assistant .text ul").first
+            assert bullets.evaluate("one => getComputedStyle(one).direction") == "rtl"
+            english = page.get_by_text("That is all.")
+            assert english.evaluate(GAPS)["left"] < 2
+            assert page.evaluate("[...CSS.highlights.get('found')].map(String)") == ["Python"] * 2
+            for path in ("/ui", "/ui/users", f"/ui/search?q=Python&user=عمر{'u' * 240}"):
+                person.go(path)
+                assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
 
 
 def test_search_opens_at_the_message(person: Person) -> None:
@@ -308,6 +366,27 @@ def test_the_call_log(person: Person) -> None:
     page.get_by_label("Errors only").check()
     page.get_by_role("button", name="Apply").click()
     expect(page.locator(".calls tbody tr").first).to_contain_text("⚠")
+
+
+def test_what_failed_is_seen_on_a_phone(browser: Browser, site: Site) -> None:
+    """How a call ended stands beside its time, where no scrolling is needed to read it."""
+    with somebody(browser, site, size=PHONE) as person:
+        page = person.go("/ui/calls?errors=1")
+        cell = page.locator(".calls tbody tr").first.locator("td").first
+        expect(cell).to_contain_text("⚠")
+        box = cell.bounding_box()
+        assert box is not None
+        assert box["x"] + 100 < PHONE[0]
+
+
+def test_the_hint_of_the_search_field(browser: Browser, site: Site) -> None:
+    """The key that leads to the field stands inside of it, in Chinese too, whose lines are high."""
+    with somebody(browser, site, language="zh-CN") as person:
+        page = person.go("/ui")
+        field, hint = (page.locator(f".find {one}").bounding_box() for one in ("input", "kbd"))
+        assert field is not None
+        assert hint is not None
+        assert hint["y"] + hint["height"] < field["y"] + field["height"]
 
 
 def test_a_key_is_made_and_revoked(browser: Browser, site: Site) -> None:

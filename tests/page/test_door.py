@@ -226,6 +226,13 @@ async def test_addresses_that_do_not_exist(reader: Reader) -> None:
         assert answer.headers["content-type"].startswith("text/html")
 
 
+async def test_who_has_lost_the_way_still_has_all_rooms(reader: Reader) -> None:
+    """Where nothing is, the rooms are, and nothing asks to try again what cannot be."""
+    shown = (await reader.get("/ui/c/999")).text
+    assert 'href="/ui/calls"' in shown
+    assert "Try again" not in shown
+
+
 async def test_preferences(reader: Reader) -> None:
     """Language and theme are remembered, and only those that there are."""
     await reader.post("/ui/preferences", language="zh", next="/ui")

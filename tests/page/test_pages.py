@@ -193,7 +193,7 @@ async def test_export_all(reader: Reader, ids: dict[str, int]) -> None:
     shown = (await reader.get("/ui", accept_language="zh")).text
     assert "导出全部会话" in shown
     sheet = (await reader.get("/ui/export")).text
-    assert "14 conversations" in sheet
+    assert "15 conversations" in sheet
     for name in ("json", "jsonl", "openai", "csv", "md", "txt", "html", "xlsx", "zip"):
         assert f'value="{name}"' in sheet
         answer = await reader.get(f"/ui/download?format={name}")
@@ -202,7 +202,7 @@ async def test_export_all(reader: Reader, ids: dict[str, int]) -> None:
     packed = (await reader.get("/ui/download?format=zip&inner=md")).content
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         manifest = json.loads(archive.read("manifest.json"))
-    assert (manifest["conversations"], manifest["complete"]) == (14, True)
+    assert (manifest["conversations"], manifest["complete"]) == (15, True)
     some = (await reader.get("/ui/download?format=json&user=li.wei")).json()
     assert len(some["conversations"]) == 3
     assert (await reader.get("/ui/download?format=exe")).status_code == 422
@@ -265,6 +265,7 @@ async def test_the_database_is_away(paged: Api, reader: Reader) -> None:
     answer = await reader.get("/ui", accept_language="zh")
     assert answer.status_code == 503
     assert "数据库暂时不可用" in answer.text
+    assert ">重试<" in answer.text
 
 
 async def test_too_many_exports(paged: Api, reader: Reader) -> None:

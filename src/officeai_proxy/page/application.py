@@ -16,7 +16,7 @@ from officeai_proxy.errors import ProxyError
 from officeai_proxy.page.call_log import router as call_log
 from officeai_proxy.page.changes import router as changes
 from officeai_proxy.page.conversations import router as conversations
-from officeai_proxy.page.desk import bare_desk, here, see_other
+from officeai_proxy.page.desk import Desk, bare_desk, here, open_desk, see_other
 from officeai_proxy.page.door import knock
 from officeai_proxy.page.door import router as door
 from officeai_proxy.page.files import router as files
@@ -98,7 +98,18 @@ async def _on_anything_else(request: Request, _: Exception) -> Response:
 
 async def _told(request: Request, status: int, message: str) -> Response:
     """An error as a page; its title by the kind of error, in the reader's language."""
-    desk = bare_desk(request)
+    may_pass = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS
+    desk = bare_desk(request) if may_pass else await _desk_of(request)
     name = f"error.{status}"
     kind = name if name in desk.words.names else "error.other"
-    return await desk.show("error.html", status=status, kind=kind, code=status, message=message)
+    return await desk.show(
+        "error.html", status=status, kind=kind, code=status, message=message, may_pass=may_pass
+    )
+
+
+async def _desk_of(request: Request) -> Desk:
+    """Whoever has lost the way still has all rooms; a bare desk where the database is away."""
+    try:
+        return await open_desk(request)
+    except ProxyError:
+        return bare_desk(request)

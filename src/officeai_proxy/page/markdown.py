@@ -23,6 +23,8 @@ _LINK = re.compile(r"(?:https?://|mailto:)[^\s\\]", re.IGNORECASE)
 _LANGUAGE = re.compile(r"[\w#+.-]{1,30}")
 _ALIGNMENT = re.compile(r"text-align:(left|center|right)")
 
+_LISTS = frozenset({"bullet_list_open", "ordered_list_open"})
+
 PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+")
 """A picture that carries itself. SVG is none: it may hold scripts."""
 
@@ -55,7 +57,7 @@ class Markdown:
         parser.add_render_rule("code_block", fence)
         parser.add_render_rule("table_open", _table)
         parser.add_render_rule("table_close", _table_end)
-        parser.core.ruler.push("no_inline_styles", _without_styles)
+        parser.core.ruler.push("attributes", _with_own_attributes)
         self._parser = parser
 
     def html(self, text: str) -> str:
@@ -121,8 +123,11 @@ def _table_end(*_: object) -> str:
     return "</table></div>\n"
 
 
-def _without_styles(state: Any) -> None:
+def _with_own_attributes(state: Any) -> None:
+    """No inline style; and a list of Arabic has its bullets where its lines begin."""
     for token in state.tokens:
+        if token.type in _LISTS:
+            token.attrs["dir"] = "auto"
         style = token.attrs.pop("style", None)
         found = _ALIGNMENT.search(str(style)) if style else None
         if found:

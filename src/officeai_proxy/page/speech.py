@@ -62,6 +62,11 @@ class Said:
     turns: Turns | None = None
     text: str = field(repr=False, default="")
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether there is nothing of it to be seen, which a reader must be told."""
+        return not self.parts and not self.marks
+
 
 def said_of(messages: Sequence[Spoken], tree: Tree, words: Words, markdown: Markdown) -> list[Said]:
     """*messages* as a reader of the language of *words* sees them."""

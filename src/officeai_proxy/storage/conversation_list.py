@@ -1,12 +1,21 @@
 """Which conversations a list shows and in what order, as statements; runs none of them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, func, literal, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    exists,
+    func,
+    literal,
+    select,
+    tuple_,
+)
 
 from officeai_proxy.model import Conversation
 from officeai_proxy.storage.paging import Key, PageRequest, make_cursor, read_cursor
@@ -111,6 +120,28 @@ def select_page(
         rows = rows.where(here < behind if sort.is_descending else here > behind)
     order = (key.desc(), _c.id.desc()) if sort.is_descending else (key, _c.id)
     return rows.order_by(*order).limit(page.limit + 1).offset(page.offset)
+
+
+def select_total(mine: ColumnElement[bool], wanted: ConversationFilter) -> Select[int]:
+    """How many conversations of the caller's own *wanted* describes.
+
+    Whether one is in the bin is in no index of the list, and to look it up for each of 100,000
+    takes most of the time of a first page. So those in the bin, which have an index, are taken from
+    all, which are counted in an index alone.
+    """
+    if wanted.deleted is not Deleted.NO:
+        return select(_count(mine, wanted))
+    everywhere = _count(mine, replace(wanted, deleted=Deleted.WITH))
+    return select(everywhere - _count(mine, replace(wanted, deleted=Deleted.ONLY)))
+
+
+def _count(mine: ColumnElement[bool], wanted: ConversationFilter) -> ScalarSelect[int]:
+    conditions = [mine, *conditions_of(wanted)]
+    if wanted.deleted is Deleted.ONLY:
+        # True of every one. Without statistics SQLite takes the index that most conditions fit,
+        # and this is one more for the index of the bin.
+        conditions.append(_c.session_id >= "")
+    return select(func.count()).select_from(conversations).where(*conditions).scalar_subquery()
 
 
 def cursor_behind(conversation: Conversation, *, sort: ConversationSort) -> str:

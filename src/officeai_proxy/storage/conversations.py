@@ -9,7 +9,6 @@ from sqlalchemy import (
     Delete,
     case,
     delete,
-    func,
     insert,
     literal,
     select,
@@ -31,6 +30,7 @@ from officeai_proxy.storage.conversation_list import (
     cursor_behind,
     in_state,
     select_page,
+    select_total,
 )
 from officeai_proxy.storage.paging import Page, PageRequest
 from officeai_proxy.storage.rows import (
@@ -142,7 +142,7 @@ class ConversationRepository:
             rows = (await self._connection.execute(statement)).all()
         items = [conversation_of(row, self._sealer) for row in rows[: page.limit]]
         has_more = len(rows) > page.limit
-        total = select(func.count()).select_from(conversations).where(*conditions)
+        total = select_total(self._mine, wanted)
         return Page(
             items=items,
             has_more=has_more,

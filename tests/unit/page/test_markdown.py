@@ -21,7 +21,7 @@ _ALLOWED = frozenset(
     )
 )
 _ATTRIBUTE = re.compile(
-    r'(?:\s+(?:class|href|src|alt|title|target|rel|type|tabindex|start|data-copy)="[^"<>]*"'
+    r'(?:\s+(?:class|href|src|alt|title|target|rel|type|tabindex|start|dir|data-copy)="[^"<>]*"'
     r"|\s+hidden)*\s*/?"
 )
 

@@ -139,19 +139,19 @@ function begin() {
 // What was searched for is marked without touching the text (CSS Custom Highlight API).
 function mark(scroll) {
   if (!scroll.dataset.find || !window.Highlight) return;
-  const words = scroll.dataset.find.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+  const words = scroll.dataset.find.match(/[\p{L}\p{N}]+/gu);
+  if (!words) return;
+  // The text itself is looked through: its lower case can be longer than it is (İ).
+  const pattern = new RegExp(words.join("|"), "giu");
   const ranges = [];
   const walker = document.createTreeWalker(scroll, NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node && ranges.length < 2000; node = walker.nextNode()) {
     if (!node.parentElement.closest(".text")) continue;
-    const text = node.data.toLowerCase();
-    for (const word of words) {
-      for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + word.length)) {
-        const range = new Range();
-        range.setStart(node, at);
-        range.setEnd(node, Math.min(at + word.length, node.length));
-        ranges.push(range);
-      }
+    for (const found of node.data.matchAll(pattern)) {
+      const range = new Range();
+      range.setStart(node, found.index);
+      range.setEnd(node, found.index + found[0].length);
+      ranges.push(range);
     }
   }
   CSS.highlights.set("found", new Highlight(...ranges));
@@ -228,10 +228,21 @@ async function send(form, file) {
     });
     const content = fragment(await answer.text());
     if (answer.ok) report.replaceChildren(content);
-    else report.textContent = $("main p:not(.big)", content)?.textContent ?? form.dataset.failed;
+    else {
+      const said = $$("h1, main p[lang]", content).map((one) => one.textContent).join(": ");
+      report.textContent = said || form.dataset.failed;
+    }
   } catch {
     report.textContent = form.dataset.failed;
   }
+}
+
+async function recount(form) {
+  const asked = new URLSearchParams(new FormData(form));
+  const answer = await part(`${form.dataset.count}?${asked}`, "sheet").catch(() => null);
+  if (!answer?.ok) return;
+  const told = $("[data-counted]", fragment(await answer.text()));
+  $("[data-counted]", form.parentElement).textContent = told.textContent;
 }
 
 // --- copying ------------------------------------------------------------------------------------
@@ -322,7 +333,8 @@ function onSubmit(event) {
 }
 
 function onDrop(event) {
-  const place = event.target.closest("[data-drop]");
+  // Wherever the file falls beside its place: the browser would leave the page to show it.
+  const place = $("[data-drop]");
   if (!place) return;
   event.preventDefault();
   place.classList.toggle("over", event.type === "dragover");
@@ -366,9 +378,9 @@ document.addEventListener("click", onClick);
 document.addEventListener("keydown", onKey);
 document.addEventListener("submit", onSubmit);
 document.addEventListener("change", (event) => {
-  if (event.target.matches("[data-drop] input") && event.target.files[0]) {
-    send(event.target.form, event.target.files[0]);
-  }
+  const { form, files } = event.target;
+  if (event.target.matches("[data-drop] input") && files[0]) send(form, files[0]);
+  else if (form?.matches("[data-count]") && event.target.matches(".pair input")) recount(form);
 });
 for (const name of ["dragover", "dragleave", "drop"]) document.addEventListener(name, onDrop);
 document.addEventListener("pointerover", onPoint);
