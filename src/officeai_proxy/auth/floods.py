@@ -2,6 +2,9 @@
 
 Whether a key opens something is decided before anybody asks here, so that a flood from an address
 locks nobody out who shares it. What a flood costs is its answer, and a line in the log a minute.
+
+Only different keys count. Whoever guesses sends another one each time; a program whose key has
+ended sends the same one, and has to hear that it is wrong: SDKs repeat a call that got a 429.
 """
 
 import ipaddress
@@ -10,13 +13,17 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from officeai_proxy.errors import TooManyWrongKeys
 
 MOST = 60
-"""Wrong keys from one address in a minute that are answered one by one."""
+"""Different wrong keys from one address in a minute that are answered one by one."""
 
 SECONDS = 60.0
+TELLING = 8
+"""Bytes of a digest that tell keys apart here; all of them would take four times the memory."""
+
 ADDRESSES = 4096
 """Addresses that are remembered; the one that was quiet for longest is forgotten first."""
 
@@ -29,26 +36,46 @@ class WrongKeys:
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         """*clock* gives seconds."""
         self._clock = clock
-        self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._minutes: OrderedDict[str, _Minute] = OrderedDict()
 
-    def note(self, address: str) -> None:
-        """A wrong key came from *address*.
+    def note(self, address: str, digest: bytes) -> None:
+        """A wrong key, known by its *digest*, came from *address*.
 
         Raises:
             TooManyWrongKeys: it was one too many for this minute.
         """
         now, network = self._clock(), _network(address)
-        began, count = self._counts.pop(network, (now, 0))
-        if now - began >= SECONDS:
-            began, count = now, 0
-        self._counts[network] = (began, count + 1)
-        if len(self._counts) > ADDRESSES:
-            self._counts.popitem(last=False)
-        if count < MOST:
+        minute = self._minutes.pop(network, None)
+        if minute is None or now - minute.began >= SECONDS:
+            minute = _Minute(now)
+        self._minutes[network] = minute
+        if len(self._minutes) > ADDRESSES:
+            self._minutes.popitem(last=False)
+        if minute.takes(digest[:TELLING]):
             return
-        if count == MOST:
+        if not minute.is_logged:
             log.warning("more than %d wrong keys in a minute came from %s", MOST, network)
-        raise TooManyWrongKeys(retry_after=max(1, math.ceil(began + SECONDS - now)))
+            minute.is_logged = True
+        raise TooManyWrongKeys(retry_after=max(1, math.ceil(minute.began + SECONDS - now)))
+
+
+@dataclass(slots=True)
+class _Minute:
+    """What came from one network since `began`."""
+
+    began: float
+    digests: bytes = b""
+    """Their beginnings, one behind the other: a set of them would take five times the memory."""
+    is_logged: bool = False
+
+    def takes(self, digest: bytes) -> bool:
+        """Whether *digest* was there before, or there is room for it."""
+        if digest in self.digests:
+            return True
+        if len(self.digests) >= MOST * TELLING:
+            return False
+        self.digests += digest
+        return True
 
 
 def _network(address: str) -> str:

@@ -80,7 +80,7 @@ class Keyring:
         Raises:
             InvalidKey: there is no key, or it opens nothing (any more).
             KeysUnavailable: nobody knows yet, because the managed keys could never be read.
-            TooManyWrongKeys: the key opens nothing, as many before it from the same address.
+            TooManyWrongKeys: the key opens nothing, as many others from the same address.
         """
         seen = self._seen.get(authorization or b"")
         if seen is None:
@@ -91,7 +91,7 @@ class Keyring:
         if isinstance(seen, Caller):
             return seen
         if not seen.key.is_active(self._clock()):
-            self._wrong_keys.note(address)
+            self._wrong_keys.note(address, seen.key.digest)
             raise InvalidKey(WRONG_KEY)
         return seen.caller
 
@@ -104,7 +104,7 @@ class Keyring:
             raise KeysUnavailable
         managed = self._managed.get(found)
         if managed is None:
-            self._wrong_keys.note(address)
+            self._wrong_keys.note(address, found)
             raise InvalidKey(WRONG_KEY)
         return managed
 
