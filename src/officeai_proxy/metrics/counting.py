@@ -1,7 +1,8 @@
 """What happens to calls in, increments of this worker's board out; a few integers a call."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -129,18 +130,19 @@ class CallCounter:
 
         return watched
 
-    def stored(self, calls: Iterable[CallRecord]) -> None:
+    def stored(self, calls: Sequence[CallRecord]) -> None:
         """*calls* are in the database; belongs to the recorder's thread."""
+        models: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
         for call in calls:
-            self._slots[_STORED] += 1
-            usage, model = call.usage, call.model_served or call.model_asked
-            counts = ModelCounts(
-                usage.prompt_tokens or 0,
-                usage.completion_tokens or 0,
-                round((call.cost or 0.0) * _NANO_DOLLARS),
-            )
-            if model and counts != ModelCounts():
-                self._board.add_model(model, counts)
+            usage = call.usage
+            counts = models[call.model_served or call.model_asked or ""]
+            counts[0] += usage.prompt_tokens or 0
+            counts[1] += usage.completion_tokens or 0
+            counts[2] += round((call.cost or 0.0) * _NANO_DOLLARS)
+        self._slots[_STORED] += len(calls)
+        for model, counts in models.items():
+            if model and any(counts):
+                self._board.add_model(model, ModelCounts(*counts))
 
     def recorder_event(self, event: RecorderEvent, count: int) -> None:
         """*event* happened *count* times; belongs to the recorder's thread."""
