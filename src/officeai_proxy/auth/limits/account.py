@@ -4,7 +4,7 @@ Who changes an account holds the ledger's lock. Each change is made in an order 
 enough when its process is killed in the middle: at worst a use of one second counts too long.
 """
 
-from officeai_proxy.auth.limits.minute import CELLS, Minute, SharedMinute
+from officeai_proxy.auth.limits.minute import CELLS, SECONDS, Minute, SharedMinute, microseconds
 from officeai_proxy.auth.limits.seats import SEATS, Seats
 
 # Places of the numbers, 8 bytes each.
@@ -13,8 +13,9 @@ _ELSEWHERE_RUNNING = 1
 _ELSEWHERE_SECOND = 2
 _RINGS = 16
 _SLOTS = _RINGS + 4 * CELLS
+_MOMENTS = _SLOTS + 2 * SEATS
 
-BYTES = 8 * (_SLOTS + 2 * SEATS)
+BYTES = 8 * (_MOMENTS + CELLS)
 
 FRESH_SECONDS = 5
 """For how long the calls that another host has running count without news from it."""
@@ -31,25 +32,37 @@ class Account:
             for place in range(4)
         ]
         self._numbers = numbers
-        self.requests = SharedMinute(rings[0], rings[1])
-        self.tokens = SharedMinute(rings[2], rings[3])
+        self._moments = Minute(numbers[_MOMENTS : _MOMENTS + CELLS])
+        self.requests = SharedMinute(rings[0], rings[1], self._moments)
+        self.tokens = SharedMinute(rings[2], rings[3], self._moments)
 
-    def advance(self, second: int) -> int:
-        """Bring the account to *second*, by the wall clock; the second that it is at.
+    def advance(self, now: float) -> int:
+        """Bring the account to *now*, by the wall clock; the second that it is at.
 
         A clock that was set back a little stands still for it; one that was set back by more than a
         minute begins anew, because nobody may be locked out until it has caught up.
         """
-        last = self._numbers[_SECOND]
-        if last - CELLS <= second <= last:
+        second, last = int(now), self._numbers[_SECOND]
+        if last - CELLS <= second < last:
             return last
-        for ring in (self.requests, self.tokens):
-            if second < last:
-                ring.clear()
-            else:
-                ring.forget(last, second)
-        self._numbers[_SECOND] = second
+        if second != last:
+            for ring in (self.requests, self.tokens, self._moments):
+                if second < last:
+                    ring.clear()
+                else:
+                    ring.forget(last, second)
+            self._numbers[_SECOND] = second
+        oldest = second - SECONDS
+        if self._moments.at(oldest) <= microseconds(now):
+            self.requests.end(oldest)
+            self.tokens.end(oldest)
         return second
+
+    def touch(self, second: int, now: float) -> None:
+        """Something is used *now*, in *second*. Call it before that is added."""
+        later = microseconds(now) - self._moments.at(second)
+        if later > 0:
+            self._moments.add(second, later)
 
     def running(self, seats: Seats) -> int:
         """Calls that run at this moment, on all hosts."""

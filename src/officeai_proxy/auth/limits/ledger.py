@@ -106,7 +106,7 @@ class Ledger:
         account = self.account(name)
         with self.lock:
             now = self._clock()
-            second = account.advance(int(now))
+            second = account.advance(now)
             now = max(now, second)
             self._check_running(account, limits, now)
             requests = _measured(limits.rpm, account.requests)
@@ -116,6 +116,7 @@ class Ledger:
                 raise _too_many_requests(requests, tokens, now)
             if tokens is not None and asked and tokens.used + asked > tokens.limit:
                 raise _too_many_tokens(requests, tokens, now, asked)
+            account.touch(second, now)
             account.requests.here.add(second, 1)
             if asked:
                 account.tokens.here.add(second, asked)
@@ -131,10 +132,12 @@ class Ledger:
         More counts from now on, less goes back to where it was reserved.
         """
         with self.lock:
-            now = account.advance(int(self._clock()))
+            now = self._clock()
+            at = account.advance(now)
             if spent > 0:
-                account.tokens.here.add(now, spent)
-            elif now - second < CELLS:
+                account.touch(at, max(now, at))
+                account.tokens.here.add(at, spent)
+            elif at - second < CELLS:
                 account.tokens.here.add(second, spent)
             account.end(self._seats)
 
@@ -149,9 +152,9 @@ class Ledger:
         """The calls of *account* that run on this host. Call it with the lock held."""
         return account.running_here(self._seats)
 
-    def now(self) -> int:
-        """The second that it is."""
-        return int(self._clock())
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self._clock()
 
     def forget_all_but(self, names: Collection[str]) -> None:
         """Let go of the accounts of keys that are gone; the files of old ones are deleted."""

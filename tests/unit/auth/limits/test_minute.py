@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from officeai_proxy.auth.limits.minute import CELLS, SECONDS, Minute, SharedMinute
+from officeai_proxy.auth.limits.minute import CELLS, MICROSECONDS, SECONDS, Minute, SharedMinute
 
 NOW = 1_700_000_000
 
@@ -57,17 +57,22 @@ def test_the_ring_is_the_sum_of_the_last_seconds(steps: list[tuple[int, int]]):
 
 
 def test_the_wait_is_until_enough_is_forgotten():
-    """The wait ends with the second in which the oldest uses that are needed stop to count."""
-    minute = SharedMinute(a_minute(), a_minute())
+    """The wait ends when the oldest uses that are needed stop to count: 60 s after the last one
+    of their second, which of other hosts may have been at its end.
+    """
+    moments = a_minute()
+    minute = SharedMinute(a_minute(), a_minute(), moments)
     minute.here.add(NOW - 30, 2)
+    moments.add(NOW - 30, MICROSECONDS // 4)
     minute.elsewhere.add(NOW - 10, 3)
 
-    assert minute.wait(NOW + 0.5, 1) == 31
+    assert minute.wait(NOW + 0.5, 1) == 30
+    assert minute.wait(NOW + 0.125, 1) == 31
     assert minute.wait(NOW + 0.5, 3) == 51
-    assert minute.wait(NOW + 0.5, 99) == CELLS
+    assert minute.wait(NOW + 0.5, 99) == SECONDS
     assert minute.reset(NOW + 0.5) == 50.5
 
 
 def test_an_empty_minute_is_full_at_once():
     """Nothing used, nothing to wait for."""
-    assert SharedMinute(a_minute(), a_minute()).reset(NOW) == 0
+    assert SharedMinute(a_minute(), a_minute(), a_minute()).reset(NOW) == 0
