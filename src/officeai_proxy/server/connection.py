@@ -124,6 +124,8 @@ class Connection(HttpToolsProtocol):
             self._read_on_without_offer(data[upgrade.args[0] :])
         except (httptools.HttpParserError, ProxyError):
             self._refuse(self._fault or _NotHttp())
+        # An idle connection holds on to no body.
+        self._fresh = b""
         if self._is_call_whole and self._call is not None:
             # Not inside the parser, which would make its own error of whatever goes wrong.
             self._is_call_whole = False
