@@ -39,7 +39,7 @@ class Pace:
     looks whether somebody asks, and how long the first exchange after a silence waits.
     """
 
-    max_entries: int = 1000
+    max_entries: int = 500
     max_bytes: int = 4 * 1024 * 1024
     poll: float = 0.05
     rest: float = 0.25
