@@ -109,4 +109,4 @@ def test_one_byte_elsewhere_and_it_is_not_known(data: st.DataObject) -> None:
         assert [line for n, line in enumerate(lines) if n not in (3, 4, 5)] == [
             line for n, line in enumerate(LINES) if n not in (3, 4, 5)
         ]
-        assert lines[5].partition(b":")[2].strip(b" \t") == b"%d" % found.length or found.length < 2
+        assert int(lines[5].partition(b":")[2]) == found.length
