@@ -6,7 +6,7 @@ segment when it is told that everything in it is stored.
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from heapq import heapify, heappop, heapreplace
 from pathlib import Path
 
@@ -34,15 +34,33 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is to be stored next, and up to where each segment is stored after that."""
+    """What is to be stored next, and up to where each segment is stored after that.
+
+    `has_more` says that what follows need not be waited for.
+    """
 
     entries: tuple[Entry, ...]
     ends: dict[str, int]
+    has_more: bool = False
 
     @property
     def is_empty(self) -> bool:
         """Whether there was nothing new at all, not even damage to pass over."""
         return not self.ends
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The segments as they were found for one batch: of each writer, the oldest that are not read.
+
+    `horizon` is when that was, on the monotonic clock. `heads` has the next frame of each segment;
+    behind those in `followed` later ones of the same writer wait, which nobody has opened.
+    """
+
+    horizon: int
+    sizes: dict[str, int] = field(default_factory=dict)
+    heads: dict[str, frames.Frame | None] = field(default_factory=dict)
+    followed: set[str] = field(default_factory=set)
 
 
 class JournalReader:
@@ -63,28 +81,35 @@ class JournalReader:
         A frame written after the look at the segments began waits for the next batch: the turn
         before it may stand in a segment that was looked at too early to show it.
         """
-        horizon = time.monotonic_ns()
-        sizes = self._look()
+        look = self._look(time.monotonic_ns())
         ends: dict[str, int] = {}
-        heads = {name: self._next(name, self._offset(name), sizes[name], horizon) for name in sizes}
+        heads = look.heads
         waiting = [(head.header.wall_ns, name, head) for name, head in heads.items() if head]
         heapify(waiting)
         entries: list[Entry] = []
         total = 0
-        while waiting and len(entries) < max_entries and total < max_bytes:
+        has_more = False
+        while waiting:
             moment, name, frame = waiting[0]
             if until_ns is not None and moment > until_ns:
+                break
+            has_more = len(entries) >= max_entries or total >= max_bytes
+            if has_more:
                 break
             entries.append(self._entry(frame))
             total += len(frame.payload)
             ends[name] = frame.end
-            following = heads[name] = self._next(name, frame.end, sizes[name], horizon)
-            if following is None:
-                heappop(waiting)
-            else:
+            following = heads[name] = self._next(name, frame.end, look)
+            if following is not None:
                 heapreplace(waiting, (following.header.wall_ns, name, following))
-        self._pass_over_damage(ends, heads, sizes)
-        return Batch(tuple(entries), ends)
+                continue
+            heappop(waiting)
+            # What others wrote meanwhile may be younger than what its writer's next segment holds.
+            has_more = name in look.followed
+            if has_more:
+                break
+        self._pass_over_damage(ends, look)
+        return Batch(tuple(entries), ends, has_more)
 
     def commit(self, batch: Batch) -> None:
         """Remember that *batch* is stored, and free the segments that are stored whole."""
@@ -107,37 +132,51 @@ class JournalReader:
             segment.close()
         self._open.clear()
 
-    def _look(self) -> dict[str, int]:
+    def _look(self, horizon: int) -> _Look:
+        """Open what is to be read next: a backlog of days is thousands of segments."""
         names = segments.sizes(self.directory)
-        for name in names.keys() - self._open.keys():
-            try:
-                self._open[name] = Segment(self.directory / name, self._stored.get(name, 0))
-            except FileNotFoundError:
-                continue
         for name in self._open.keys() - names.keys():
             self._open.pop(name).close()
             self._stored.pop(name, None)
-        return {name: segment.look() for name, segment in self._open.items()}
+        look = _Look(horizon)
+        for line in segments.by_writer(names):
+            for name in line:
+                if not self._is_opened(name):
+                    continue
+                look.sizes[name] = self._open[name].look()
+                look.heads[name] = head = self._next(name, self._offset(name), look)
+                if head is not None:
+                    if name != line[-1]:
+                        look.followed.add(name)
+                    break
+        return look
+
+    def _is_opened(self, name: str) -> bool:
+        """Whether the segment is there and open."""
+        if name not in self._open:
+            try:
+                self._open[name] = Segment(self.directory / name)
+            except FileNotFoundError:
+                return False
+        return True
 
     def _offset(self, name: str) -> int:
         return self._stored.get(name, 0)
 
-    def _next(self, name: str, offset: int, size: int, horizon: int) -> frames.Frame | None:
-        segment = self._open[name]
+    def _next(self, name: str, offset: int, look: _Look) -> frames.Frame | None:
+        segment, size = self._open[name], look.sizes[name]
         if offset >= size:
             return None
         frame = segment.frame(offset, size)
-        if frame is None or segment.is_final or frame.header.monotonic_ns <= horizon:
+        if frame is None or segment.is_final or frame.header.monotonic_ns <= look.horizon:
             return frame
         return None
 
-    def _pass_over_damage(
-        self, ends: dict[str, int], heads: dict[str, frames.Frame | None], sizes: dict[str, int]
-    ) -> None:
+    def _pass_over_damage(self, ends: dict[str, int], look: _Look) -> None:
         """A final segment without a further frame is read to its end, whatever stands there."""
-        for name, size in sizes.items():
+        for name, size in look.sizes.items():
             reached = ends.get(name, self._offset(name))
-            if self._open[name].is_final and heads[name] is None and reached <= size:
+            if self._open[name].is_final and look.heads[name] is None and reached <= size:
                 if reached < size:
                     log.warning("journal %s: %d damaged bytes passed over", name, size - reached)
                 ends[name] = size

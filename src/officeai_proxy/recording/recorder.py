@@ -173,11 +173,11 @@ class Recorder:
             if not await self._keep(batch.entries):
                 return
             reader.commit(batch)
-            await self._rest(len(batch.entries))
+            await self._rest(batch)
 
-    async def _rest(self, entries: int) -> None:
-        """Wait until a batch may be worth its cost, or somebody asks, after one of *entries*."""
-        if entries >= self._pace.max_entries:
+    async def _rest(self, batch: Batch) -> None:
+        """Wait after *batch* until another may be worth its cost, or somebody asks."""
+        if batch.has_more:
             await asyncio.sleep(0)
             return
         until = time.monotonic() + self._pace.rest

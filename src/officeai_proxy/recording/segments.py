@@ -7,7 +7,7 @@ on it, for the database knows every exchange by its id.
 
 import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,6 +32,15 @@ def sizes(directory: Path, *, suffix: str = SUFFIX) -> dict[str, int]:
                 with suppress(FileNotFoundError):
                     found[entry.name] = entry.stat().st_size
     return found
+
+
+def by_writer(names: Iterable[str]) -> list[list[str]]:
+    """The segments of each writer, in the order in which it wrote them."""
+    lines: dict[str, list[str]] = {}
+    for name in sorted(names):
+        # A journal calls them after its worker and counts: `<worker>-<number>.seg`.
+        lines.setdefault(name.rpartition("-")[0] or name, []).append(name)
+    return list(lines.values())
 
 
 def read_stored(directory: Path) -> dict[str, int]:
@@ -74,13 +83,11 @@ def is_behind(stored: Mapping[str, int], wanted: Mapping[str, int], directory: P
 
 
 class Segment:
-    """One segment, open for reading from where it is stored onwards."""
+    """One segment, open for reading."""
 
-    def __init__(self, path: Path, offset: int) -> None:
-        """Open *path*; everything before *offset* is stored already."""
+    def __init__(self, path: Path) -> None:
+        """Open *path*."""
         self.path = path
-        self.name = path.name
-        self.offset = offset
         self.is_final = False
         self._fd = os.open(path, os.O_RDONLY)
         self._damaged_until = 0

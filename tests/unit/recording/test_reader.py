@@ -1,12 +1,13 @@
 """The journal's read side: order, damage, dead writers, freed segments."""
 
+import os
 from pathlib import Path
 
 import pytest
 from tests.factories import an_exchange
 
 from officeai_proxy.recording import frames, segments
-from officeai_proxy.recording.journal import Journal
+from officeai_proxy.recording.journal import Journal, LockedSegment
 from officeai_proxy.recording.reader import Batch, JournalReader
 
 
@@ -170,3 +171,61 @@ def test_a_frame_that_was_read_before_it_was_whole_is_read_again(tmp_path: Path)
 
     assert before == exchanges[:1]
     assert after == exchanges[1:]
+
+
+def open_segments(directory: Path) -> int:
+    """Segments of *directory* that this process has open for reading."""
+    links = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
+    return sum(Path(link).parent == directory.resolve() for link in links)
+
+
+def test_a_backlog_of_days_is_read_with_one_open_segment_for_each_writer(tmp_path: Path) -> None:
+    """Neither descriptors nor memory grow with what waits."""
+    workers = [Journal(tmp_path, segment_bytes=1) for _ in range(2)]
+    exchanges = [an_exchange() for _ in range(100)]
+    for number, exchange in enumerate(exchanges):
+        workers[number % 2].append(exchange)
+    for worker in workers:
+        worker.close()
+    reader, found, most = JournalReader(tmp_path), [], 0
+
+    while not (batch := reader.next_batch(max_entries=500, max_bytes=10**7)).is_empty:
+        found.append(batch)
+        most = max(most, open_segments(tmp_path))
+        reader.commit(batch)
+
+    assert exchanges_in(found) == exchanges
+    assert most <= 2
+    assert segments.sizes(tmp_path) == {}
+
+
+def test_a_batch_says_whether_more_can_be_had_at_once(tmp_path: Path) -> None:
+    """At its limits, and where a segment ends behind which another waits, it is not the last."""
+    journal = Journal(tmp_path, segment_bytes=2500)
+    for _ in range(5):
+        journal.append(an_exchange())
+    journal.close()
+    reader = JournalReader(tmp_path)
+
+    told = []
+    while not (batch := reader.next_batch(max_entries=2, max_bytes=10**7)).is_empty:
+        told.append((len(batch.entries), batch.has_more))
+        reader.commit(batch)
+
+    assert sum(size for size, _ in told) == 5
+    assert [has_more for _, has_more in told] == [True] * (len(told) - 1) + [False]
+
+
+def test_a_segment_that_may_still_get_frames_does_not_hide_the_next(tmp_path: Path) -> None:
+    """One that was given up after a failed sync stays open for a while, with nothing to read."""
+    held = LockedSegment(tmp_path / "worker-00000001.seg", durable=False)
+    held.write(frames.encode(an_exchange())[:-1])
+    following = LockedSegment(tmp_path / "worker-00000002.seg", durable=False)
+    exchange = an_exchange()
+    following.write(frames.encode(exchange))
+
+    found = exchanges_in(read_all(JournalReader(tmp_path)))
+
+    assert found == [exchange]
+    held.close()
+    following.close()

@@ -146,6 +146,12 @@ class Connection(asyncio.Protocol):
         """Whether another exchange can be tried on it."""
         return self._inbox is None and not self._transport.is_closing()
 
+    def was_never_made(self) -> None:
+        """Nobody waits for it any more: the loop closes its socket and never says so here."""
+        # They know each other: what goes round in circles waits for the garbage collector.
+        if hasattr(self, "_transport"):
+            del self._transport
+
     def abort_exchange(self) -> None:
         """Close it under the exchange that it serves, which learns that it was aborted."""
         if self._inbox is not None:

@@ -74,9 +74,10 @@ class ConnectionPool:
         if self._is_closed:
             raise ShuttingDown
         address = self._address
+        connection = Connection(self, address=address, timeouts=self._timeouts)
         try:
-            _, connection = await asyncio.get_running_loop().create_connection(
-                self._new_connection,
+            await asyncio.get_running_loop().create_connection(
+                lambda: connection,
                 address.host,
                 address.port,
                 ssl=self._tls,
@@ -84,6 +85,9 @@ class ConnectionPool:
             )
         except OSError as exc:
             raise UpstreamUnreachable(_why_unreachable(address, exc)) from exc
+        except asyncio.CancelledError:
+            connection.was_never_made()
+            raise
         self._look_after(connection)
         return connection
 
@@ -119,9 +123,6 @@ class ConnectionPool:
             self._connections.add(connection)
             if self._ticker is None:
                 self._tick_later()
-
-    def _new_connection(self) -> Connection:
-        return Connection(self, address=self._address, timeouts=self._timeouts)
 
     # One timer for all connections, and only while there are any: a timer for each read would cost
     # more than the read.

@@ -1,6 +1,7 @@
 """Connections kept, reused, expired, and never leaked."""
 
 import asyncio
+import gc
 import random
 import socket
 
@@ -8,7 +9,9 @@ import pytest
 
 from officeai_proxy.errors import ShuttingDown, UpstreamUnreachable
 from officeai_proxy.proxy.upstream import Timeouts, UpstreamAborted
-from officeai_proxy.proxy.upstream.pool import MAX_KEPT
+from officeai_proxy.proxy.upstream.address import Address
+from officeai_proxy.proxy.upstream.connection import Connection
+from officeai_proxy.proxy.upstream.pool import MAX_KEPT, ConnectionPool
 
 
 async def echo(link) -> None:
@@ -267,3 +270,27 @@ async def test_an_ipv6_address_works(request_of, direct) -> None:
         await exchange.send(request_of(None, method=b"GET"))
     assert exchange.status == 204
     assert b"host: [::1]:%d\r\n" % port in hosts[0]
+
+
+async def test_connections_given_up_while_they_are_made_wait_for_no_collector(serve) -> None:
+    """Callers leave at every step of the making, and nothing of it goes round in circles."""
+    served = await serve(echo)
+    pool = ConnectionPool(
+        Address.of(served.url), timeouts=Timeouts(connect=10, first_byte=10, idle=10)
+    )
+    gc.collect()
+    gc.disable()
+    try:
+        for steps in range(12):
+            connecting = asyncio.ensure_future(pool.connect())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            connecting.cancel()
+            await asyncio.wait([connecting])
+            del connecting
+        await pool.close()
+        left = [found for found in gc.get_objects() if isinstance(found, Connection)]
+    finally:
+        gc.enable()
+
+    assert left == []
