@@ -6,7 +6,6 @@ clients for ever.
 """
 
 import asyncio
-from http import HTTPStatus
 from typing import Any, cast
 
 import httptools
@@ -16,14 +15,19 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from officeai_proxy.api.security_headers import HEADERS
 from officeai_proxy.app import Application
-from officeai_proxy.error_handlers import error_body, error_headers
-from officeai_proxy.errors import InvalidRequest, MethodNotAllowed, ProxyError, Unavailable
+from officeai_proxy.errors import InvalidRequest, MethodNotAllowed, ProxyError
 from officeai_proxy.proxy.admission import Opening
 from officeai_proxy.server.direct_call import DirectCall, Incoming
 from officeai_proxy.server.known_head import KnownHead, NextHead
 from officeai_proxy.server.patience import RESERVE, Patience, Standing, Waiting
+from officeai_proxy.server.refusals import (
+    HeadTooLarge,
+    NotHttp,
+    TooManyConnections,
+    TooSlow,
+    raw_answer,
+)
 
 CALLS = b"/v1/"
 
@@ -123,7 +127,7 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._read_on_without_offer(data[upgrade.args[0] :])
         except (httptools.HttpParserError, ProxyError):
-            self._refuse(self._fault or _NotHttp())
+            self._refuse(self._fault or NotHttp())
         # An idle connection holds on to no body.
         self._fresh = b""
         if self._is_call_whole and self._call is not None:
@@ -283,7 +287,7 @@ class Connection(HttpToolsProtocol):
             # It does not take what was sent, and closing would wait until it does.
             self.transport.abort()
         elif waiting in (Waiting.HEAD, Waiting.BODY):
-            self._refuse(_TooSlow())
+            self._refuse(TooSlow())
         else:
             self.transport.close()
 
@@ -310,19 +314,19 @@ class Connection(HttpToolsProtocol):
         elif not self._has_ended:
             self._loose_bytes += size
             if self._loose_bytes > self._limits.head_bytes:
-                raise self._because(_HeadTooLarge())
+                raise self._because(HeadTooLarge())
 
     def _check_head(self) -> None:
         if self._is_surplus:
-            raise self._because(_TooManyConnections())
+            raise self._because(TooManyConnections())
         headers = self.headers
         # A head is no longer than what came since it began: one look instead of one at each header.
         if self._loose_bytes + self._came > self._limits.head_bytes:
             size = len(self.url) + sum(len(name) + len(value) for name, value in headers)
             if size > self._limits.head_bytes:
-                raise self._because(_HeadTooLarge())
+                raise self._because(HeadTooLarge())
         if len(headers) > self._limits.headers:
-            raise self._because(_HeadTooLarge())
+            raise self._because(HeadTooLarge())
         hosts = [name for name, _ in headers].count(b"host")
         if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
             # RFC 9112, section 3.2.
@@ -350,7 +354,7 @@ class Connection(HttpToolsProtocol):
         """Answer with *fault*, unless this request has its answer or one is under way; hang up."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if cycle is None or self._may_be_told(cycle):
-            self.transport.write(_raw_answer(fault))
+            self.transport.write(raw_answer(fault))
         self.transport.close()
         if cycle is not None and not cycle.response_complete:
             # Whoever works on it shall write nothing behind this.
@@ -359,39 +363,3 @@ class Connection(HttpToolsProtocol):
 
     def _may_be_told(self, cycle: RequestResponseCycle) -> bool:
         return not cycle.response_started or (cycle.response_complete and not self._is_in_body)
-
-
-class _NotHttp(InvalidRequest):
-    """What was sent is not a valid HTTP/1.1 request."""
-
-
-class _HeadTooLarge(InvalidRequest):
-    """The request's headers are too large or too many; send fewer."""
-
-    status = 431
-    code = "headers_too_large"
-
-
-class _TooSlow(InvalidRequest):
-    """The request did not come in time; send it again, without pauses."""
-
-    status = 408
-    code = "request_timeout"
-
-
-class _TooManyConnections(Unavailable):
-    """The proxy has as many connections open as it may; close some, or try again in a moment."""
-
-    code = "too_many_connections"
-
-
-def _raw_answer(fault: ProxyError) -> bytes:
-    body = error_body(fault)
-    headers = (
-        *error_headers(fault),
-        *HEADERS,
-        (b"content-length", b"%d" % len(body)),
-        (b"connection", b"close"),
-    )
-    line = f"HTTP/1.1 {fault.status} {HTTPStatus(fault.status).phrase}\r\n".encode()
-    return line + b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n" + body

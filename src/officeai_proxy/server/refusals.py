@@ -1,0 +1,47 @@
+"""Why a connection is refused what it asks for, and the bytes that say so; it writes none of them.
+
+These answers are given where no request has been read to its end, so that no application is asked.
+"""
+
+from http import HTTPStatus
+
+from officeai_proxy.api.security_headers import HEADERS
+from officeai_proxy.error_handlers import error_body, error_headers
+from officeai_proxy.errors import InvalidRequest, ProxyError, Unavailable
+
+
+class NotHttp(InvalidRequest):
+    """What was sent is not a valid HTTP/1.1 request."""
+
+
+class HeadTooLarge(InvalidRequest):
+    """The request's headers are too large or too many; send fewer."""
+
+    status = 431
+    code = "headers_too_large"
+
+
+class TooSlow(InvalidRequest):
+    """The request did not come in time; send it again, without pauses."""
+
+    status = 408
+    code = "request_timeout"
+
+
+class TooManyConnections(Unavailable):
+    """The proxy has as many connections open as it may; close some, or try again in a moment."""
+
+    code = "too_many_connections"
+
+
+def raw_answer(fault: ProxyError) -> bytes:
+    """A whole reply that tells *fault* and closes the connection."""
+    body = error_body(fault)
+    headers = (
+        *error_headers(fault),
+        *HEADERS,
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+    )
+    line = f"HTTP/1.1 {fault.status} {HTTPStatus(fault.status).phrase}\r\n".encode()
+    return line + b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n" + body
