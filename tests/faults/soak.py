@@ -16,6 +16,8 @@ from tests.upstream import DONE, Answer, ReceivedRequest, Script, echo
 CALLERS = 16
 LEAVING = 0.05
 FAILING = 0.02
+RATE = 1500
+"""Calls a second: as many as the recorder stores meanwhile, so that nothing has to wait for it."""
 HOUR = 3600.0
 MEGABYTE = 2**20
 WARM_UP = 0.3
@@ -118,7 +120,8 @@ class _Callers:
         self._tally = tally
         self._calls = calls
         self._every = max(0.2, seconds / 500)
-        self._end = time.monotonic() + seconds
+        self._began = time.monotonic()
+        self._end = self._began + seconds
         self._chance = random.Random(5)
 
     async def run(self) -> None:
@@ -158,6 +161,13 @@ class _Callers:
             if self._chance.random() < LEAVING:
                 return
             await _answer(reader, tally)
+            await self._until_due()
+
+    async def _until_due(self) -> None:
+        """Wait until another call may be made; all callers together make RATE a second."""
+        early = self._tally.calls / RATE - (time.monotonic() - self._began)
+        if early > 0:
+            await asyncio.sleep(early)
 
 
 async def _answer(reader: asyncio.StreamReader, tally: Tally) -> None:
