@@ -12,8 +12,8 @@ LENGTH, SESSION, USER = b"content-length", b"x-session-id", b"x-user-id"
 _BREAK, _END = b"\r\n", b"\r\n\r\n"
 _MOST_DIGITS = 9
 
-_LONGER = 600
-"""By how many bytes a head may be longer than the known one: two names, and some digits."""
+_LONGEST = 600
+"""In bytes, of a value that may be different: the longest name, and some white space."""
 
 Said = TypeVar("Said")
 
@@ -31,15 +31,14 @@ class NextHead(NamedTuple):
 
 
 class KnownHead(Generic[Said]):
-    """A head in its lines, of which three may be different; `said` is whatever it meant."""
+    """A head of which three values may be different; `said` is whatever it meant."""
 
-    __slots__ = ("_lines", "_places", "_reach", "said")
+    __slots__ = ("_end", "_parts", "said")
 
-    def __init__(self, lines: list[bytes], places: dict[bytes, int], said: Said) -> None:
-        """The head has *lines*, those that may differ at *places*."""
-        self._lines = lines
-        self._places = [(name, at, lines[at][: len(name) + 1]) for name, at in places.items()]
-        self._reach = sum(map(len, lines)) + len(_BREAK) * len(lines) + _LONGER
+    def __init__(self, parts: list[tuple[bytes, bytes]], end: bytes, said: Said) -> None:
+        """The head is *parts*, each a text and the name of the value behind it, and then *end*."""
+        self._parts = parts
+        self._end = end
         self.said = said
 
     @classmethod
@@ -54,26 +53,31 @@ class KnownHead(Generic[Said]):
         if len(lines) != headers + 1 or any(b"\n" in line or b"\r" in line for line in lines):
             return None
         names = [line.partition(b":")[0].lower() for line in lines]
-        places = {name: names.index(name) for name in (LENGTH, SESSION, USER) if name in names}
-        if LENGTH not in places or any(names.count(name) > 1 for name in places):
+        places = sorted(names.index(name) for name in (LENGTH, SESSION, USER) if name in names)
+        found = [names[at] for at in places]
+        if LENGTH not in found or any(names.count(name) > 1 for name in found):
             return None
-        return cls(lines, places, said)
+        parts: list[tuple[bytes, bytes]] = []
+        done = 0
+        for name, at in zip(found, places, strict=True):
+            start = len(_BREAK.join((*lines[:at], b""))) + len(name) + 1
+            parts.append((data[done:start], name))
+            done = start + len(lines[at]) - len(name) - 1
+        return cls(parts, data[done : end + len(_END)], said)
 
     def match(self, data: bytes) -> NextHead | None:
         """What is different in the head that *data* begins with, if that is known."""
-        end = data.find(_END, 0, self._reach)
-        lines = data[: max(0, end)].split(_BREAK)
-        known = self._lines
-        if len(lines) != len(known):
-            return None
         values: dict[bytes, bytes] = {}
-        for name, at, start in self._places:
-            line = lines[at]
-            if not line.startswith(start):
+        at = 0
+        for text, name in self._parts:
+            if not data.startswith(text, at):
                 return None
-            values[name] = line[len(start) :].strip(b" \t")
-            lines[at] = known[at]
+            start = at + len(text)
+            at = data.find(_BREAK, start, start + _LONGEST)
+            if at < 0:
+                return None
+            values[name] = data[start:at].strip(b" \t")
         digits = values[LENGTH]
-        if lines != known or not digits.isdigit() or len(digits) > _MOST_DIGITS:
+        if not data.startswith(self._end, at) or not digits.isdigit() or len(digits) > _MOST_DIGITS:
             return None
-        return NextHead(int(digits), values.get(SESSION), values.get(USER), end + len(_END))
+        return NextHead(int(digits), values.get(SESSION), values.get(USER), at + len(self._end))

@@ -77,35 +77,27 @@ class Connection(asyncio.Protocol):
 
     # The exchange's side.
 
-    def begin(self, inbox: ReplySink, *, is_head_request: bool) -> None:
-        """Give this connection to the exchange whose reply goes to *inbox*."""
-        if self._transport.is_closing():
-            # It was lost before anybody could be told, between its making and now.
-            inbox.fail(UpstreamBroke(f"The upstream {self._address} closed the new connection."))
+    def ask(self, inbox: ReplySink, head: bytes, body: bytes, *, is_head_request: bool) -> None:
+        """Send a whole request, whose reply goes to *inbox*; from now on it is waited for."""
+        if self._is_closed_for(inbox):
             return
-        self._inbox = inbox
-        if not self.exchanges:
-            # Not before: one that is given up while it is made never hears that it is lost.
-            self._parser = ReplyParser()
-        self._parser.begin(inbox, is_head_request=is_head_request)
-        self._is_request_sent = False
-        self._is_silent = True
-        self.exchanges += 1
-
-    def serves(self, inbox: ReplySink) -> bool:
-        """Whether it still works for that exchange; another may have it by now."""
-        return self._inbox is inbox
-
-    def write_request(self, head: bytes, body: bytes) -> None:
-        """Send a whole request; from now on the upstream is waited for."""
-        if self._transport.is_closing():
-            return
+        # First of all: the upstream works on it while its reply is prepared for here.
         if len(body) <= SMALL_BODY:
             self._transport.write(head + body)
         else:
             self._transport.write(head)
             self._transport.write(body)
+        self._serve(inbox, is_head_request=is_head_request)
         self.request_is_sent()
+
+    def begin(self, inbox: ReplySink, *, is_head_request: bool) -> None:
+        """Give this connection to an exchange that sends its request in parts."""
+        if not self._is_closed_for(inbox):
+            self._serve(inbox, is_head_request=is_head_request)
+
+    def serves(self, inbox: ReplySink) -> bool:
+        """Whether it still works for that exchange; another may have it by now."""
+        return self._inbox is inbox
 
     def request_is_sent(self) -> None:
         """The request is out to its last byte."""
@@ -235,7 +227,24 @@ class Connection(asyncio.Protocol):
             self._end()
         return True
 
-    # How an exchange ends.
+    # How an exchange begins and ends.
+
+    def _is_closed_for(self, inbox: ReplySink) -> bool:
+        """Tell *inbox* if it was lost before anybody could be told, between its making and now."""
+        is_closed = self._transport.is_closing()
+        if is_closed:
+            inbox.fail(UpstreamBroke(f"The upstream {self._address} closed the new connection."))
+        return is_closed
+
+    def _serve(self, inbox: ReplySink, *, is_head_request: bool) -> None:
+        self._inbox = inbox
+        if not self.exchanges:
+            # Not before: one that is given up while it is made never hears that it is lost.
+            self._parser = ReplyParser()
+        self._parser.begin(inbox, is_head_request=is_head_request)
+        self._is_request_sent = False
+        self._is_silent = True
+        self.exchanges += 1
 
     def _end(self) -> None:
         """The reply is whole, and the exchange is done with this connection."""

@@ -138,11 +138,11 @@ class DirectExchange:
             raise UpstreamAborted
         inbox = self._inbox
         self._connection = connection
-        connection.begin(inbox, is_head_request=request.method == b"HEAD")
-        body = request.body
+        body, is_head_request = request.body, request.method == b"HEAD"
         if body is None or isinstance(body, bytes):
-            connection.write_request(head, body or b"")
+            connection.ask(inbox, head, body or b"", is_head_request=is_head_request)
         else:
+            connection.begin(inbox, is_head_request=is_head_request)
             uploading = upload(connection, body, head=head, length=request.content_length)
             await self._ask_while_uploading(uploading, connection)
         while not inbox.has_head():

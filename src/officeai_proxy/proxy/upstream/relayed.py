@@ -84,5 +84,9 @@ class RelayedExchange:
     def _ask(self, connection: Connection) -> None:
         self._connection = connection
         body = self._request.body
-        connection.begin(self._sink, is_head_request=self._request.method == b"HEAD")
-        connection.write_request(self._head, body if isinstance(body, bytes) else b"")
+        connection.ask(
+            self._sink,
+            self._head,
+            body if isinstance(body, bytes) else b"",
+            is_head_request=self._request.method == b"HEAD",
+        )

@@ -344,8 +344,7 @@ async def test_a_connection_lost_before_its_first_use_is_reported(serve, direct,
     connection = await upstream.pool.connect()
     await until(lambda: upstream.numbers.connections == 0)
     inbox = Inbox()
-    connection.begin(inbox, is_head_request=False)
-    connection.write_request(b"POST / HTTP/1.1\r\n\r\n", b"")
+    connection.ask(inbox, b"POST / HTTP/1.1\r\n\r\n", b"", is_head_request=False)
     with pytest.raises(UpstreamBroke, match="closed the new connection"):
         inbox.has_head()
 
@@ -386,8 +385,7 @@ async def test_a_paused_connection_is_read_again_when_its_reply_ends() -> None:
     owner, transport, inbox = _Owner(), _Transport(), Inbox()
     connection = Connection(owner, address=Address.of("http://h"), timeouts=Timeouts(1, 1, 1))
     connection.connection_made(transport)
-    connection.begin(inbox, is_head_request=False)
-    connection.write_request(b"GET / HTTP/1.1\r\n\r\n", b"")
+    connection.ask(inbox, b"GET / HTTP/1.1\r\n\r\n", b"", is_head_request=False)
     connection.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 300002\r\n\r\n" + b"x" * 300_000)
     assert not transport.is_read
     assert owner.free == 0
