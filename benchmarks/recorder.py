@@ -173,16 +173,18 @@ def drain(directory: Path, url: str, exchanges: Iterable[Exchange]) -> Work:
 
 
 def stored_bytes(url: str) -> int:
-    """Bytes of the pages in which conversations, messages, calls and their indexes are."""
+    """Bytes of the pages in which conversations, messages, calls and their indexes are.
+
+    Of the index that searches look into nothing is counted.
+    """
     database = Database(url)
     if database.dialect is Dialect.POSTGRESQL:
         return asyncio.run(_postgres_bytes(url))
     with closing(sqlite3.connect(str(database.path))) as connection:
-        pages, free, size = (
-            connection.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("page_count", "freelist_count", "page_size")
+        pages = connection.execute(
+            "SELECT sum(pgsize) FROM dbstat WHERE name NOT LIKE 'message_search%'"
         )
-    return int((pages - free) * size)
+        return int(pages.fetchone()[0])
 
 
 async def _postgres_bytes(url: str) -> int:
