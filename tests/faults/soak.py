@@ -1,6 +1,7 @@
 """Very many short calls, some given up by their callers, some failing upstream: nothing grows."""
 
 import asyncio
+import math
 import random
 import time
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from tests.upstream import DONE, Answer, ReceivedRequest, Script, echo
 CALLERS = 16
 LEAVING = 0.05
 FAILING = 0.02
-RATE = 1500
+RATE = 1500.0
 """Calls a second: as many as the recorder stores meanwhile, so that nothing has to wait for it."""
 HOUR = 3600.0
 MEGABYTE = 2**20
@@ -43,10 +44,12 @@ def soak(stage: Stage, *, calls: int, seconds: float) -> Row:
     stage.upstream.script = _sometimes_failing(stage)
     proxy = with_probe(stage.proxy(stage.url()))
     with proxy:
-        asyncio.run(_Callers(proxy, Tally(), calls=200, seconds=seconds).run())
-        wait_until_stored(proxy)
+        # As fast as it goes, so that batches have been as large as they become.
+        warming = _Callers(proxy, Tally(), calls=max(200, calls // 20), seconds=seconds)
+        asyncio.run(warming.run())
+        wait_until_stored(proxy, patience=300)
         before = _settled(proxy, None)
-        asyncio.run(_Callers(proxy, tally, calls=calls, seconds=seconds).run())
+        asyncio.run(_Callers(proxy, tally, calls=calls, seconds=seconds, rate=RATE).run())
         wait_until_stored(proxy, patience=300)
         after = _settled(proxy, before)
         health = proxy.get("/health").json()
@@ -115,10 +118,19 @@ def _sometimes_failing(stage: Stage) -> Script:
 class _Callers:
     """Calls until there were enough, or the time is over."""
 
-    def __init__(self, proxy: RunningProxy, tally: Tally, *, calls: int, seconds: float) -> None:
+    def __init__(
+        self,
+        proxy: RunningProxy,
+        tally: Tally,
+        *,
+        calls: int,
+        seconds: float,
+        rate: float = math.inf,
+    ) -> None:
         self._proxy = proxy
         self._tally = tally
         self._calls = calls
+        self._rate = rate
         self._every = max(0.2, seconds / 500)
         self._began = time.monotonic()
         self._end = self._began + seconds
@@ -164,8 +176,8 @@ class _Callers:
             await self._until_due()
 
     async def _until_due(self) -> None:
-        """Wait until another call may be made; all callers together make RATE a second."""
-        early = self._tally.calls / RATE - (time.monotonic() - self._began)
+        """Wait until another call may be made; all callers together keep to the rate."""
+        early = self._tally.calls / self._rate - (time.monotonic() - self._began)
         if early > 0:
             await asyncio.sleep(early)
 
