@@ -1,7 +1,7 @@
 """A running program seen from outside: its memory, its open files, its tasks; changes nothing.
 
-Memory and files come out of /proc (proc(5)). Tasks are counted by a `sitecustomize` module that the
-program finds on its PYTHONPATH and that answers SIGUSR2.
+Memory and files come out of /proc (proc(5)). Tasks and Python's blocks of memory are counted by a
+`sitecustomize` module that the program finds on its PYTHONPATH and that answers SIGUSR2.
 """
 
 import os
@@ -18,12 +18,12 @@ PATIENCE = 10.0
 # `gc.get_objects` would find them all, and break tuples that another thread is just building: they
 # must not be seen by anybody before they are done (CPython, Objects/tupleobject.c).
 _PROBE = """
-import asyncio, os, pathlib, signal
+import asyncio, os, pathlib, signal, sys
 
 def tell(number, frame):
     count = len(asyncio.all_tasks(asyncio.get_running_loop()))
     fresh = pathlib.Path(os.environ["VITALS"] + f".{os.getpid()}.new")
-    fresh.write_text(str(count))
+    fresh.write_text(f"{count} {sys.getallocatedblocks()}")
     fresh.replace(os.environ["VITALS"] + f".{os.getpid()}")
 
 signal.signal(signal.SIGUSR2, tell)
@@ -32,11 +32,12 @@ signal.signal(signal.SIGUSR2, tell)
 
 @dataclass(frozen=True)
 class Vitals:
-    """What a process holds at one moment; `memory` in bytes."""
+    """What a process holds at one moment; `memory` in bytes, `blocks` as Python counts them."""
 
     memory: int
     descriptors: int
     tasks: int
+    blocks: int
 
 
 def with_probe(proxy: RunningProxy) -> RunningProxy:
@@ -59,7 +60,8 @@ def vitals(proxy: RunningProxy) -> Vitals:
         assert time.monotonic() < deadline, "the program does not say how many tasks it has"
         time.sleep(0.01)
     descriptors = len(list(Path(f"/proc/{process}/fd").iterdir()))
-    return Vitals(resident(process), descriptors, int(told.read_text()))
+    tasks, blocks = map(int, told.read_text().split())
+    return Vitals(resident(process), descriptors, tasks, blocks)
 
 
 def resident(process: int) -> int:
