@@ -19,8 +19,8 @@ MOST_CALLERS = 64
 """At the beginning, so that all that is of changing size has been larger than it will be."""
 LEAVING = 0.05
 FAILING = 0.02
-RATE = 1500.0
-"""Calls a second: as many as the recorder stores meanwhile, so that nothing has to wait for it."""
+RATE = 600.0
+"""Calls a second: two million in an hour. The recorder keeps up, so that nothing waits for it."""
 HOUR = 3600.0
 MEGABYTE = 2**20
 WARM_UP = 0.3
