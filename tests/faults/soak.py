@@ -15,8 +15,6 @@ from tests.proxies import RunningProxy
 from tests.upstream import DONE, Answer, ReceivedRequest, Script, echo
 
 CALLERS = 16
-MOST_CALLERS = 64
-"""At the beginning, so that all that is of changing size has been larger than it will be."""
 LEAVING = 0.05
 FAILING = 0.02
 RATE = 600.0
@@ -48,7 +46,7 @@ def soak(stage: Stage, *, calls: int, seconds: float) -> Row:
     proxy = with_probe(stage.proxy(stage.url()))
     with proxy:
         warming = _Callers(proxy, Tally(), calls=max(200, calls // 20), seconds=seconds)
-        asyncio.run(warming.run(MOST_CALLERS))
+        asyncio.run(warming.run())
         wait_until_stored(proxy, patience=300)
         before = _settled(proxy, None)
         asyncio.run(_Callers(proxy, tally, calls=calls, seconds=seconds, rate=RATE).run())
@@ -142,8 +140,8 @@ class _Callers:
         self._end = self._began + seconds
         self._chance = random.Random(5)
 
-    async def run(self, callers: int = CALLERS) -> None:
-        await asyncio.gather(self._watch(), *(self._caller(n) for n in range(callers)))
+    async def run(self) -> None:
+        await asyncio.gather(self._watch(), *(self._caller(n) for n in range(CALLERS)))
         self._sample()
 
     @property
