@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import orjson
+import pytest
 from tests.factories import an_exchange, assistant, user
 from tests.fakes import FakeCall, InMemoryExchangeStore, InMemoryTransaction, StoreAway
 
@@ -203,14 +204,17 @@ async def test_it_rests_until_somebody_asks(tmp_path: Path) -> None:
     journal.close()
 
 
-async def test_it_does_not_rest_while_more_is_waiting(tmp_path: Path) -> None:
-    """Full batches follow each other at once, whatever the rest is."""
+@pytest.mark.parametrize("limit", [{"max_entries": 5}, {"max_bytes": 2000}], ids=str)
+async def test_it_does_not_rest_while_more_is_waiting(
+    tmp_path: Path, limit: dict[str, int]
+) -> None:
+    """Full batches follow each other at once, whatever the rest is and whatever filled them."""
     store, journal = InMemoryExchangeStore(), Journal(tmp_path)
     for _ in range(10):
         journal.append(an_exchange())
     async with (
         asyncio.timeout(10),
-        running(a_recorder(tmp_path, store, pace=replace(QUICK, rest=3600, max_entries=5))),
+        running(a_recorder(tmp_path, store, pace=replace(QUICK, rest=3600, **limit))),
     ):
         await until(lambda: len(store.calls) == 10)
     journal.close()
