@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.alembic_runner import is_compared
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.tables import UtcDateTime, metadata
+from officeai_proxy.storage.tables import UtcDateTime, schema
 
 
 def render_item(kind: str, item: object, _context: object) -> str | bool:
@@ -22,7 +22,7 @@ def migrate(connection: Connection) -> None:
     """Run the migrations inside the transaction of *connection*."""
     context.configure(
         connection=connection,
-        target_metadata=metadata,
+        target_metadata=schema(connection.dialect.name),
         # SQLite changes a table by making a new one.
         render_as_batch=connection.dialect.name == "sqlite",
         render_item=render_item,

@@ -14,7 +14,8 @@ from officeai_proxy.settings import load_settings
 
 def loaded():
     names = ("fastapi", "alembic", "jinja2", "httpx", "cryptography", "pyarrow")
-    return [name for name in names if name in sys.modules]
+    databases = ("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql")
+    return [name for name in names + databases if name in sys.modules]
 
 create_app(load_settings(_env_file=None))
 print(loaded())
@@ -33,4 +34,7 @@ def test_a_start_loads_only_what_it_needs(tmp_path: Path) -> None:
         check=False,
     )
 
-    assert (done.stdout.strip(), done.stderr) == ("['fastapi']", "")
+    assert (done.stdout.strip(), done.stderr) == (
+        "['fastapi', 'sqlalchemy.dialects.sqlite']",
+        "",
+    )

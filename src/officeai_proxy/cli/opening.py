@@ -2,11 +2,13 @@
 
 import asyncio
 import multiprocessing
+import sys
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import TypeVar
+from types import ModuleType
+from typing import TypeVar, cast
 
 from officeai_proxy.audit import COMMAND_LINE
 from officeai_proxy.auth.keys import make_key
@@ -74,6 +76,9 @@ def _upgrade(settings: Settings) -> None:
     async def nothing(_: Database) -> None:
         pass
 
+    # Alembic's templates would load all of Pygments for error pages that nobody sees here. What
+    # stands as None is not found, and they do without (Python reference, 5.3.1).
+    sys.modules["mako.ext.pygmentplugin"] = cast("ModuleType", None)
     with suppress(ProxyError):
         with_database(settings, nothing)
 

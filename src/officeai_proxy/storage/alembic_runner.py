@@ -16,7 +16,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from officeai_proxy.errors import ConfigurationError
-from officeai_proxy.storage.tables import metadata
+from officeai_proxy.storage.tables import schema
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -73,7 +73,7 @@ def drift(connection: Connection) -> list[str]:
     """What differs between the schema and `tables.py`, in words."""
     options = {"compare_type": True, "include_name": is_compared}
     context = MigrationContext.configure(connection, opts=options)
-    changes = compare_metadata(context, metadata)
+    changes = compare_metadata(context, schema(connection.dialect.name))
     return [f"the schema differs; to be right it needs: {_words(change)}" for change in changes]
 
 

@@ -4,11 +4,11 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.storage.driver_values import id_list, moment_of, uuid_of
 from officeai_proxy.storage.tables import tombstones
+from officeai_proxy.storage.upsert import upsert
 
 _t = tombstones.c
 
@@ -16,8 +16,7 @@ _t = tombstones.c
 async def bury(connection: AsyncConnection, ids: Collection[UUID], *, now: datetime) -> None:
     """Remember that what *ids* stand for was erased at *now*, once more if it was before."""
     rows = [{"exchange_id": one, "deleted_at": now} for one in ids]
-    is_sqlite = connection.dialect.name == "sqlite"
-    new = sqlite.insert(tombstones) if is_sqlite else postgresql.insert(tombstones)
+    new = upsert(tombstones, connection.dialect.name)
     again = new.on_conflict_do_update(
         index_elements=[_t.exchange_id], set_={"deleted_at": new.excluded.deleted_at}
     )

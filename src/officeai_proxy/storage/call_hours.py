@@ -10,6 +10,7 @@ the same hour at once.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
@@ -32,7 +33,6 @@ from sqlalchemy import (
     true,
     union_all,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from officeai_proxy.model import CallRecord
 from officeai_proxy.storage.bulk import BulkStatement
@@ -48,6 +48,7 @@ from officeai_proxy.storage.call_numbers import (
     time_bucket,
 )
 from officeai_proxy.storage.tables import call_hour_times, call_hours, exchanges
+from officeai_proxy.storage.upsert import upsert
 
 ALL, MODEL, KEY = "all", "model", "key"
 LATENCY, TTFT = 0, 1
@@ -82,8 +83,8 @@ def count(connection: Connection, calls: Iterable[CallRecord]) -> None:
             for span, calls_of_it in spans.items():
                 times[*cell, *span] += calls_of_it
     # In the order of the primary key, as everybody else.
-    _ADD_HOURS[dialect].run(connection, [(*cell, *sums[cell]) for cell in sorted(sums)])
-    _ADD_TIMES[dialect].run(connection, [(*cell, times[cell]) for cell in sorted(times)])
+    _add_hours(dialect).run(connection, [(*cell, *sums[cell]) for cell in sorted(sums)])
+    _add_times(dialect).run(connection, [(*cell, times[cell]) for cell in sorted(times)])
 
 
 def _alike(calls: Iterable[CallRecord]) -> dict[tuple[str, int, str, str], list[CallRecord]]:
@@ -147,25 +148,25 @@ def _adding(into: Table, rows: Select[Any], numbers: Sequence[str], dialect: str
     names = [one.name for one in rows.selected_columns]
     # Without WHERE, SQLite would take ON CONFLICT for a condition of a join.
     found = rows.where(true()) if dialect == "sqlite" else rows
-    return _upsert(into, numbers, dialect).from_select(names, found)
+    return _counting(into, numbers, dialect).from_select(names, found)
 
 
-def _upsert(into: Table, numbers: Sequence[str], dialect: str) -> Insert:
-    new = sqlite.insert(into) if dialect == "sqlite" else postgresql.insert(into)
+def _counting(into: Table, numbers: Sequence[str], dialect: str) -> Insert:
+    new = upsert(into, dialect)
     return new.on_conflict_do_update(
         index_elements=list(into.primary_key.columns),
         set_={name: into.c[name] + new.excluded[name] for name in numbers},
     )
 
 
-_ADD_HOURS = {
-    name: BulkStatement(_upsert(call_hours, NUMBERS, name), (*_CELL, *NUMBERS))
-    for name in ("sqlite", "postgresql")
-}
-_ADD_TIMES = {
-    name: BulkStatement(_upsert(call_hour_times, ("calls",), name), (*_TIME_CELL, "calls"))
-    for name in ("sqlite", "postgresql")
-}
+@cache
+def _add_hours(dialect: str) -> BulkStatement:
+    return BulkStatement(_counting(call_hours, NUMBERS, dialect), (*_CELL, *NUMBERS))
+
+
+@cache
+def _add_times(dialect: str) -> BulkStatement:
+    return BulkStatement(_counting(call_hour_times, ("calls",), dialect), (*_TIME_CELL, "calls"))
 
 
 def _sqlite_trigger(dialect: Dialect) -> tuple[str]:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import delete, extract, func, select
-from sqlalchemy.dialects.postgresql import insert
 
 from officeai_proxy.model import HostUse
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.tables import key_use
+from officeai_proxy.storage.upsert import upsert
 
 HEARD = timedelta(seconds=62)
 """After this nothing that was told counts any more."""
@@ -47,7 +47,7 @@ class KeyUseBoard:
             # Hosts that touch rows in one order cannot lock one another out.
             for use in sorted(uses, key=lambda use: use.account)
         ]
-        told = insert(key_use).values(rows)
+        told = upsert(key_use, "postgresql").values(rows)
         news = {name: told.excluded[name] for name in ("told_at", "running", "requests", "tokens")}
         async with self._database.write() as connection:
             await connection.execute(

@@ -81,22 +81,18 @@ conversations = Table(
 )
 
 # A conversation in the bin does not keep its name from a new one.
-Index(
+_live = Index(
     "uq_conversations_live_session",
     conversations.c.workspace,
     conversations.c.session_id,
     conversations.c.user_identifier,
     unique=True,
-    sqlite_where=text("deleted_at IS NULL"),
-    postgresql_where=text("deleted_at IS NULL"),
 )
 # The other index leaves them out, and they are looked up by name as well.
-Index(
+_binned = Index(
     "ix_conversations_binned_session",
     conversations.c.workspace,
     conversations.c.session_id,
-    sqlite_where=text("deleted_at IS NOT NULL"),
-    postgresql_where=text("deleted_at IS NOT NULL"),
 )
 Index(None, conversations.c.workspace, conversations.c.updated_at, conversations.c.id)
 Index(
@@ -313,3 +309,13 @@ encryption_keys = Table(
     Column("takes_plain", Boolean, nullable=False, comment="texts from before may be plain yet"),
     Column("created_at", UtcDateTime, nullable=False),
 )
+
+
+def schema(dialect: str) -> MetaData:
+    """All tables, with the conditions of partial indexes as *dialect* is told them.
+
+    SQLAlchemy loads everything that it knows of a database for an option with its name.
+    """
+    for index, condition in ((_live, "deleted_at IS NULL"), (_binned, "deleted_at IS NOT NULL")):
+        index.dialect_options[dialect]["where"] = text(condition)
+    return metadata
