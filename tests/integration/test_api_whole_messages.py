@@ -1,5 +1,6 @@
 """Messages that are added whole: with fields beside role and content, such as tool calls."""
 
+import json
 from typing import Any
 
 import httpx
@@ -64,3 +65,30 @@ async def test_a_whole_message_equals_the_one_that_a_client_resends(
     second = await client.post(PATH, json={**plain, "raw": plain})
 
     assert first.json()["raw"] == second.json()["raw"] == plain
+
+
+@pytest.mark.usefixtures("session")
+async def test_half_a_character_hinders_nobody(client: httpx.AsyncClient) -> None:
+    """In names of fields, in metadata, in arguments: all lists, searches and files still come."""
+    function = {"name": "f", "arguments": '{"text": "hi \\ud83d"}'}
+    call = {"id": "c", "type": "function", "function": function}
+    words = {"role": "assistant", "content": "found you"}
+    raw = {**words, "\ud83dname": 1, "tool_calls": [call]}
+    odd = json.dumps({**words, "raw": raw, "metadata": {"a": [{"x\udc00": "\ud800"}]}})
+    headers = {"content-type": "application/json"}
+
+    added = await client.post(PATH, content=odd, headers=headers)
+    named = '{"session_id":"s2","user_identifier":"alice","metadata":{"\\ud800":1}}'
+    begun = await client.post("/conversations/", content=named, headers=headers)
+
+    assert (added.status_code, begun.status_code) == (201, 201)
+    pages = ("", "/s1", "/s1/messages", "/search?q=found", "/user/alice", "/s2")
+    for page in pages:
+        answer = await client.get(f"/conversations{page}")
+        assert answer.status_code == 200, page
+    assert (await client.get("/conversations/s2")).json()["metadata"] == {"\ufffd": 1}
+    (message,) = (await client.get(PATH)).json()["data"]
+    assert message["metadata"] == {"a": [{"x\ufffd": "\ud800"}]}
+    assert message["raw"]["tool_calls"][0]["function"] == function
+    for kind in ("json", "jsonl", "openai", "csv", "md", "txt", "html", "xlsx", "zip"):
+        assert (await client.get(f"/conversations/export-all?format={kind}")).status_code == 200

@@ -133,7 +133,7 @@ def _call(exchange: Exchange, reply: Reply, outcome: Outcome) -> CallRecord:
         model_served=reply.model or exchange.model_sent,
         stream=exchange.stream,
         retry_count=exchange.retry_count,
-        error=exchange.error or _error_text(reply.error),
+        error=exchange.error or _error_text(reply.error) or _reason(exchange, reply, outcome),
         usage=reply.usage,
     )
 
@@ -143,6 +143,17 @@ def _error_text(error: ReplyError | None) -> str | None:
         return None
     label = error.code or error.type
     return f"{label}: {error.message}" if label else error.message
+
+
+def _reason(exchange: Exchange, reply: Reply, outcome: Outcome) -> str | None:
+    """Why *exchange*, which ended well on the wire, has the *outcome* that its bytes give it."""
+    if outcome is exchange.outcome:
+        return None
+    if exchange.status is not None and exchange.status >= FIRST_ERROR_STATUS:
+        return f"The upstream answered with status {exchange.status} and gave no reason."
+    if not reply.choices:
+        return "The upstream's reply holds no answer that can be read."
+    return "The upstream's reply is not whole."
 
 
 def _usage_of(text: str | None) -> Usage:

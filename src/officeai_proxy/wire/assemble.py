@@ -10,6 +10,7 @@ from itertools import groupby
 from types import MappingProxyType
 
 from officeai_proxy.model import Json, JsonObject
+from officeai_proxy.wire.cleantext import joined
 from officeai_proxy.wire.extras import Extras, GrowingObject, ReasoningDetails
 from officeai_proxy.wire.parts import joined_text, text_of_part
 from officeai_proxy.wire.runs import Run
@@ -61,8 +62,8 @@ class ChoiceAssembler:
         if not self._had_delta and self._message is not None:
             return self._message
         optional: JsonObject = {
-            "refusal": "".join(self._refusal),
-            self._reasoning_key: "".join(self._reasoning),
+            "refusal": joined(self._refusal),
+            self._reasoning_key: joined(self._reasoning),
             "reasoning_details": self._details.whole(),
             "tool_calls": self._tool_calls.whole(),
             "function_call": self._function_call.body() if self._function_call else None,
@@ -80,11 +81,12 @@ class ChoiceAssembler:
             return None
         texts = [piece for piece in self._content if isinstance(piece, str)]
         if len(texts) == len(self._content):
-            return "".join(texts)
+            return joined(texts)
         parts: list[Json] = []
         for is_text, run in groupby(self._content, key=lambda piece: isinstance(piece, str)):
             pieces = list(run)
-            parts += [{"type": "text", "text": joined_text(pieces)}] if is_text else pieces
+            said = joined([piece for piece in pieces if isinstance(piece, str)])
+            parts += [{"type": "text", "text": said}] if is_text else pieces
         return parts
 
     def _add_delta(self, delta: JsonObject) -> None:
@@ -182,6 +184,8 @@ class StreamAssembler:
         self.model: str | None = None
         self.usage: JsonObject | None = None
         self.failure: JsonObject | None = None
+        self.is_damaged = False
+        """Whether a chunk could not be read, so that something of the reply is missing."""
         self._choices: dict[int, ChoiceAssembler] = {}
         self._references: JsonObject = {}
 

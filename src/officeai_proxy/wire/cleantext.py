@@ -1,12 +1,16 @@
-"""Any text in, text that every database can hold out; never shorter or longer than before."""
+"""Any text in, text that every database and every file can hold out; no other character changes."""
 
 import re
+from collections.abc import Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def clean_text(text: str) -> str:
-    """*text* with NUL shown as ␀ (U+2400) and lone surrogates replaced by U+FFFD.
+    """*text*, as long as before, with NUL shown as ␀ (U+2400) and lone surrogates as U+FFFD.
 
     PostgreSQL's TEXT can hold neither, and UTF-8 has no form for the second.
     """
@@ -17,3 +21,22 @@ def clean_text(text: str) -> str:
     except UnicodeEncodeError:
         text = _SURROGATE.sub("\ufffd", text)
     return text.replace("\0", "\u2400")
+
+
+def joined(pieces: Iterable[str]) -> str:
+    """*pieces* as one text, with each surrogate pair as the one character that it means.
+
+    Some servers cut a stream between the halves of a character.
+    """
+    text = "".join(pieces)
+    if text.isascii() or not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+def named_by_text(pairs: list[tuple[str, T]]) -> dict[str, T]:
+    """An object of *pairs* of names and values, without lone surrogates in the names.
+
+    Nobody gives a field such a name on purpose, and what writes JSON would fail at it.
+    """
+    return {_SURROGATE.sub("\ufffd", name): value for name, value in pairs}

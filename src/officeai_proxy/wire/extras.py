@@ -4,6 +4,7 @@ Text is kept in pieces until it is asked for, so that a long stream costs time l
 """
 
 from officeai_proxy.model import Json, JsonObject
+from officeai_proxy.wire.cleantext import joined
 from officeai_proxy.wire.jsontext import dumps
 
 # Lists of things that servers send again, whole or in part: each thing counts once.
@@ -29,7 +30,7 @@ class GrowingObject:
 
     def whole(self) -> JsonObject:
         """The object so far."""
-        return {**self.rest, **{key: "".join(parts) for key, parts in self._pieces.items()}}
+        return {**self.rest, **{key: joined(parts) for key, parts in self._pieces.items()}}
 
 
 class ReasoningDetails:
@@ -85,7 +86,7 @@ class Extras:
     def whole(self) -> JsonObject:
         """The fields so far."""
         sets: JsonObject = {key: list(items.values()) for key, items in self._sets.items()}
-        texts: JsonObject = {key: "".join(pieces) for key, pieces in self._texts.items()}
+        texts: JsonObject = {key: joined(pieces) for key, pieces in self._texts.items()}
         return {**self._values, **sets, **texts}
 
     def _add_list(self, key: str, value: list[Json]) -> None:

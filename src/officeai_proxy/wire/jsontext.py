@@ -11,6 +11,7 @@ without running out of stack. No chat request comes near the limit.
 
 import json
 import math
+import re
 import secrets
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from typing import NoReturn
 import orjson
 
 from officeai_proxy.model import Json
+from officeai_proxy.wire.cleantext import named_by_text
 
 MAX_DEPTH = 200
 """How deep lists and objects may be nested."""
@@ -29,12 +31,15 @@ _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _SMALL = 65536  # In what is larger there is so much of everything that half a look does not pay.
 _FEW = 8
 _STRETCH = 1024 * 1024  # What is looked at is copied, and may be large.
+_HALF = re.compile("[\ud800-\udfff]|\\\\u[dD][89a-fA-F]")  # Half a surrogate pair, or its escape.
 _MARK = secrets.token_hex(16)
 _SEPARATOR = f',"{_MARK}",'
 
 
 def loads(data: bytes | str, *, exact: bool | None = None) -> Json:
     """The value of one JSON text; of repeated keys in an object the last one counts.
+
+    A lone surrogate in a key becomes U+FFFD; in a text it stays.
 
     *exact* says whether long integers have to be looked for; leave it out to have the text
     searched. A reader of many small texts searches the whole once with `has_long_number`.
@@ -125,9 +130,15 @@ def _may_have_long_number(raw: bytes) -> bool:
 def _loads_exactly(data: bytes | str) -> Json:
     # json.loads would guess UTF-16 and accept a byte order mark in bytes, so it is given text.
     text = data if isinstance(data, str) else data.decode("utf-8")
+    # A hook makes reading slower, and hardly any text needs it.
+    named = named_by_text if _HALF.search(text) else None
     try:
         value: Json = json.loads(
-            text, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_integer
+            text,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_integer,
+            object_pairs_hook=named,
         )
     except RecursionError as exc:
         raise ValueError(f"JSON nested deeper than {MAX_DEPTH} levels") from exc

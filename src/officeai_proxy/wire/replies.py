@@ -5,12 +5,14 @@ a body that cannot be read at all gives a reply without choices.
 """
 
 import re
+from codecs import getincrementaldecoder
 from dataclasses import dataclass
 
 from officeai_proxy.model import Json, JsonObject, Usage
 from officeai_proxy.wire.cleantext import clean_text
 from officeai_proxy.wire.encoding import UndecodableBody, decoded
 from officeai_proxy.wire.jsontext import dumps, loads
+from officeai_proxy.wire.loosejson import loads_loosely
 from officeai_proxy.wire.streams import check_values, read_stream
 
 _BOM = b"\xef\xbb\xbf"
@@ -116,14 +118,15 @@ def _read_stream(body: bytes, *, most_values: int | None) -> Reply:
         usage=read_usage(stream.usage),
         model=_text(stream.model),
         error=None if stream.failure is None else _error_in(stream.failure),
-        finished=is_done or (bool(choices) and all(choice.finish_reason for choice in choices)),
+        finished=not stream.is_damaged
+        and (is_done or (bool(choices) and all(choice.finish_reason for choice in choices))),
     )
 
 
 def _read_json(body: bytes, *, most_values: int | None) -> Reply:
     check_values(body, most_values)
     try:
-        value = loads(body.removeprefix(_BOM))
+        value, is_whole = _value_of(body.removeprefix(_BOM))
     except ValueError:
         return _failed(None)
     if isinstance(value, list) and value:
@@ -140,7 +143,21 @@ def _read_json(body: bytes, *, most_values: int | None) -> Reply:
         ]
     )
     model, error = _text(value.get("model")), _error_in(value)
-    return Reply(choices, read_usage(_usage_in(value)), model, error, finished=bool(choices))
+    is_finished = is_whole and bool(choices)
+    return Reply(choices, read_usage(_usage_in(value)), model, error, finished=is_finished)
+
+
+def _value_of(body: bytes) -> tuple[Json, bool]:
+    """What *body* means as JSON, and whether it is whole.
+
+    Raises:
+        ValueError: it does not begin like JSON.
+    """
+    try:
+        return loads(body), True
+    except ValueError:
+        # A character whose last bytes are missing is left out.
+        return loads_loosely(getincrementaldecoder("utf-8")("replace").decode(body))
 
 
 def _failed(error: ReplyError | None) -> Reply:

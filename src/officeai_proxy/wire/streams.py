@@ -7,10 +7,11 @@ are taken by most streams: chunks that are alike are read as a run, and others m
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from officeai_proxy.model import JsonObject
+from officeai_proxy.model import Json, JsonObject
 from officeai_proxy.wire.assemble import StreamAssembler
 from officeai_proxy.wire.encoding import UndecodableBody
 from officeai_proxy.wire.jsontext import has_long_number, loads, loads_all
+from officeai_proxy.wire.loosejson import loads_loosely
 from officeai_proxy.wire.runs import runs_in
 from officeai_proxy.wire.sse import Event, plain_events, read_events
 
@@ -103,18 +104,29 @@ def _add_each(stream: StreamAssembler, events: Iterable[Event], *, exact: bool) 
     for event in events:
         if event.data.strip() == _DONE:
             return True
-        chunk = _chunk_of(event, exact=exact)
+        value = _value_of(event.data, exact=exact)
+        stream.is_damaged |= value is None and event.data.startswith("{")
+        chunk = _chunk_of(event, value)
         if chunk is not None:
             stream.add(chunk)
     return False
 
 
-def _chunk_of(event: Event, *, exact: bool) -> JsonObject | None:
-    """The chunk of one event; None for data that is not a JSON object and no error either."""
+def _value_of(data: str, *, exact: bool) -> Json:
+    """What *data* means as JSON; None when it means nothing, or only a part of it is there."""
     try:
-        value = loads(event.data, exact=exact)
+        return loads(data, exact=exact)
     except ValueError:
-        value = None
+        pass
+    try:
+        value, is_whole = loads_loosely(data)
+    except ValueError:
+        return None
+    return value if is_whole else None
+
+
+def _chunk_of(event: Event, value: Json) -> JsonObject | None:
+    """The chunk of one event; None for data that is not a JSON object and no error either."""
     chunk = value if isinstance(value, dict) else None
     if event.name == "error" and not (chunk and chunk.get("error")):
         return {"error": value or event.data.strip()}

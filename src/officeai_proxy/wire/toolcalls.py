@@ -6,6 +6,7 @@ every piece or send them empty; `ToolCalls` sorts that out.
 """
 
 from officeai_proxy.model import Json, JsonObject
+from officeai_proxy.wire.cleantext import joined
 from officeai_proxy.wire.jsontext import dumps
 
 _ARGUMENT_KEYS = {"function": "arguments", "custom": "input"}
@@ -69,7 +70,7 @@ class ToolCall:
     def body(self) -> JsonObject:
         """Name and arguments; the latter are text, "" when none came."""
         key = _ARGUMENT_KEYS[self._kind]
-        return {"name": self.name, key: "".join(self._arguments), **self._body_rest}
+        return {"name": self.name, key: joined(self._arguments), **self._body_rest}
 
     def whole(self) -> JsonObject:
         """The call as it stands in a message."""

@@ -222,3 +222,31 @@ def test_a_packed_reply_takes_no_more_than_thrice_its_size(body: bytes, kind: st
     tracemalloc.stop()
 
     assert peak < 3.2 * len(body)
+
+
+@pytest.mark.parametrize(
+    ("status", "reply", "error"),
+    [
+        (500, b"{}", "The upstream answered with status 500 and gave no reason."),
+        (200, b"<html>", "The upstream's reply holds no answer that can be read."),
+        (200, b'{"choices":[{"message":{"content":"ab', "The upstream's reply is not whole."),
+        (200, b'{"error": {"message": "no", "code": "c"}}', "c: no"),
+    ],
+)
+def test_a_reply_that_says_no_reason_is_given_one(status: int, reply: bytes, error: str) -> None:
+    """Whoever reads the call log learns why a call counts as failed."""
+    turn = read_turn(an_exchange(reply=reply, status=status))
+
+    assert turn.call.outcome is Outcome.UPSTREAM_ERROR
+    assert turn.call.error == error
+
+
+def test_json_that_broke_off_is_kept_under_its_outcome() -> None:
+    """As much as had come of the answer, marked with how it ended."""
+    body = reply_body([assistant("It is forty-two")])
+
+    turn = read_turn(an_exchange(reply=body[: body.index(b"-two")], outcome=Outcome.CLIENT_CLOSED))
+
+    (answer,) = turn.replies
+    assert (answer.content, answer.outcome) == ("It is forty", Outcome.CLIENT_CLOSED)
+    assert turn.call.error is None

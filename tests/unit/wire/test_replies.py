@@ -386,3 +386,57 @@ def test_no_body_makes_the_reader_fail(
 ) -> None:
     """Any bytes under any headers give a reply."""
     assert isinstance(reply_to(before + data, content_type, encoding), Reply)
+
+
+@pytest.mark.parametrize("odd", ["NaN", "-Infinity", "1e999", "9" * 5000, "[" * 250 + "]" * 250])
+def test_what_is_no_json_beside_an_answer_costs_nothing_of_it(odd: str) -> None:
+    """Python's servers write such numbers, and Python's clients read them."""
+    answer = f'{{"choices":[{{"message":{{"role":"assistant","content":"yes"}},"x":{odd}}}]}}'
+    assert reply_to(answer, JSON).choices == (said("yes", None),)
+    assert reply_to(answer, JSON).finished
+
+    deltas = [chunk({"content": "It is "}), chunk({"content": "not "}, reason=None, x="odd")]
+    stream = "".join(deltas).replace('"odd"', odd) + chunk({"content": "42"}, reason="stop") + DONE
+    assert reply_to(stream).choices == (said("It is not 42"),)
+    assert reply_to(stream).finished
+
+
+def test_an_answer_that_broke_off_is_kept_as_far_as_it_came() -> None:
+    """Of JSON too; and it is not finished, wherever it broke."""
+    answer = {"role": "assistant", "content": "It is 42 你好."}
+    body = json.dumps(
+        {"choices": [{"message": answer, "finish_reason": "stop"}], "usage": {"total_tokens": 3}},
+        ensure_ascii=False,
+    ).encode()
+    for end in range(body.index(b"It is"), len(body)):
+        reply = reply_to(body[:end], JSON)
+        assert not reply.finished
+        (choice,) = reply.choices
+        text = choice.message["content"]
+        assert isinstance(text, str)
+        assert "It is 42 你好.".startswith(text)
+        assert text == "It is 42 你好." or end < body.index(b'."') + 1
+    assert reply_to(body, JSON).finished
+
+
+def test_a_stream_with_a_broken_chunk_is_not_finished() -> None:
+    """Something of the answer is missing, though the stream went on to its end."""
+    broken = 'data: {"choices":[{"delta":{"content":"not "}]}\n\n'
+    stream = chunk({"content": "It is "}) + broken + chunk({"content": "42"}, reason="stop") + DONE
+    reply = reply_to(stream)
+
+    assert reply.choices == (said("It is 42"),)
+    assert not reply.finished
+    assert reply_to(stream.replace(broken, "data: ping\n\n")).finished
+
+
+def test_a_character_cut_in_two_is_one_again() -> None:
+    """Some servers end a chunk in the middle of an emoji."""
+    halves = ('data: {"choices":[{"delta":{%s}}]}\n\n' * 2) + DONE
+    for field, name in (("content", "content"), ("reasoning_content", "reasoning_content")):
+        stream = halves % (f'"{field}":"hi \\ud83d"', f'"{field}":"\\ude00 bye"')
+        (choice,) = reply_to(stream).choices
+        assert choice.message[name] == "hi 😀 bye"
+    call = '"tool_calls":[{"index":0,"function":{"name":"f","arguments":"%s"}}]'
+    (choice,) = reply_to(halves % (call % "\\ud83d", call % "\\ude00")).choices
+    assert choice.message["tool_calls"] == [tool_call(None, "f", "😀")]

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from officeai_proxy.formats.writing.passages import Line, raw_of
 from officeai_proxy.model import Json, JsonObject, Role
+from officeai_proxy.wire.cleantext import clean_text
 
 # These three end a line (CommonMark 0.31, 2.1), and no other character does.
 _LINE_END = re.compile("\r\n|\r|\n")
@@ -71,7 +72,9 @@ def blocks_of(line: Line) -> list[Block]:
     if line.extra is None:
         return spoken
     message = raw_of(line)
-    return [*_reasoning(message), *spoken, *_media(message), *_calls(message)]
+    blocks = [*_reasoning(message), *spoken, *_media(message), *_calls(message)]
+    # Clients cut characters in two, and no file can hold half of one.
+    return [Block(one.kind, clean_text(one.text), clean_text(one.name)) for one in blocks]
 
 
 def _reasoning(message: JsonObject) -> Iterator[Block]:

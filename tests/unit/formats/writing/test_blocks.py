@@ -75,3 +75,20 @@ def test_everybody_has_a_label(role: str, label: str):
 def test_only_line_breaks_end_a_line():
     """Form feeds and Unicode's separators are characters of a line."""
     assert lines_of("\n\na\r\nb\rc\x0c\u2028d\n") == ["a", "b", "c\x0c\u2028d"]
+
+
+def test_half_a_character_can_be_written():
+    """Clients cut texts inside an emoji; what a file cannot hold is replaced."""
+    call = {"type": "function", "function": {"name": "f\udc00", "arguments": '{"a":"\\ud83d"}'}}
+    part = {"type": "image_url", "image_url": {"url": "x\ud83d"}}
+    message = {
+        "role": "assistant",
+        "content": [part],
+        "reasoning": "so\ud83d",
+        "tool_calls": [call],
+    }
+
+    blocks = read(message)
+
+    assert [block.kind for block in blocks] == [Kind.REASONING, Kind.MEDIA, Kind.CALL]
+    "".join(block.text + block.name for block in blocks).encode()
