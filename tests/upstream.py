@@ -160,7 +160,8 @@ def said(request: ReceivedRequest) -> str:
 
 async def echo(request: ReceivedRequest, answer: Answer) -> None:
     """Answer a chat with `echo: …`, in events if it asks for a stream; other calls with JSON."""
-    if request.target.partition("?")[0].endswith("/chat/completions") and request.method == "POST":
+    path = request.target.partition("?")[0].rstrip("/")
+    if path.endswith("/chat/completions") and request.method == "POST":
         text = f"echo: {said(request)}"
         if request.json().get("stream") is True:
             await answer.begin_events(("x-request-id", "req_test"))

@@ -137,6 +137,37 @@ def test_the_upstream_is_the_configured_one_whatever_the_target_says(
     assert behind.requests[0].target == CHATS
 
 
+@pytest.mark.parametrize("ending", ["whole", "broken"])
+def test_a_client_of_http_1_0_gets_no_chunks(
+    shared: RunningProxy, behind: ScriptedUpstream, ending: str
+) -> None:
+    """It would take their framing for text: its stream ends with the connection (RFC 9112, 6.1).
+
+    One that broke off does not seem to have ended.
+    """
+
+    async def script(_: ReceivedRequest, answer: Answer) -> None:
+        await answer.begin_events()
+        await answer.chunk(b"data: {}\n\n")
+        if ending == "whole":
+            await answer.chunk(b"data: [DONE]\n\n")
+            await answer.end_chunks()
+        else:
+            answer.reset()
+
+    behind.script = script
+    head = HEAD.replace("HTTP/1.1", "HTTP/1.0") + "Connection: keep-alive\r\n"
+    with Wire(shared) as wire:
+        wire.send((head + LENGTH + "\r\n").encode() + BODY)
+        reply = wire.head()
+        assert (reply.all(b"transfer-encoding"), reply.all(b"connection")) == ([], [b"close"])
+        if ending == "whole":
+            assert wire.rest() == b"data: {}\n\ndata: [DONE]\n\n"
+        else:
+            with pytest.raises(ConnectionResetError):
+                wire.rest()
+
+
 OFFERS = {
     "h2c": "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
     "websocket": "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",

@@ -84,6 +84,8 @@ def test_what_a_client_says_to_this_proxy_stays_here(
         "X-Session-ID": session,
         "X-User-ID": "ann",
         "X-Record": "on",
+        "X-Exchange-ID": "mine",
+        "X-Session-Context-Sent": "3",
         "Cookie": "__cf_bm=1",
         "Connection": "keep-alive, X-Hop, x-other",
         "X-Hop": "1",

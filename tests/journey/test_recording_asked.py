@@ -30,6 +30,15 @@ def test_x_record_off_leaves_one_call_out(shared: RunningProxy, session: str) ->
     assert shared.path_of(session) == [("user", "open"), ("assistant", "echo: open")]
 
 
+@pytest.mark.parametrize("path", [f"{CHATS}/", "/v1//chat/completions", "/v1/chat/completions//"])
+def test_slashes_too_many_change_nothing(shared: RunningProxy, session: str, path: str) -> None:
+    """Clients that put an address together from two parts write such paths."""
+    with shared.client(session) as client:
+        assert client.post(path, content=chat("hi")).headers["x-session-id"] == session
+
+    assert shared.path_of(session) == [("user", "hi"), ("assistant", "echo: hi")]
+
+
 @pytest.mark.parametrize("prepared_url", ["sqlite"], indirect=True)
 def test_record_all_gives_each_call_a_session(start_proxy: StartProxy) -> None:
     """With OFFICEAI_RECORD=all a call without a session gets one of its own, and is told it."""

@@ -140,6 +140,12 @@ class Wire:
         length = head.all(b"content-length")
         return head, self._exactly(int(length[0])) if length else b""
 
+    def rest(self) -> bytes:
+        """All that comes until the proxy closes. Raises ConnectionResetError when it breaks off."""
+        while data := self.socket.recv(1 << 20):
+            self._came += data
+        return self._came
+
     def is_closed(self) -> bool:
         """Whether the proxy closes the connection without another byte."""
         try:

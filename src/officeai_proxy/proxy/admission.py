@@ -134,7 +134,7 @@ class Admission:
         started_ns, started_mono = time.time_ns(), time.monotonic_ns()
         headers = read_request_headers(scope["headers"], keeps_account=not self._credentials)
         method = scope["method"]
-        is_chat = scope["path"] == CHAT_COMPLETIONS and method == "POST"
+        is_chat = method == "POST" and _is_chats(scope["path"])
         client_ip = scope["client"][0] if scope.get("client") else "unknown"
         asked = self._asked(headers, client_ip, is_chat=is_chat)
         if method == "TRACE":
@@ -324,6 +324,13 @@ class Admission:
             forwarded = [h for h in forwarded if h[0] != b"accept-encoding"]
             forwarded.append((b"accept-encoding", b"identity"))
         return forwarded + self._credentials
+
+
+def _is_chats(path: str) -> bool:
+    """Whether *path* is that of chats, also with slashes that a client put too many."""
+    return path == CHAT_COMPLETIONS or (
+        "/" + "/".join(filter(None, path.split("/"))) == CHAT_COMPLETIONS
+    )
 
 
 def _raw_path(scope: Scope) -> bytes:

@@ -18,6 +18,7 @@ from officeai_proxy.wire.usage import usage_in
 
 _DONE = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s*\Z")
 _DONE_FITS_IN = 32
+_SAYS_NOTHING = re.compile(rb"(?:\s++|:[^\r\n]*+)*+")  # White space, and comments of a stream.
 
 TAIL = 4096
 """Bytes at the end of a reply in which the usage of a call without recording is looked for."""
@@ -73,7 +74,7 @@ class Capture:
         if self.is_settled:
             return False
         self.received += len(data)
-        if self._first_byte is None:
+        if self._first_byte is None and not _SAYS_NOTHING.fullmatch(data):
             self._first_byte = time.monotonic_ns()
         if not self._is_recorded:
             self._keep_tail(data)

@@ -39,6 +39,9 @@ _KEPT_FROM_UPSTREAM = HOP_BY_HOP | frozenset(
         b"x-user-id",
         b"x-record",
         b"x-session-context",
+        # What this proxy, or one like it, tells its caller.
+        b"x-exchange-id",
+        b"x-session-context-sent",
         # Where the caller is. The upstream's caller is this proxy.
         b"forwarded",
         b"via",

@@ -227,7 +227,7 @@ class Connection(HttpToolsProtocol):
         self._requests += 1
         self._rest = head.length
         self._is_in_body = True
-        self._be_served_by(incoming, keep_alive=True)
+        self._be_served_by(incoming, is_known=True)
         return True
 
     def _read_body(self, data: bytes) -> None:
@@ -251,21 +251,21 @@ class Connection(HttpToolsProtocol):
             self.url.startswith(CALLS)
             and b"%" not in self.url
             and parser.get_method() == b"POST"
-            and parser.get_http_version() == "1.1"
             and not self.expect_100_continue
             and (cycle is None or cycle.response_complete)
         )
 
-    def _be_served_by(
-        self, incoming: Incoming | None, *, keep_alive: bool | None = None
-    ) -> DirectCall:
+    def _be_served_by(self, incoming: Incoming | None, *, is_known: bool = False) -> DirectCall:
         self._reads_call = True
+        # A client of HTTP/1.0 has one call, as in uvicorn.
+        is_today = is_known or self.parser.get_http_version() != "1.0"
         call = self._call = DirectCall(
             incoming,
             transport=self.transport,
             flow=self.flow,
             default_headers=self.server_state.default_headers,
-            keep_alive=self.parser.should_keep_alive() if keep_alive is None else keep_alive,
+            keep_alive=is_known or (is_today and self.parser.should_keep_alive()),
+            knows_chunks=is_today,
             on_response=self.on_response_complete,
         )
         # It has what uvicorn reads of a cycle; only its own methods would need more.

@@ -4,6 +4,8 @@ It stands where uvicorn has its cycle of request and response, so that connectio
 server's end treat both alike. Calls that have to wait for something go through ASGI instead.
 """
 
+import socket
+import struct
 from asyncio import Transport
 from collections.abc import Callable
 from typing import ClassVar, Protocol
@@ -17,6 +19,9 @@ from officeai_proxy.proxy.relay import Relay
 from officeai_proxy.proxy.upstream import Header
 
 _WITHOUT_BODY = (204, 304)
+_RESET = struct.pack(
+    "ii", 1, 0
+)  # How to close a socket so that the other side sees it (socket(7)).
 
 
 class Incoming(Protocol):
@@ -47,6 +52,7 @@ class DirectCall:
         "_flow",
         "_incoming",
         "_is_chunked",
+        "_knows_chunks",
         "_on_response",
         "_relay",
         "_transport",
@@ -67,11 +73,13 @@ class DirectCall:
         flow: FlowControl,
         default_headers: list[Header],
         keep_alive: bool,
+        knows_chunks: bool,
         on_response: Callable[[], None],
     ) -> None:
         """Serve *incoming* on *transport*; None is refused by its head, and nobody reads it.
 
-        *on_response* is called when the reply is whole.
+        *on_response* is called when the reply is whole. To a client of HTTP/1.0, which does not
+        know chunks, the end of the connection is that of a reply without a length (RFC 9112, 6.3).
         """
         self.keep_alive = keep_alive
         self.disconnected = False
@@ -84,6 +92,7 @@ class DirectCall:
         self._on_response = on_response
         self._relay: Relay | None = None
         self._is_chunked = False
+        self._knows_chunks = knows_chunks
 
     # The connection's side.
 
@@ -157,6 +166,10 @@ class DirectCall:
     def break_off(self) -> None:
         """Close the connection where the end of the reply would be."""
         self.disconnected = True
+        if not self._knows_chunks:
+            # A reply whose end is that of its connection must not seem to have come to it.
+            connection = self._transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._transport.close()
 
     def _head(self, status: int, headers: list[Header]) -> bytes:
@@ -166,10 +179,12 @@ class DirectCall:
         for name, value in (*self._default_headers, *headers):
             parts += (name, b": ", value, b"\r\n")
             has_length |= name == b"content-length"
+        is_open = not has_length and status not in _WITHOUT_BODY
+        self._is_chunked = is_open and self._knows_chunks
+        self.keep_alive = self.keep_alive and not (is_open and not self._knows_chunks)
         if not self.keep_alive:
             parts.append(b"connection: close\r\n")
-        if not has_length and status not in _WITHOUT_BODY:
-            self._is_chunked = True
+        if self._is_chunked:
             parts.append(b"transfer-encoding: chunked\r\n")
         parts.append(b"\r\n")
         return b"".join(parts)

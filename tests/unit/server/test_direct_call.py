@@ -46,6 +46,7 @@ def test_the_pieces_of_a_request_go_when_it_is_whole() -> None:
         flow=FlowControl(transport),
         default_headers=[],
         keep_alive=True,
+        knows_chunks=True,
         on_response=lambda: None,
     )
 

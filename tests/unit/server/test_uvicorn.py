@@ -45,6 +45,7 @@ def a_call(transport: Transport, *, keep_alive: bool = True) -> DirectCall:
         flow=FlowControl(transport),
         default_headers=[(b"date", b"today")],
         keep_alive=keep_alive,
+        knows_chunks=True,
         on_response=lambda: None,
     )
 
