@@ -238,6 +238,32 @@ class ConversationRepository:
             names = burials_of(one.workspace, one.user_identifier, one.session_id)
             await bury(self._connection, names, now=now)
 
+    async def erase_session(self, conversation: Conversation, *, now: datetime) -> int:
+        """Delete a session for good with all of its lives, also those in the bin; how many.
+
+        One that was binned and begun anew is several conversations of one name. Whoever deletes the
+        name for good means all that was ever said under it, and `restore` must not bring any back.
+
+        Raises:
+            NotFound: nothing is there of it, or it is not the caller's.
+        """
+        lives = (
+            select(*CONVERSATION_COLUMNS)
+            .where(
+                self._mine,
+                _c.session_id == conversation.session_id,
+                _c.user_identifier == conversation.user_identifier,
+            )
+            .order_by(_c.id)
+            .with_for_update()
+        )
+        found = (await self._connection.execute(lives)).all()
+        if not found:
+            raise _gone(conversation)
+        for row in found:
+            await self.erase(conversation_of(row, self._sealer), now=now)
+        return len(found)
+
     async def clear(self, user_identifier: str, *, now: datetime) -> int:
         """Put all live conversations of a user into the bin; how many those were."""
         live = update(conversations).where(
