@@ -157,13 +157,26 @@ def test_the_doctor_tells_what_is_wrong(proxy: RunningProxy, tmp_path: Path) -> 
         "--json",
         folder=tmp_path,
         UPSTREAM_BASE_URL=proxy.settings["UPSTREAM_BASE_URL"],
+        RETENTION_DAYS="90",
+        ARCHIVE_DIR=str(tmp_path / "archive"),
         **settings,
     )
-    ill = run("doctor", folder=tmp_path, UPSTREAM_BASE_URL="http://127.0.0.1:9/v1", **settings)
+    (tmp_path / "file").touch()
+    ill = run(
+        "doctor",
+        folder=tmp_path,
+        UPSTREAM_BASE_URL="http://127.0.0.1:9/v1",
+        RETENTION_DAYS="90",
+        ARCHIVE_DIR=str(tmp_path / "file"),
+        RETENTION_DAY="secret",
+        **settings,
+    )
 
     assert well.returncode == 0, well.stdout
     assert {finding["what"] for finding in json.loads(well.stdout)} == {
+        "settings",
         "data",
+        "archive",
         "database",
         "upstream",
         "keys",
@@ -171,6 +184,10 @@ def test_the_doctor_tells_what_is_wrong(proxy: RunningProxy, tmp_path: Path) -> 
     assert ill.returncode == 1
     assert "BAD  upstream" in ill.stdout
     assert "OFFICEAI_UPSTREAM_BASE_URL" in ill.stdout
+    assert "BAD  archive" in ill.stdout
+    assert "OFFICEAI_ARCHIVE_DIR" in ill.stdout
+    assert "BAD  settings  OFFICEAI_RETENTION_DAY in the environment" in ill.stdout
+    assert "secret" not in ill.stdout
 
 
 def test_the_demo_needs_nothing(tmp_path: Path) -> None:
