@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,26 @@ def test_keys_are_made_and_revoked_while_the_program_runs(
     assert revoked.returncode == 0
     assert again.returncode == 1
     assert "no key" in again.stderr
+
+
+def test_the_list_of_keys_says_when_they_end(tmp_path: Path) -> None:
+    """The end of an overlap is seen in the text, and the rotated key has the end of the first."""
+    settings = {"DATA_DIR": str(tmp_path / "data")}
+    made = run("keys", "create", "--name", "a", "--expires", "90d", folder=tmp_path, **settings)
+    identity = made.stdout.split()[-2]
+    for overlap in ("2h", "1h"):
+        done = run("keys", "rotate", identity, "--overlap", overlap, folder=tmp_path, **settings)
+        assert done.returncode == 0, done.stderr
+    run("keys", "create", "--name", "b", folder=tmp_path, **settings)
+
+    lines = run("keys", "list", folder=tmp_path, **settings).stdout.splitlines()
+
+    ends = [re.search(r" ends=(\S+Z)  a$", line) for line in lines]
+    old, first, again = [datetime.fromisoformat(end[1]) for end in ends[:3] if end]
+    assert old - datetime.now(UTC) <= timedelta(hours=1)
+    assert first == again
+    assert first - datetime.now(UTC) > timedelta(days=89)
+    assert "ends=" not in lines[3]
 
 
 def test_a_key_for_chatting_reads_nothing_and_a_key_for_reading_does_not_chat(

@@ -122,9 +122,9 @@ async def rotate_key(
     async with services.database.write() as connection:
         keys = ApiKeyRepository(connection)
         old = await keys.find(key_id, caller)
-        # Whoever gets the new key gets its rights.
-        check_within(caller, old)
-        key, stored = rotated(old, now=now)
+        key, stored = rotated(old, now=now, expires_at=await keys.first_end(old))
+        # Whoever gets the new key gets its rights, and its end, which may be later than the old's.
+        check_within(caller, stored)
         until = end_of_overlap(old, now=now, overlap=overlap)
         await keys.take_over(old, stored, now=now, until=until)
         await append(

@@ -63,10 +63,11 @@ def make_key(
     return key, stored
 
 
-def rotated(old: ApiKey, *, now: datetime) -> tuple[str, ApiKey]:
-    """A new key with the rights of *old*, and what is stored of it.
+def rotated(old: ApiKey, *, now: datetime, expires_at: datetime | None) -> tuple[str, ApiKey]:
+    """A new key with the rights of *old*, which ends at *expires_at*, and what is stored of it.
 
-    Its calls count on the limits of the old one, so that a rotation does not double them.
+    The end is not that of *old*, for which an overlap may run already. The new key's calls count on
+    the limits of the old one, so that a rotation does not double them.
     """
     key = new_key()
     stored = replace(
@@ -75,6 +76,7 @@ def rotated(old: ApiKey, *, now: datetime) -> tuple[str, ApiKey]:
         digest=digest(key),
         hint=hint(key),
         created_at=now,
+        expires_at=expires_at,
         replaces=old.account,
     )
     return key, stored

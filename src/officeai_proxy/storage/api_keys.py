@@ -94,6 +94,17 @@ class ApiKeyRepository:
             )
         return api_key_of(row)
 
+    async def first_end(self, key: ApiKey) -> datetime | None:
+        """When *key* was to end before any rotation; None: never.
+
+        A rotation shortens the life of the key that it replaces and of no other, so it is the
+        latest end of all that took one another's place.
+        """
+        family = or_(_k.id == key.account, _k.replaces == key.account)
+        ends = (await self._connection.execute(select(_k.expires_at).where(family))).scalars().all()
+        known = [end for end in ends if end is not None]
+        return max(known) if len(known) == len(ends) else None
+
     async def take_over(self, old: ApiKey, new: ApiKey, *, now: datetime, until: datetime) -> None:
         """Store *new* in the place of *old*, which works *until* then.
 
