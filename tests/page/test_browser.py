@@ -407,6 +407,19 @@ def test_a_key_is_made_and_revoked(browser: Browser, site: Site) -> None:
         expect(guest.page.locator("#key")).to_be_visible()
 
 
+def test_a_reload_makes_no_second_key(browser: Browser, site: Site) -> None:
+    """Without JavaScript too: the answer that shows a key can be loaded again, and shows none."""
+    with somebody(browser, site, has_script=False) as admin:
+        page = admin.go("/ui/keys")
+        page.get_by_label("Name").fill("only one of these")
+        page.get_by_role("button", name="Make the key").click()
+        expect(page.locator(".made code")).to_contain_text("sk-oai-")
+        page.reload()
+        expect(page.get_by_role("alert")).to_contain_text("sent before")
+        expect(page.locator(".made")).to_have_count(0)
+        expect(page.get_by_role("rowheader", name="only one of these")).to_have_count(1)
+
+
 @pytest.fixture
 def elsewhere(site: Site, tmp_path: Path) -> Iterator[str]:
     """A page of another site, which has a link, a frame and a form that lead to ours."""
