@@ -504,6 +504,18 @@ def test_every_look_is_accessible(
             assert not wider, path
 
 
+@pytest.mark.parametrize("width", [320, 360])
+@pytest.mark.parametrize("language", ["en-US", "zh-CN"])
+def test_nothing_is_wider_than_the_smallest_phones(
+    browser: Browser, site: Site, width: int, language: str
+) -> None:
+    """No room scrolls sideways, whatever its words are."""
+    with somebody(browser, site, size=(width, 640), language=language) as person:
+        for path in ("/ui", "/ui/overview", "/ui/calls", "/ui/keys", "/ui/users", "/ui/export"):
+            page = person.go(path)
+            assert not page.evaluate("document.documentElement.scrollWidth > innerWidth"), path
+
+
 def _paths(site: Site, size: tuple[int, int], theme: str, language: str) -> list[str]:
     """Those rooms that look different then: what differs by colour is all in a conversation."""
     chat = f"/ui/c/{site.ids['python']}"
