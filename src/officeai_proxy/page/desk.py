@@ -22,6 +22,7 @@ from officeai_proxy.model import Caller, Scope
 from officeai_proxy.page.language import Language, Words, choose
 from officeai_proxy.page.markdown import Markdown
 from officeai_proxy.page.rendering import Renderer
+from officeai_proxy.page.sentences import Told
 from officeai_proxy.page.visits import COOKIE, NotSignedIn, Visit, visit_of
 from officeai_proxy.storage.audit_chain import Action
 
@@ -89,6 +90,10 @@ class Desk:
     def markdown(self) -> Markdown:
         """The reader of Markdown in the reader's language."""
         return self.renderer.markdown[self.language]
+
+    def told(self, sentence: str) -> Told:
+        """What went wrong, as the program says it, in the reader's language if it can be."""
+        return self.renderer.sentences.told(sentence, self.language)
 
     @property
     def part(self) -> str | None:

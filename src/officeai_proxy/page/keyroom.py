@@ -12,12 +12,14 @@ from pydantic import ValidationError
 from officeai_proxy.administration.key_schemas import NewKey, NewKeyOut, Rotation
 from officeai_proxy.administration.keys import Services as KeyServices
 from officeai_proxy.administration.keys import made_key, revoke_key, successor
+from officeai_proxy.api.values import MAX_INTEGER
 from officeai_proxy.auth.key_lines import key_state
 from officeai_proxy.auth.keys import id_of
-from officeai_proxy.errors import KeyMade, RequestRefused
+from officeai_proxy.errors import KeyMade, RequestRefused, UnprocessableInput
 from officeai_proxy.model import ApiKey, Json, Scope
 from officeai_proxy.page.desk import AdminDesk, Desk, see_other
 from officeai_proxy.page.forms import fields_of
+from officeai_proxy.page.sentences import Told
 from officeai_proxy.storage.api_keys import ApiKeyRepository
 from officeai_proxy.storage.audit import AuditFilter, AuditRepository, detail_of
 from officeai_proxy.storage.audit_chain import Action
@@ -29,6 +31,7 @@ KEYS = 200
 ROWS = 80
 
 _NUMBERS = ("rpm", "tpm", "concurrency")
+_DIGITS = len(str(MAX_INTEGER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +54,16 @@ async def show_keys(
 async def make_key(desk: AdminDesk, request: Request) -> Response:
     """Make a key of the form; it is shown in this answer and never again."""
     form = await fields_of(request)
-    scopes = [scope.value for scope in Scope if form.get(f"scope-{scope}")]
-    given: dict[str, Json] = {"name": form.get("name", ""), "scopes": list(scopes)}
-    given |= {name: form[name] for name in ("user", "expires") if form.get(name)}
     try:
-        given |= {name: int(form[name]) for name in _NUMBERS if form.get(name)}
-        body = NewKey.model_validate(given)
-        made = await made_key(
-            body,
-            desk.trail(Action.CREATE_KEY),
-            desk.caller,
-            _key_services(desk),
-            key_id=_id_of(form, "new"),
-        )
+        body = _asked(form)
+        trail, services = desk.trail(Action.CREATE_KEY), _key_services(desk)
+        made = await made_key(body, trail, desk.caller, services, key_id=_id_of(form, "new"))
     except KeyMade:
-        return await _keys(desk, fault=desk.words("key.sent"), status=HTTPStatus.CONFLICT)
+        return await _sent_before(desk)
     except ValidationError as exc:
-        return await _keys(desk, fault=str(exc.errors()[0]["msg"]))
-    except (ValueError, RequestRefused) as exc:
-        return await _keys(desk, fault=str(exc))
+        return await _keys(desk, fault=desk.told(_fault(exc)))
+    except RequestRefused as exc:
+        return await _keys(desk, fault=desk.told(exc.message))
     return await _keys(desk, made=made)
 
 
@@ -87,9 +81,9 @@ async def rotate(desk: AdminDesk, request: Request, key_id: str) -> Response:
             successor_id=_id_of(form, key_id),
         )
     except KeyMade:
-        return await _keys(desk, fault=desk.words("key.sent"), status=HTTPStatus.CONFLICT)
+        return await _sent_before(desk)
     except RequestRefused as exc:
-        return await _keys(desk, fault=exc.message)
+        return await _keys(desk, fault=desk.told(exc.message))
     return await _keys(desk, made=made)
 
 
@@ -143,7 +137,7 @@ async def _keys(
     *,
     cursor: str = "",
     made: NewKeyOut | None = None,
-    fault: str = "",
+    fault: Told | None = None,
     status: int = HTTPStatus.UNPROCESSABLE_ENTITY,
 ) -> Response:
     """The page of keys; a *fault* has its *status*."""
@@ -163,6 +157,38 @@ async def _keys(
         fault=fault,
         scopes=[scope for scope in Scope if scope in desk.caller.scopes],
     )
+
+
+async def _sent_before(desk: Desk) -> Response:
+    said = Told(desk.words("key.sent"), desk.language)
+    return await _keys(desk, fault=said, status=HTTPStatus.CONFLICT)
+
+
+def _asked(form: Mapping[str, str]) -> NewKey:
+    """The key that *form* asks for.
+
+    Raises:
+        RequestRefused: a field cannot be used.
+        ValidationError: the same, in pydantic's words, see `_fault`.
+    """
+    scopes: list[Json] = [scope.value for scope in Scope if form.get(f"scope-{scope}")]
+    if not scopes:
+        raise UnprocessableInput("Choose at least one thing that the key may do.", param="scopes")
+    given: dict[str, Json] = {"name": form.get("name", ""), "scopes": scopes}
+    given |= {name: form[name] for name in ("user", "expires") if form.get(name)}
+    given |= {name: _limit(form[name]) for name in _NUMBERS if form.get(name)}
+    return NewKey.model_validate(given)
+
+
+def _limit(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) < _DIGITS and (number := int(text)):
+        return number
+    raise UnprocessableInput("A limit is a whole number from 1 up.")
+
+
+def _fault(error: ValidationError) -> str:
+    """What is wrong with a form whose values are texts and numbers: a sentence of our own."""
+    return error.errors()[0]["msg"].removeprefix("Value error, ")
 
 
 def _id_of(form: Mapping[str, str], what: str) -> str | None:
