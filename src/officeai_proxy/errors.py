@@ -10,7 +10,8 @@
     │   ├── NotFound                  404
     │   ├── MethodNotAllowed          405
     │   ├── Conflict                  409
-    │   │   └── AmbiguousSession
+    │   │   ├── AmbiguousSession
+    │   │   └── KeyMade
     │   ├── BodyTooLarge              413
     │   ├── UnsupportedMedia          415
     │   ├── UnprocessableInput        422
@@ -121,6 +122,10 @@ class AmbiguousSession(Conflict):
     """Several users have a session of this id; add `?user_identifier=` to choose one."""
 
     code = "ambiguous_session"
+
+
+class KeyMade(Conflict):
+    """This key was made already, and was shown then; make another, and revoke this one."""
 
 
 class BodyTooLarge(RequestRefused):

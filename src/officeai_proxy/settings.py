@@ -4,11 +4,7 @@ Environment variables carry the prefix `OFFICEAI_`. A wrong value is a `Configur
 line that names the setting and never shows a secret.
 """
 
-import base64
-import ipaddress
 import json
-import re
-import tomllib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -25,6 +21,8 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -35,15 +33,22 @@ from typing_extensions import override
 
 from officeai_proxy.errors import ConfigurationError
 from officeai_proxy.model import Durability
+from officeai_proxy.setting_files import DOTENV, PREFIX, TOML, check_files, strange_variables
+from officeai_proxy.setting_values import (
+    DEFAULT_PORTS,
+    check_header_text,
+    check_key,
+    entries_of,
+    is_local,
+    is_loopback,
+    read_addresses,
+    read_base_url,
+    read_encryption_keys,
+)
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 
 MEGABYTE = 1024 * 1024
-
-_KEY_ID = re.compile("[A-Za-z0-9_-]{1,32}")
-_SECRET_BYTES = 32
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _OTHER_NAMES = {
     "OFFICEAI_UPSTREAM_BASE_URL": "OPENAI_BASE_URL",
@@ -76,11 +81,11 @@ class Settings(BaseSettings):
     """The configuration of one proxy. Seconds are floats, sizes are in megabytes (1024²)."""
 
     model_config = SettingsConfigDict(
-        env_prefix="OFFICEAI_",
-        env_file=".env",
+        env_prefix=PREFIX,
+        env_file=DOTENV,
         env_file_encoding="utf-8",
         env_ignore_empty=True,
-        toml_file="officeai.toml",
+        toml_file=TOML,
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
@@ -230,22 +235,12 @@ class Settings(BaseSettings):
     @field_validator("api_keys", mode="before")
     @classmethod
     def _split_keys(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        return tuple(key.strip() for key in value.split(",") if key.strip())
+        return tuple(entries_of(value)) if isinstance(value, str) else value
 
     @field_validator("encryption_keys", mode="before")
     @classmethod
     def _read_encryption_keys(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        keys: dict[str, bytes] = {}
-        for number, entry in enumerate(filter(None, map(str.strip, value.split(","))), start=1):
-            name, _, secret = entry.partition(":")
-            if not _KEY_ID.fullmatch(name) or name in keys:
-                raise ValueError(f"entry {number} needs an id of its own: letters, digits, - and _")
-            keys[name] = _read_secret(secret, number)
-        return keys
+        return read_encryption_keys(value) if isinstance(value, str) else value
 
     @field_validator("model_aliases", mode="before")
     @classmethod
@@ -261,8 +256,7 @@ class Settings(BaseSettings):
     @classmethod
     def _keys_fit_into_a_header(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for key in keys:
-            if not key.get_secret_value().isascii() or not key.get_secret_value().isprintable():
-                raise ValueError("a key may hold printable ASCII characters only")
+            check_key(key.get_secret_value())
         return keys
 
     @field_validator("upstream_api_key")
@@ -272,20 +266,18 @@ class Settings(BaseSettings):
             return None
         # Files with secrets end in a newline, and some of them get here with it.
         text = key.get_secret_value().strip()
-        if not text.isascii() or not text.isprintable():
-            raise ValueError("a key may hold printable ASCII characters only")
+        check_header_text(text)
         return SecretStr(text) if text else None
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, value: str) -> str:
+        return read_addresses(value)
 
     @field_validator("upstream_base_url")
     @classmethod
     def _is_http_url(cls, value: str) -> str:
-        url = urlsplit(value)
-        if url.scheme not in _DEFAULT_PORTS or not url.hostname or " " in value:
-            raise ValueError("must be a URL such as https://api.openai.com/v1")
-        if url.query or url.fragment or url.username or url.password:
-            raise ValueError("must have no user, query or fragment; the key has its own setting")
-        _ = url.port
-        return value.rstrip("/")
+        return read_base_url(value)
 
     @field_validator("database_url")
     @classmethod
@@ -300,10 +292,8 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _is_not_its_own_upstream(self) -> "Settings":
         url = urlsplit(self.upstream_base_url)
-        same_host = url.hostname == self.host or (
-            _is_loopback(url.hostname) and _is_local(self.host)
-        )
-        if same_host and (url.port or _DEFAULT_PORTS[url.scheme]) == self.port:
+        same_host = url.hostname == self.host or (is_loopback(url.hostname) and is_local(self.host))
+        if same_host and (url.port or DEFAULT_PORTS[url.scheme]) == self.port:
             raise ValueError(
                 "OFFICEAI_UPSTREAM_BASE_URL (or OPENAI_BASE_URL) is this proxy's own address"
             )
@@ -348,28 +338,9 @@ class Settings(BaseSettings):
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/v1"
 
 
-def _read_secret(text: str, number: int) -> bytes:
-    """32 bytes in base64; the message of the error never repeats them."""
-    try:
-        secret = base64.b64decode(text.strip(), validate=True)
-    except ValueError:
-        secret = b""
-    if len(secret) != _SECRET_BYTES:
-        raise ValueError(
-            f"entry {number} must be id:base64 of 32 bytes; `openssl rand -base64 32` makes some"
-        )
-    return secret
-
-
-def _is_loopback(host: str | None) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
-
-
-def _is_local(host: str) -> bool:
-    return host in ("0.0.0.0", "::") or _is_loopback(host)  # noqa: S104 - compared, not bound
+_NAMES_IN_FILE = frozenset(
+    name.lower() for name in (*Settings.model_fields, *_OTHER_NAMES, *_OTHER_NAMES.values())
+)
 
 
 def load_settings(**given: object) -> Settings:
@@ -378,15 +349,30 @@ def load_settings(**given: object) -> Settings:
     Raises:
         ConfigurationError: a value is wrong; the message is one line naming each such setting.
     """
+    check_files(_NAMES_IN_FILE)
     try:
         return Settings(**given)  # type: ignore[arg-type]  # pydantic checks what the caller gives
     except ValidationError as exc:
         faults = "; ".join(_fault(error["loc"], error["msg"]) for error in exc.errors())
         raise ConfigurationError(faults) from None
-    except tomllib.TOMLDecodeError as exc:
-        raise ConfigurationError(f"officeai.toml: {exc}") from None
     except (SettingsError, ValueError) as exc:
         raise ConfigurationError(f"the settings cannot be read: {exc}") from None
+
+
+def strange_names() -> list[str]:
+    """What stands in the environment and in `.env` like a setting and is none, a sentence each.
+
+    That stops nothing: another program may have variables that begin like ours.
+    """
+    given = {
+        "the environment": EnvSettingsSource(Settings).env_vars,
+        DOTENV: DotEnvSettingsSource(Settings).env_vars,
+    }
+    return [
+        fault
+        for place, names in given.items()
+        for fault in strange_variables(names, Settings.model_fields, place=place)
+    ]
 
 
 def _fault(location: tuple[int | str, ...], message: str) -> str:

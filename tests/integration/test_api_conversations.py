@@ -8,12 +8,15 @@ from uuid import UUID
 import httpx
 import pytest
 from tests.api import ALICE, OTHER_TEAM, READER, WRITER, Api
+from tests.integration.test_audit import rows
 
 from officeai_proxy.history.schemas import (
     ConversationList,
     ConversationOut,
     ConversationWithMessages,
 )
+from officeai_proxy.storage.audit import AuditFilter, detail_of
+from officeai_proxy.storage.migrations import check
 
 CONVERSATION = {
     "id",
@@ -394,6 +397,45 @@ async def test_deleted_for_good_stays_deleted(client: httpx.AsyncClient, in_bin:
     error_of(await client.delete("/conversations/s1?permanent=true"), 404)
     error_of(await client.post("/conversations/s1/restore"), 404)
     assert await sessions(client, "?deleted=with") == []
+
+
+@pytest.mark.parametrize("in_bin", [False, True])
+async def test_deleting_for_good_takes_all_lives(api: Api, client: httpx.AsyncClient, in_bin: bool):
+    """What was binned and begun anew goes whole, rows and index; other users' and sessions stay."""
+    for text in ("first", "second", "third"):
+        await create(client)
+        await client.post("/conversations/s1/messages", json={"role": "user", "content": text})
+        if text != "third" or in_bin:
+            await client.delete("/conversations/s1")
+    for more in ({"session": "s2"}, {"user_identifier": "bob"}):
+        await create(client, **more)
+        session, user = more.get("session", "s1"), more.get("user_identifier", "user123")
+        await client.delete(f"/conversations/{session}?user_identifier={user}")
+
+    gone = await client.delete("/conversations/s1?permanent=true&user_identifier=user123")
+
+    assert gone.status_code == 204
+    back = await client.post("/conversations/s1/restore?user_identifier=user123")
+    error_of(back, 404)
+    listed = (await client.get("/conversations?deleted=with")).json()["data"]
+    left = {(one["session_id"], one["user_identifier"]) for one in listed}
+    assert left == {("s2", "user123"), ("s1", "bob")}
+    assert await check(api.services.database) == []
+    [row] = (await rows(api.services.database, AuditFilter(action="conversation.erase"))).items
+    assert (row.target, row.user_identifier) == ("s1", "user123")
+    assert detail_of(row) == {"conversations": 3}
+
+
+async def test_deleting_for_good_stays_within_the_user_of_the_key(api: Api):
+    """A key of one user deletes all lives of that user's session, and nobody else's."""
+    async with api.client() as client, api.client(ALICE) as alice:
+        for user in ("alice", "bob"):
+            await create(client, user_identifier=user)
+            await client.delete(f"/conversations/s1?user_identifier={user}")
+        assert (await alice.delete("/conversations/s1?permanent=true")).status_code == 204
+
+        listed = (await client.get("/conversations?deleted=with")).json()["data"]
+    assert [one["user_identifier"] for one in listed] == ["bob"]
 
 
 async def test_clearing_takes_one_user_only(client: httpx.AsyncClient):

@@ -278,6 +278,33 @@ async def test_rotation_keeps_the_rights_and_ends_the_old_key(
     assert (ended["state"], lasts) == ("active", timedelta(hours=2))
 
 
+@pytest.mark.parametrize("expires", [None, "90d"])
+async def test_a_second_rotation_does_not_inherit_the_overlap(
+    admin: httpx.AsyncClient, expires: str | None
+):
+    """A key that is rotated again while it runs out gives one that lasts as long as it once did."""
+    old = (await admin.post("/keys", json={"name": "x", "expires": expires})).json()
+    first = (await admin.post(f"/keys/{old['id']}/rotate", json={"overlap": "2h"})).json()
+    await admin.post(f"/keys/{first['id']}/rotate", json={"overlap": "1h"})
+
+    again = await admin.post(f"/keys/{old['id']}/rotate", json={"overlap": "1h"})
+
+    assert again.status_code == 201
+    assert again.json()["expires_at"] == first["expires_at"] == old["expires_at"]
+    assert again.json()["replaces"] == old["id"]
+
+
+async def test_a_key_that_runs_out_makes_none_that_lasts(app: FastAPI, admin: httpx.AsyncClient):
+    """Whoever has a key that was replaced cannot rotate it into one that outlives it: 403."""
+    old = (await admin.post("/keys", json={"name": "x"})).json()
+    await admin.post(f"/keys/{old['id']}/rotate", json={"overlap": "2h"})
+    async with client_of(app, old["key"]) as former:
+        answer = await former.post(f"/keys/{old['id']}/rotate")
+
+    assert answer.status_code == 403
+    assert len((await admin.get("/keys")).json()["data"]) == 5
+
+
 async def test_rotation_without_overlap_ends_the_old_key_at_once(
     app: FastAPI, admin: httpx.AsyncClient
 ):

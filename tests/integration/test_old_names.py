@@ -191,3 +191,19 @@ class TestDescription:
         for policy in policies(old_names.router.routes):
             assert policy.scopes <= set(Scope)
             assert policy.scopes
+
+
+@pytest.mark.parametrize(
+    "path", [f"/api/conversations/{SESSION}?", f"/api/v1/chat/history?session_id={SESSION}&"]
+)
+async def test_old_names_delete_for_good_with_all_that_is_binned(old: Api, path: str) -> None:
+    """An earlier life of the session in the bin goes too, and cannot be brought back."""
+    async with old.client() as client:
+        assert (await client.delete(path)).status_code == 204
+        named = {"session_id": SESSION, "user_identifier": "alice"}
+        assert (await client.post("/conversations/", json=named)).status_code == 201
+
+        assert (await client.delete(f"{path}permanent=true")).status_code == 204
+
+        assert (await client.post(f"/conversations/{SESSION}/restore")).status_code == 404
+        assert (await client.get("/conversations?deleted=with")).json()["data"] == []

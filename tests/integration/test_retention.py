@@ -155,6 +155,29 @@ async def test_looking_changes_nothing(database: Database) -> None:
     assert await pruner(database).run(older_than(30)) == []
 
 
+@pytest.mark.parametrize("in_bin", [False, True])
+async def test_calls_of_conversations_are_counted(database: Database, in_bin: bool) -> None:
+    """Looking and deleting count the calls that go with conversations, and no others."""
+    for session in ("old", "old", "older"):
+        await store(database, an_exchange(session=session))
+    plan = Plan(due=Due(before=NOW + 999 * DAY))
+    if in_bin:
+        await to_the_bin(database, "old", now=NOW - DAY)
+        plan = Plan(due=Due(binned_before=NOW))
+    async with database.write() as connection:
+        await log_call(connection, 1)
+
+    looked = await pruner(database).amounts(plan)
+
+    expected = {"conversations": 1, "messages": 4, "calls": 2}
+    if not in_bin:
+        expected = {"conversations": 2, "messages": 6, "calls": 4}
+    assert looked == [Amount(workspace="default", **expected)]
+    assert await pruner(database).run(plan) == looked
+    [ended, _] = (await rows(database, AuditFilter(action="workspace.prune"))).items
+    assert detail_of(ended)["calls"] == expected["calls"]
+
+
 async def test_calls_go_with_their_conversation_or_by_their_age(database: Database) -> None:
     """The log keeps the calls of what is kept; the others go when they are too old by a tick."""
     await store(database, an_exchange(session="kept"))

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,26 @@ def test_keys_are_made_and_revoked_while_the_program_runs(
     assert revoked.returncode == 0
     assert again.returncode == 1
     assert "no key" in again.stderr
+
+
+def test_the_list_of_keys_says_when_they_end(tmp_path: Path) -> None:
+    """The end of an overlap is seen in the text, and the rotated key has the end of the first."""
+    settings = {"DATA_DIR": str(tmp_path / "data")}
+    made = run("keys", "create", "--name", "a", "--expires", "90d", folder=tmp_path, **settings)
+    identity = made.stdout.split()[-2]
+    for overlap in ("2h", "1h"):
+        done = run("keys", "rotate", identity, "--overlap", overlap, folder=tmp_path, **settings)
+        assert done.returncode == 0, done.stderr
+    run("keys", "create", "--name", "b", folder=tmp_path, **settings)
+
+    lines = run("keys", "list", folder=tmp_path, **settings).stdout.splitlines()
+
+    ends = [re.search(r" ends=(\S+Z)  a$", line) for line in lines]
+    old, first, again = [datetime.fromisoformat(end[1]) for end in ends[:3] if end]
+    assert old - datetime.now(UTC) <= timedelta(hours=1)
+    assert first == again
+    assert first - datetime.now(UTC) > timedelta(days=89)
+    assert "ends=" not in lines[3]
 
 
 def test_a_key_for_chatting_reads_nothing_and_a_key_for_reading_does_not_chat(
@@ -157,13 +178,26 @@ def test_the_doctor_tells_what_is_wrong(proxy: RunningProxy, tmp_path: Path) -> 
         "--json",
         folder=tmp_path,
         UPSTREAM_BASE_URL=proxy.settings["UPSTREAM_BASE_URL"],
+        RETENTION_DAYS="90",
+        ARCHIVE_DIR=str(tmp_path / "archive"),
         **settings,
     )
-    ill = run("doctor", folder=tmp_path, UPSTREAM_BASE_URL="http://127.0.0.1:9/v1", **settings)
+    (tmp_path / "file").touch()
+    ill = run(
+        "doctor",
+        folder=tmp_path,
+        UPSTREAM_BASE_URL="http://127.0.0.1:9/v1",
+        RETENTION_DAYS="90",
+        ARCHIVE_DIR=str(tmp_path / "file"),
+        RETENTION_DAY="secret",
+        **settings,
+    )
 
     assert well.returncode == 0, well.stdout
     assert {finding["what"] for finding in json.loads(well.stdout)} == {
+        "settings",
         "data",
+        "archive",
         "database",
         "upstream",
         "keys",
@@ -171,6 +205,10 @@ def test_the_doctor_tells_what_is_wrong(proxy: RunningProxy, tmp_path: Path) -> 
     assert ill.returncode == 1
     assert "BAD  upstream" in ill.stdout
     assert "OFFICEAI_UPSTREAM_BASE_URL" in ill.stdout
+    assert "BAD  archive" in ill.stdout
+    assert "OFFICEAI_ARCHIVE_DIR" in ill.stdout
+    assert "BAD  settings  OFFICEAI_RETENTION_DAY in the environment" in ill.stdout
+    assert "secret" not in ill.stdout
 
 
 def test_the_demo_needs_nothing(tmp_path: Path) -> None:

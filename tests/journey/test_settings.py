@@ -71,7 +71,8 @@ WRONG = {
         "http://a b/v1",
     ],
     "DATABASE_URL": [f"mysql://ann:{PASSWORD}@x/y", f"{PASSWORD}", "sqlite:officeai.db"],
-    "API_KEYS": [f"{PASSWORD},ключ", f"{PASSWORD}\x01"],
+    "API_KEYS": [f"{PASSWORD},ключ", f"{PASSWORD}\x01", f"{PASSWORD} x", f"a,{PASSWORD} x,b"],
+    "TRUSTED_PROXIES": ["zz", "10.0.0.1/8", "*,10.0.0.1", "10.0.0.1 10.0.0.2", "proxy.local"],
     "UPSTREAM_API_KEY": [f"{PASSWORD}\nx", f"{PASSWORD}é"],
 }
 ROUNDS = range(max(len(values) for values in WRONG.values()))
@@ -164,6 +165,58 @@ def test_a_wrong_file_is_said(tmp_path: Path, text: str) -> None:
 
     line = refused(tmp_path, OFFICEAI_PORT="")
     assert "officeai.toml" in line or "OFFICEAI_PORT" in line
+
+
+WRONG_NAMES = {
+    "bogus = 1": "no setting `bogus`",
+    "retention_day = 30": "did you mean `retention_days`?",
+    "OFFICEAI_PORT = 1": "`OFFICEAI_PORT` is called `port`",
+    "[officeai]\nport = 1": "no section [officeai]",
+    "[model_alias]\na = 'b'": "did you mean [model_aliases]?",
+    "[model_aliases]\na = 'b'\nhost = '0.0.0.0'": "`host` stands in the section [model_aliases]",
+    "'a\\nb' = 1": "no setting",
+    '"a\\nb" = 1': "no setting",
+}
+
+
+@pytest.mark.parametrize(("text", "complaint"), WRONG_NAMES.items(), ids=WRONG_NAMES)
+def test_a_wrong_name_in_the_file_is_said(tmp_path: Path, text: str, complaint: str) -> None:
+    """A name that no setting has, or that stands in the wrong place, is no setting in silence."""
+    (tmp_path / "officeai.toml").write_text(text)
+
+    line = refused(tmp_path)
+    assert line.startswith("officeai-proxy: officeai.toml: ")
+    assert complaint in line
+
+
+@pytest.mark.parametrize("name", [".env", "officeai.toml"])
+def test_a_file_in_another_encoding_is_named(tmp_path: Path, name: str) -> None:
+    """A file that is not UTF-8 is one line with its name."""
+    (tmp_path / name).write_bytes("# Größe\n".encode("latin-1"))
+
+    line = refused(tmp_path)
+    assert line.startswith(f"officeai-proxy: {name}: ")
+    assert "UTF-8" in line
+
+
+@sqlite_only
+def test_a_strange_variable_is_told_and_stops_nothing(
+    start_proxy: StartProxy, tmp_path: Path
+) -> None:
+    """It may be another program's: a line on standard error names it, with the nearest setting."""
+    folder = tmp_path / "proxy0"
+    folder.mkdir()
+    (folder / ".env").write_text("OFFICEAI_BOGUS=secret\nOTHER=1\nOFFICEAI_PRICES=\n")
+    proxy = start_proxy(RETENTION_DAY="secret", TRUSTED_PROXIES=" 127.0.0.1 , 10.0.0.0/8,::1,")
+
+    told = [line for line in proxy.stderr().splitlines() if "no setting" in line]
+
+    assert told == [
+        "officeai-proxy: OFFICEAI_RETENTION_DAY in the environment is no setting and has no effect;"
+        " did you mean OFFICEAI_RETENTION_DAYS?",
+        "officeai-proxy: OFFICEAI_BOGUS in .env is no setting and has no effect",
+    ]
+    assert "secret" not in proxy.stderr()
 
 
 def test_a_wrong_option_is_said(tmp_path: Path) -> None:

@@ -407,6 +407,19 @@ def test_a_key_is_made_and_revoked(browser: Browser, site: Site) -> None:
         expect(guest.page.locator("#key")).to_be_visible()
 
 
+def test_a_reload_makes_no_second_key(browser: Browser, site: Site) -> None:
+    """Without JavaScript too: the answer that shows a key can be loaded again, and shows none."""
+    with somebody(browser, site, has_script=False) as admin:
+        page = admin.go("/ui/keys")
+        page.get_by_label("Name").fill("only one of these")
+        page.get_by_role("button", name="Make the key").click()
+        expect(page.locator(".made code")).to_contain_text("sk-oai-")
+        page.reload()
+        expect(page.get_by_role("alert")).to_contain_text("sent before")
+        expect(page.locator(".made")).to_have_count(0)
+        expect(page.get_by_role("rowheader", name="only one of these")).to_have_count(1)
+
+
 @pytest.fixture
 def elsewhere(site: Site, tmp_path: Path) -> Iterator[str]:
     """A page of another site, which has a link, a frame and a form that lead to ours."""
@@ -489,6 +502,18 @@ def test_every_look_is_accessible(
             assert _serious(page) == [], path
             wider = page.evaluate("document.documentElement.scrollWidth > innerWidth")
             assert not wider, path
+
+
+@pytest.mark.parametrize("width", [320, 360])
+@pytest.mark.parametrize("language", ["en-US", "zh-CN"])
+def test_nothing_is_wider_than_the_smallest_phones(
+    browser: Browser, site: Site, width: int, language: str
+) -> None:
+    """No room scrolls sideways, whatever its words are."""
+    with somebody(browser, site, size=(width, 640), language=language) as person:
+        for path in ("/ui", "/ui/overview", "/ui/calls", "/ui/keys", "/ui/users", "/ui/export"):
+            page = person.go(path)
+            assert not page.evaluate("document.documentElement.scrollWidth > innerWidth"), path
 
 
 def _paths(site: Site, size: tuple[int, int], theme: str, language: str) -> list[str]:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
-from tests.api import ALICE, KEY, NOW, READER, STRANGER, Api, a_managed_key
+from tests.api import ALICE, KEY, NOW, READER, STRANGER, WRITER, Api, a_managed_key
 from tests.page.conftest import SAME_ORIGIN, Reader
 
 from officeai_proxy.auth.keyring import Keyring
@@ -216,6 +216,26 @@ async def test_headers_of_every_answer(stranger: Reader) -> None:
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "same-origin"
         assert headers["cache-control"] == "no-store"
+
+
+async def test_who_may_not_read_is_shown_no_title_on_the_way_to_a_change(
+    paged: Api, stranger: Reader
+) -> None:
+    """A key that may only write learns neither titles nor counts; importing is all that it can."""
+    async with paged.client() as client:
+        named = {"user_identifier": "ann", "session_id": "s1", "title": "canary"}
+        number = (await client.post("/conversations/", json=named)).json()["id"]
+    await with_key(paged, WRITER, scopes={Scope.WRITE})
+    await stranger.sign_in(WRITER)
+
+    for path in (f"/ui/c/{number}/title", f"/ui/c/{number}/erase", "/ui/clear?user=ann"):
+        shown = await stranger.get(path)
+        assert shown.status_code == 403, path
+        assert "canary" not in shown.text
+        assert "1 conversation" not in shown.text
+    wrong = await stranger.post("/ui/clear", user="ann", confirm="")
+    assert wrong.status_code == 403
+    assert (await stranger.get("/ui/import")).status_code == 200
 
 
 async def test_addresses_that_do_not_exist(reader: Reader) -> None:

@@ -97,12 +97,41 @@ async def test_keys(measured: Reader) -> None:
     listed = (await measured.get("/ui/keys")).text
     assert key not in listed
     [number] = set(re.findall(r"key_[0-9a-f]{16}", listed))
-    rotated = (await measured.post(f"/ui/keys/{number}/rotate")).text
+    rotated = (await measured.post(f"/ui/keys/{number}/rotate", once="")).text
     assert len(re.findall(r"sk-oai-[\w-]{43}", rotated)) == 1
     assert "will open nothing" in (await measured.get(f"/ui/keys/{number}/revoke")).text
     await measured.post(f"/ui/keys/{number}/revoke")
     assert "<td>revoked</td>" in (await measured.get("/ui/keys")).text
     assert (await measured.post("/ui/keys/nothing/revoke")).status_code == 404
+
+
+async def test_a_form_makes_one_key(measured: Reader) -> None:
+    """Loading the answer again makes no second key and shows none; a new page makes another."""
+
+    async def page_of_keys() -> tuple[str, str]:
+        shown = (await measured.get("/ui/keys")).text
+        [once] = set(re.findall(r'name="once" value="([\w-]{43})"', shown))
+        return once, shown
+
+    form = {"name": "laptop", "scope-chat": "1"}
+    once, _ = await page_of_keys()
+    made = await measured.post("/ui/keys", once=once, **form)
+    again = await measured.post("/ui/keys", once=once, **form)
+    another, shown = await page_of_keys()
+    [number] = set(re.findall(r"key_[0-9a-f]{16}", shown))
+    rotated = await measured.post(f"/ui/keys/{number}/rotate", once=another)
+    again_rotated = await measured.post(f"/ui/keys/{number}/rotate", once=another)
+    last = await measured.post("/ui/keys", once=another, **form)
+
+    for answer in (made, rotated, last):
+        assert answer.status_code == 200
+        assert len(re.findall(r"sk-oai-[\w-]{43}", answer.text)) == 1
+    for answer in (again, again_rotated):
+        assert answer.status_code == 409
+        assert "sent before" in answer.text
+        assert re.findall(r"sk-oai-[\w-]{43}", answer.text) == []
+    _, shown = await page_of_keys()
+    assert len(set(re.findall(r"key_[0-9a-f]{16}", shown))) == 3
 
 
 async def test_the_audit_log(measured: Reader) -> None:

@@ -302,3 +302,45 @@ async def test_what_is_refused_is_written_down(paged: Api, reader: Reader) -> No
     async with paged.services.database.read() as connection:
         rows = (await connection.exec_driver_sql("SELECT detail FROM audit_log")).scalars().all()
     assert any("refused" in (row or "") for row in rows)
+
+
+def told_in(text: str) -> str:
+    """What a page says, without its tags."""
+    return re.sub(r"<[^>]+>", " ", text.partition("<main")[2] or text)
+
+
+ENGLISH = re.compile(r"[A-Za-z]+(?:[ ,]+[a-z]+){3,}")
+"""Four words in a row: no name and no value is so long."""
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_what_is_wrong_is_told_in_the_language_of_the_page(
+    reader: Reader, language: str
+) -> None:
+    """Foreign files, faulty items, keys and addresses: sentences of ours, never of a library."""
+    await reader.post("/ui/preferences", language=language)
+    item = {"session_id": "s1", "messages": [{"role": 5}]}
+    good = {"session_id": "s2", "user_identifier": "a/b", "messages": []}
+    file = "\n".join(json.dumps(one) for one in (item, good)).encode()
+    answers = [
+        await reader.get("/ui/c/abc"),
+        await reader.get("/ui/c/4711"),
+        await reader.client.post("/ui/import", content=b"{}", headers=SAME_ORIGIN),
+        await reader.client.post("/ui/import", content=b"", headers=SAME_ORIGIN),
+        await reader.client.post("/ui/import", content=b"PK\x03\x04", headers=SAME_ORIGIN),
+        await reader.client.post("/ui/import", content=file, headers=SAME_ORIGIN),
+    ]
+    form = {"name": "x", "scope-chat": "1"}
+    wrong = [{"expires": "soon"}, {"expires": "0"}, {"rpm": "many"}, {"rpm": "0"}, {"name": ""}]
+    answers += [await reader.post("/ui/keys", **{**form, **one}) for one in wrong]
+    answers.append(await reader.post("/ui/keys", name="x"))
+
+    assert [one.status_code for one in answers] == [422, 404, 422, 422, 422, 200, *[422] * 6]
+    for answer in answers:
+        said = told_in(answer.text)
+        for foreign in ("Value error", "Input should", "invalid literal", "validation", "List sh"):
+            assert foreign not in said
+        if language == "zh":
+            assert ENGLISH.findall(said) == [], said
+        else:
+            assert ENGLISH.search(said)

@@ -239,6 +239,15 @@ async def test_a_bound_key_is_its_user_and_nobody_else(estate: Estate) -> None:
     assert (refused.status_code, error_code(refused)) == (403, "not_allowed")
 
 
+@pytest.mark.parametrize("path", sorted(OF_ALL))
+async def test_a_bound_key_is_not_told_of_everybody(estate: Estate, path: str) -> None:
+    """What counts the whole program is refused to a key that is bound to a user."""
+    refused = await estate.client(BOUND).get(path)
+
+    assert (refused.status_code, error_code(refused)) == (403, "not_allowed")
+    assert (await estate.client(CHIEF).get(path)).status_code == 200
+
+
 CHANNELS: dict[str, dict[str, Any]] = {
     "query": {"params": {"api_key": CHIEF.key, "key": CHIEF.key, "access_token": CHIEF.key}},
     "x-api-key": {"headers": {"X-API-Key": CHIEF.key, "Api-Key": CHIEF.key}},

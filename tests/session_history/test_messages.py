@@ -122,6 +122,27 @@ def test_too_deep_is_refused() -> None:
             as_messages({"role": "user", "content": None, "deep": deep})
 
 
+@pytest.mark.parametrize(
+    ("wrong", "fault"),
+    [
+        ({"content": "x"}, "it has no role"),
+        ({"role": None}, "`role`: Input should be a text"),
+        ({"role": "robot"}, "its role 'robot' is none of system, developer, user"),
+        ("hello", "it has no fields"),
+        ({"role": "user", "content": object()}, "object"),
+    ],
+)
+def test_what_is_wrong_is_one_line(wrong: object, fault: str) -> None:
+    """Whoever gives what is no message reads what is wrong, and no other library's words."""
+    with pytest.raises(UnprocessableInput) as caught:
+        as_messages(wrong)
+
+    assert caught.value.message.startswith("messages[0] is no message: ")
+    assert fault in caught.value.message
+    for foreign in ("\n", "pydantic", "http", "Field required"):
+        assert foreign not in caught.value.message
+
+
 def test_models_refuse_what_they_cannot_be() -> None:
     """A role or a text that is none is refused where it is given."""
     for wrong in ({"role": 1}, {}):

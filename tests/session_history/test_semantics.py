@@ -46,6 +46,8 @@ WRONG: list[object] = [
     {"role": "user", "content": "fine", "score": float("nan")},
 ]
 
+UNUSABLE = ("a/b", "x" * 256, "tab\there", "\ud800")
+
 ODD: list[dict[str, Any]] = [
     {"role": "assistant", "content": None, "tool_calls": [{"id": "c1", "n": 2**70}]},
     {"role": "assistant", "tool_calls": []},
@@ -74,11 +76,37 @@ class TestNames:
     async def test_unusable_session_ids_are_refused(
         self, service: SessionHistoryService, user: str
     ) -> None:
-        """A name that no address or table can hold is refused by every method that takes one."""
-        for session_id in ("a/b", "x" * 256, "tab\there", "\ud800"):
-            for call in (service.create_session, service.get_session, service.delete_session):
+        """A name that no address or table can hold is refused where a session is wanted."""
+        for session_id in UNUSABLE:
+            for call in (service.create_session, service.get_session):
                 with pytest.raises(UnprocessableInput, match="session_id"):
                     await call(user, session_id)
+
+    async def test_under_an_unusable_name_there_is_nothing_to_delete(
+        self, service: SessionHistoryService, user: str
+    ) -> None:
+        """Deleting what cannot be there is as little an error as deleting what is not there."""
+        session = await service.create_session(user)
+        for name in UNUSABLE:
+            await service.delete_session(user, name)
+            await service.delete_session(name, session.id)
+
+        assert [one.id for one in await service.list_sessions(user)] == [session.id]
+
+    async def test_what_is_no_text_is_refused(self, service: SessionHistoryService) -> None:
+        """A name of another type is the library's own error, from every method that takes one."""
+        wrong: Any
+        for wrong in (None, 7, b"ann", ["ann"]):
+            with pytest.raises(UnprocessableInput, match="user_id is a text"):
+                await service.create_session(wrong)
+            with pytest.raises(UnprocessableInput, match="user_id is a text"):
+                await service.list_sessions(wrong)
+            for call in (service.get_session, service.delete_session):
+                with pytest.raises(UnprocessableInput, match="user_id is a text"):
+                    await call(wrong, "s1")
+                if wrong is not None:
+                    with pytest.raises(UnprocessableInput, match="session_id is a text"):
+                        await call("ann", wrong)
 
     async def test_unusable_users_are_refused(self, service: SessionHistoryService) -> None:
         """Nobody in particular has no sessions: a user is always named."""

@@ -14,6 +14,7 @@ from officeai_proxy.errors import (
     ConfigurationError,
     DatabaseUnavailable,
     InvalidKey,
+    NotAllowed,
     Unavailable,
 )
 from officeai_proxy.session_history import (
@@ -163,6 +164,28 @@ class TestUnreachable:
         service = HttpSessionHistoryService(house.proxy.root, "sk-wrong")
         async with service_closed(service):
             with pytest.raises(InvalidKey):
+                await service.start()
+            assert not await service.health()
+
+    async def test_a_key_of_one_user(self, house: House, user: str) -> None:
+        """A key that is bound to a user starts and is healthy, and sees that user's sessions."""
+        made = {"name": user, "user": user, "scopes": ["read", "write"]}
+        with house.proxy.client() as client:
+            key = client.post("/keys", json=made).json()["key"]
+        async with HttpSessionHistoryService(house.proxy.root, key) as service:
+            assert await service.health()
+            session = await service.create_session(user, "mine")
+            assert [one.id for one in await service.list_sessions(user)] == [session.id]
+            with pytest.raises(NotAllowed):
+                await service.list_sessions(f"{user}-other")
+
+    async def test_a_key_that_may_not_read(self, house: House, user: str) -> None:
+        """Starting with a key without the scope `read` is refused and says which is missing."""
+        with house.proxy.client() as client:
+            made = client.post("/keys", json={"name": user, "scopes": ["write"]}).json()
+        service = HttpSessionHistoryService(house.proxy.root, made["key"])
+        async with service_closed(service):
+            with pytest.raises(NotAllowed, match="`read`"):
                 await service.start()
             assert not await service.health()
 

@@ -20,6 +20,7 @@ from officeai_proxy.api.values import Cursor, Limit, Offset, PlainText
 from officeai_proxy.audit import Trail
 from officeai_proxy.auth.granting import check_within
 from officeai_proxy.auth.keys import end_of_overlap, make_key, rotated
+from officeai_proxy.model import Caller
 from officeai_proxy.storage.api_keys import ApiKeyRepository
 from officeai_proxy.storage.audit import append
 from officeai_proxy.storage.audit_chain import Action
@@ -64,6 +65,18 @@ async def create_key(
     services: Keys,
 ) -> NewKeyOut:
     """Make a key, which is shown in this answer only. It can do at most what yours can."""
+    return await made_key(body, trail, caller, services)
+
+
+async def made_key(
+    body: NewKey, trail: Trail, caller: Caller, services: Services, *, key_id: str | None = None
+) -> NewKeyOut:
+    """The key that *body* asks for, made for *caller*.
+
+    Raises:
+        NotAllowed: it would open what the caller's key does not.
+        KeyMade: there is one of the id *key_id*.
+    """
     now = services.clock()
     key, stored = make_key(
         body.name,
@@ -73,6 +86,7 @@ async def create_key(
         user=body.user or caller.user,
         expires_at=caller.expires_at if body.expires is None else now + body.expires,
         limits=body.limits_within(caller.limits),
+        key_id=key_id,
     )
     check_within(caller, stored)
     async with services.database.write() as connection:
@@ -117,15 +131,35 @@ async def rotate_key(
     """Make a key with the same rights; the old one goes on working for the `overlap`, a day if you
     do not say.
     """
+    return await successor(key_id, body or Rotation(), trail, caller, services)
+
+
+async def successor(
+    key_id: str,
+    body: Rotation,
+    trail: Trail,
+    caller: Caller,
+    services: Services,
+    *,
+    successor_id: str | None = None,
+) -> NewKeyOut:
+    """A key in the place of *key_id*, made for *caller*.
+
+    Raises:
+        NotFound: there is no such key behind the caller's wall.
+        NotAllowed: the new key would open what the caller's does not.
+        Conflict: the old key is no longer in force.
+        KeyMade: there is one of the id *successor_id*.
+    """
     now = services.clock()
-    overlap = (body or Rotation()).overlap
     async with services.database.write() as connection:
         keys = ApiKeyRepository(connection)
         old = await keys.find(key_id, caller)
-        # Whoever gets the new key gets its rights.
-        check_within(caller, old)
-        key, stored = rotated(old, now=now)
-        until = end_of_overlap(old, now=now, overlap=overlap)
+        first_end = await keys.first_end(old)
+        key, stored = rotated(old, now=now, expires_at=first_end, key_id=successor_id)
+        # Whoever gets the new key gets its rights, and its end, which may be later than the old's.
+        check_within(caller, stored)
+        until = end_of_overlap(old, now=now, overlap=body.overlap)
         await keys.take_over(old, stored, now=now, until=until)
         await append(
             connection,

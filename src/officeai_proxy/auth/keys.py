@@ -45,11 +45,12 @@ def make_key(
     user: str | None = None,
     expires_at: datetime | None = None,
     limits: Limits | None = None,
+    key_id: str | None = None,
 ) -> tuple[str, ApiKey]:
-    """A new key, and what is stored of it."""
+    """A new key, and what is stored of it; *key_id* is its id if it must not be any."""
     key = new_key()
     stored = ApiKey(
-        id=_new_id(),
+        id=key_id or _new_id(),
         name=name,
         digest=digest(key),
         hint=hint(key),
@@ -63,18 +64,22 @@ def make_key(
     return key, stored
 
 
-def rotated(old: ApiKey, *, now: datetime) -> tuple[str, ApiKey]:
-    """A new key with the rights of *old*, and what is stored of it.
+def rotated(
+    old: ApiKey, *, now: datetime, expires_at: datetime | None, key_id: str | None = None
+) -> tuple[str, ApiKey]:
+    """A new key with the rights of *old*, which ends at *expires_at*, and what is stored of it.
 
-    Its calls count on the limits of the old one, so that a rotation does not double them.
+    The end is not that of *old*, for which an overlap may run already. The new key's calls count on
+    the limits of the old one, so that a rotation does not double them.
     """
     key = new_key()
     stored = replace(
         old,
-        id=_new_id(),
+        id=key_id or _new_id(),
         digest=digest(key),
         hint=hint(key),
         created_at=now,
+        expires_at=expires_at,
         replaces=old.account,
     )
     return key, stored
@@ -84,6 +89,15 @@ def end_of_overlap(old: ApiKey, *, now: datetime, overlap: timedelta) -> datetim
     """Until when *old* goes on working beside the key that takes its place."""
     end = now + overlap
     return end if old.expires_at is None else min(end, old.expires_at)
+
+
+def id_of(*said: str) -> str:
+    """The id of the key that is made because somebody *said* this: said again, it is the same.
+
+    So what comes twice makes one key, for there is no second one of an id.
+    """
+    text = "\0".join(said).encode("utf-8", "surrogatepass")
+    return f"key_{hashlib.sha256(text).hexdigest()[:16]}"
 
 
 def _new_id() -> str:

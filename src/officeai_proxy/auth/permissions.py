@@ -14,6 +14,18 @@ def check_scope(caller: Caller, scope: Scope) -> None:
         raise NotAllowed(f"This needs a key with the scope `{scope}`, and yours does not have it.")
 
 
+def check_unbound(caller: Caller) -> None:
+    """Let *caller* go on only if the key is bound to no user, because this is about everybody.
+
+    Raises:
+        NotAllowed: it is bound to one.
+    """
+    if caller.user is not None:
+        raise NotAllowed(
+            "This tells of all users, and your key is bound to one; use one that is bound to none."
+        )
+
+
 def check_user(caller: Caller, user: str | None, *, param: str) -> str | None:
     """The user whom a request is about: the one it names in *param*, else the one of the key.
 

@@ -16,7 +16,8 @@ from officeai_proxy.proxy.upstream import (
     choose_upstream,
 )
 from officeai_proxy.recording.journal import open_directory
-from officeai_proxy.settings import MEGABYTE, Settings, load_settings
+from officeai_proxy.retention.archive import check_directory
+from officeai_proxy.settings import MEGABYTE, Settings, load_settings, strange_names
 from officeai_proxy.storage.migrations import SCHEMA_REVISION, revision_of
 
 LITTLE_SPACE = 512 * MEGABYTE
@@ -38,13 +39,25 @@ class Finding:
 def command(*, as_json: bool) -> None:
     """Look at the configuration and say what is wrong with it; exit code 1 when something is."""
     settings = load_settings()
-    findings = [_data(settings), *asyncio.run(_services(settings)), _keys(settings)]
+    findings = [
+        _names(),
+        _data(settings),
+        *_archive(settings),
+        *asyncio.run(_services(settings)),
+        _keys(settings),
+    ]
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
     else:
         for finding in findings:
             click.echo(f"{'ok ' if finding.is_well else 'BAD'}  {finding.what:9} {finding.note}")
     sys.exit(0 if all(finding.is_well for finding in findings) else 1)
+
+
+def _names() -> Finding:
+    strange = strange_names()
+    note = "; ".join(strange) or "every OFFICEAI_… variable is a setting"
+    return Finding("settings", is_well=not strange, note=note)
 
 
 def _data(settings: Settings) -> Finding:
@@ -55,6 +68,18 @@ def _data(settings: Settings) -> Finding:
     free = shutil.disk_usage(settings.data_dir).free
     note = f"{settings.data_dir.resolve()} can be written, {free // MEGABYTE} MB free"
     return Finding("data", is_well=free > LITTLE_SPACE, note=note)
+
+
+def _archive(settings: Settings) -> list[Finding]:
+    """Only where retention would write there: nothing else does by itself."""
+    directory = settings.archive_dir
+    if directory is None or not settings.retention_days:
+        return []
+    try:
+        check_directory(directory)
+    except ProxyError as error:
+        return [Finding("archive", is_well=False, note=error.message)]
+    return [Finding("archive", is_well=True, note=f"{directory.resolve()} can be written")]
 
 
 async def _services(settings: Settings) -> list[Finding]:

@@ -95,9 +95,10 @@ def list_(*, as_json: bool) -> None:
     for key in keys:
         scopes = ",".join(sorted(key.scopes))
         limits = "".join(f" {name}={most}" for name, most in _limits(key))
+        end = "" if key.expires_at is None else f" ends={key.expires_at:%Y-%m-%dT%H:%M:%SZ}"
         click.echo(
-            f"{key.id}  {key_state(key, now):8} {key.hint}  {key.workspace}  {scopes}{limits}  "
-            f"{key.name}"
+            f"{key.id}  {key_state(key, now):8} {key.hint}  {key.workspace}  "
+            f"{scopes}{limits}{end}  {key.name}"
         )
     if not keys:
         click.echo("There are no keys yet. Make one with `officeai-proxy keys create --name …`.")
@@ -124,7 +125,7 @@ def rotate(key_id: str, overlap: timedelta, *, as_json: bool) -> None:
         async with database.write() as connection:
             keys = ApiKeyRepository(connection)
             old = await keys.find(key_id)
-            key, stored = rotated(old, now=now)
+            key, stored = rotated(old, now=now, expires_at=await keys.first_end(old))
             until = end_of_overlap(old, now=now, overlap=overlap)
             await keys.take_over(old, stored, now=now, until=until)
             event = _event(Action.ROTATE_KEY, old, now, detail={"successor": stored.id})

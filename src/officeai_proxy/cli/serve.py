@@ -17,7 +17,7 @@ from officeai_proxy.proxy.upstream import Timeouts, choose_upstream
 from officeai_proxy.recording.journal import open_directory
 from officeai_proxy.recording.journal_keys import check_keys
 from officeai_proxy.server import bind, configure_logging, run
-from officeai_proxy.settings import OPENAI_BASE_URL, Settings, load_settings
+from officeai_proxy.settings import OPENAI_BASE_URL, Settings, load_settings, strange_names
 from officeai_proxy.storage.database import Database
 
 
@@ -43,6 +43,8 @@ def command(**options: object) -> None:
 def serve(settings: Settings, *, upstream_note: str = "") -> None:
     """Serve with *settings* until a signal; never returns."""
     configure_logging(settings)
+    for fault in strange_names():
+        click.echo(f"officeai-proxy: {fault}", err=True)
     open_directory(settings.journal_dir)
     check_keys(settings.journal_dir, MasterKeys.of(settings.encryption_secrets))
     PriceBook.open(settings.prices)

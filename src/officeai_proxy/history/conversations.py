@@ -40,7 +40,7 @@ from officeai_proxy.history.schemas import (
 )
 from officeai_proxy.model import Caller
 from officeai_proxy.storage.audit import append
-from officeai_proxy.storage.audit_chain import Action
+from officeai_proxy.storage.audit_chain import Action, Detail
 from officeai_proxy.storage.conversations import (
     ConversationFilter,
     ConversationRepository,
@@ -252,24 +252,31 @@ async def delete_conversation(
     services: Fresh,
     user_identifier: UserQuery = None,
     permanent: Annotated[
-        bool, Query(description="For good: nothing of it can be brought back.")
+        bool, Query(description="For good, and with all that is in the bin of this session.")
     ] = False,
 ) -> None:
-    """Put a conversation into the bin, or delete it for good, also when it is in the bin."""
+    """Put a conversation into the bin, or delete it for good, also when it is in the bin.
+
+    A session that was in the bin and began anew is several conversations; for good, all of them go.
+    """
     user = check_user(caller, user_identifier, param="user_identifier")
     async with services.database.write() as connection:
         repository = ConversationRepository(connection, caller)
         conversation = await repository.find(
             session_id, user_identifier=user, deleted=Deleted.WITH if permanent else Deleted.NO
         )
-        remove = repository.erase if permanent else repository.bin
-        await remove(conversation, now=services.clock())
-        action = Action.ERASE_CONVERSATION if permanent else Action.BIN_CONVERSATION
+        detail: Detail = {}
+        if permanent:
+            count = await repository.erase_session(conversation, now=services.clock())
+            detail = {"conversations": count}
+        else:
+            await repository.bin(conversation, now=services.clock())
         event = trail.event(
-            action=action,
+            action=Action.ERASE_CONVERSATION if permanent else Action.BIN_CONVERSATION,
             user=conversation.user_identifier,
             target=session_id,
             workspace=conversation.workspace,
+            detail=detail,
         )
         await append(connection, event)
     if permanent:

@@ -14,6 +14,7 @@ from officeai_proxy.metrics.board import Board, ModelCounts
 from officeai_proxy.metrics.catalogue import BOUNDS, SLOTS, Family
 from officeai_proxy.model import NANOSECONDS, CallRecord, Exchange, Outcome
 from officeai_proxy.recording.recorder import RecorderEvent
+from officeai_proxy.recording.turns import FIRST_ERROR_STATUS
 
 UNAUTHORIZED = 401
 
@@ -21,8 +22,23 @@ _NANO_DOLLARS = 1_000_000_000
 
 _BOUNDS_NS = [int(bound * NANOSECONDS) for bound in BOUNDS[:-1]]
 
+_FIRST_ERROR_CLASS = FIRST_ERROR_STATUS // 100
+
+
+def _logged(status: int, outcome: Outcome) -> Outcome:
+    """What the call log will say of a call with this class of *status* that ended like *outcome*.
+
+    The connection may have ended well and the upstream have refused the call; see
+    `recording.turns`.
+    """
+    is_refused = outcome is Outcome.COMPLETE and status >= _FIRST_ERROR_CLASS
+    return Outcome.UPSTREAM_ERROR if is_refused else outcome
+
+
 _CALLS = {
-    (status, outcome): SLOTS[catalogue.CALLS.sample(catalogue.call_labels(name, outcome.value))]
+    (status, outcome): SLOTS[
+        catalogue.CALLS.sample(catalogue.call_labels(name, _logged(status, outcome).value))
+    ]
     for status, name in enumerate(catalogue.STATUSES)
     for outcome in Outcome
 }

@@ -12,6 +12,7 @@ from typing_extensions import override
 from officeai_proxy import __version__
 from officeai_proxy.api.answers import problems
 from officeai_proxy.auth.dependencies import Requirement
+from officeai_proxy.auth.permissions import check_unbound
 from officeai_proxy.health.pulse import Health, Pulse
 from officeai_proxy.metrics.board import Reading
 from officeai_proxy.metrics.boards import Boards
@@ -45,7 +46,7 @@ class Services(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ScraperRequirement(Requirement):
-    """The scope `admin`, unless OFFICEAI_METRICS_OPEN lets anybody in."""
+    """The scope `admin`, bound to no user, unless OFFICEAI_METRICS_OPEN lets anybody in."""
 
     @override
     async def __call__(
@@ -53,10 +54,12 @@ class ScraperRequirement(Requirement):
         request: Request,
         _: Annotated[HTTPAuthorizationCredentials | None, Security(_API_KEY)],
     ) -> Caller:
-        """The caller of *request*. Raises as `authenticate` and `check_scope` do."""
+        """The caller of *request*. Raises as `authenticate`, `check_scope` and `check_unbound`."""
         if _services(request).settings.metrics_open:
             return _ANYBODY
-        return await Requirement.__call__(self, request, None)
+        caller = await Requirement.__call__(self, request, None)
+        check_unbound(caller)
+        return caller
 
 
 _EXAMPLE = """\
@@ -85,7 +88,7 @@ async def metrics(
 ) -> Response:
     """Counters and gauges of all workers of this host, whichever of them answers.
 
-    With `OFFICEAI_METRICS_OPEN=true` no key is needed.
+    A key that is bound to a user is refused. With `OFFICEAI_METRICS_OPEN=true` no key is needed.
     """
     services = _services(request)
     health = await services.pulse.health()

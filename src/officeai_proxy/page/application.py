@@ -27,6 +27,7 @@ from officeai_proxy.page.people import router as people
 from officeai_proxy.page.reading import router as reading
 from officeai_proxy.page.rendering import Renderer
 from officeai_proxy.page.searching import router as searching
+from officeai_proxy.page.sentences import Told
 from officeai_proxy.page.visits import NotSignedIn
 
 ROUTERS = (
@@ -82,28 +83,31 @@ async def _on_proxy_error(request: Request, error: Exception) -> Response:
 
 async def _on_wrong_value(request: Request, error: Exception) -> Response:
     faults = cast("RequestValidationError", error).errors()
-    message = " ".join(f"{fault['loc'][-1]}: {fault['msg']}." for fault in faults[:3])
-    return await _told(request, HTTPStatus.UNPROCESSABLE_ENTITY, message)
+    names = ", ".join(dict.fromkeys(str(fault["loc"][-1]) for fault in faults[:3]))
+    return await _told(request, HTTPStatus.UNPROCESSABLE_ENTITY, wrong=names)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     status = cast("HTTPException", error).status_code
-    return await _told(request, status, "")
+    return await _told(request, status)
 
 
 async def _on_anything_else(request: Request, _: Exception) -> Response:
     """Tell nothing. The error is raised again after this, so that the server logs it."""
-    return await _told(request, HTTPStatus.INTERNAL_SERVER_ERROR, "")
+    return await _told(request, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-async def _told(request: Request, status: int, message: str) -> Response:
-    """An error as a page; its title by the kind of error, in the reader's language."""
+async def _told(request: Request, status: int, message: str = "", *, wrong: str = "") -> Response:
+    """An error as a page in the reader's language; *wrong* names the values that are."""
     may_pass = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS
     desk = bare_desk(request) if may_pass else await _desk_of(request)
     name = f"error.{status}"
     kind = name if name in desk.words.names else "error.other"
+    said = desk.told(message)
+    if wrong:
+        said = Told(desk.words("error.value", names=wrong), desk.language)
     return await desk.show(
-        "error.html", status=status, kind=kind, code=status, message=message, may_pass=may_pass
+        "error.html", status=status, kind=kind, code=status, said=said, may_pass=may_pass
     )
 
 

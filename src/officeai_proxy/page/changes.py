@@ -1,5 +1,6 @@
 """Changes to conversations: rename, to the bin and back, delete for good, clear a user's history.
 
+What is to be changed is shown, so a key needs the scope `read` for them beside `write`.
 Each answers with the address to read next, so that going back or loading again repeats nothing.
 """
 
@@ -13,7 +14,7 @@ from officeai_proxy.api.values import PlainText
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.errors import UnprocessableInput
 from officeai_proxy.model import Conversation
-from officeai_proxy.page.desk import Desk, WritingDesk, see_other
+from officeai_proxy.page.desk import Desk, EditingDesk, see_other
 from officeai_proxy.page.forms import fields_of
 from officeai_proxy.page.listing import Chosen
 from officeai_proxy.storage.audit import append
@@ -33,7 +34,7 @@ _TITLE = TypeAdapter(PlainText)
 
 
 @router.get("/ui/c/{number}/title")
-async def ask_title(desk: WritingDesk, number: int) -> Response:
+async def ask_title(desk: EditingDesk, number: int) -> Response:
     """The sheet that asks for a new title."""
     async with desk.services.database.read() as connection:
         conversation = await TranscriptRepository(connection, desk.caller).find(number)
@@ -41,7 +42,7 @@ async def ask_title(desk: WritingDesk, number: int) -> Response:
 
 
 @router.post("/ui/c/{number}/title")
-async def rename(desk: WritingDesk, request: Request, number: int) -> Response:
+async def rename(desk: EditingDesk, request: Request, number: int) -> Response:
     """Give the conversation the title of the form."""
     form = await fields_of(request)
     title = _title(form.get("title", ""))
@@ -55,7 +56,7 @@ async def rename(desk: WritingDesk, request: Request, number: int) -> Response:
 
 
 @router.post("/ui/c/{number}/bin")
-async def put_into_bin(desk: WritingDesk, number: int, chosen: Choice) -> Response:
+async def put_into_bin(desk: EditingDesk, number: int, chosen: Choice) -> Response:
     """Put the conversation into the bin; the list then offers to undo it."""
     async with desk.services.database.write() as connection:
         conversation = await TranscriptRepository(connection, desk.caller).find(number)
@@ -68,7 +69,7 @@ async def put_into_bin(desk: WritingDesk, number: int, chosen: Choice) -> Respon
 
 
 @router.post("/ui/c/{number}/restore")
-async def restore(desk: WritingDesk, number: int) -> Response:
+async def restore(desk: EditingDesk, number: int) -> Response:
     """Take the conversation out of the bin, and open it."""
     async with desk.services.database.write() as connection:
         conversation = await TranscriptRepository(connection, desk.caller).find(number)
@@ -81,7 +82,7 @@ async def restore(desk: WritingDesk, number: int) -> Response:
 
 
 @router.get("/ui/c/{number}/erase")
-async def ask_to_erase(desk: WritingDesk, number: int) -> Response:
+async def ask_to_erase(desk: EditingDesk, number: int) -> Response:
     """The sheet that asks whether the conversation may go for good."""
     async with desk.services.database.read() as connection:
         conversation = await TranscriptRepository(connection, desk.caller).find(number)
@@ -89,7 +90,7 @@ async def ask_to_erase(desk: WritingDesk, number: int) -> Response:
 
 
 @router.post("/ui/c/{number}/erase")
-async def erase(desk: WritingDesk, number: int) -> Response:
+async def erase(desk: EditingDesk, number: int) -> Response:
     """Delete the conversation for good."""
     async with desk.services.database.write() as connection:
         conversation = await TranscriptRepository(connection, desk.caller).find(number)
@@ -106,13 +107,13 @@ async def erase(desk: WritingDesk, number: int) -> Response:
 
 
 @router.get("/ui/clear")
-async def ask_to_clear(desk: WritingDesk, user: str) -> Response:
+async def ask_to_clear(desk: EditingDesk, user: str) -> Response:
     """The sheet that asks for the user's name before their history goes to the bin."""
     return await _clearing(desk, user)
 
 
 @router.post("/ui/clear")
-async def clear(desk: WritingDesk, request: Request) -> Response:
+async def clear(desk: EditingDesk, request: Request) -> Response:
     """Put all conversations of a user into the bin, if the form repeats the user's name."""
     form = await fields_of(request)
     user = form.get("user", "")

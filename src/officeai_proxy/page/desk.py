@@ -22,6 +22,7 @@ from officeai_proxy.model import Caller, Scope
 from officeai_proxy.page.language import Language, Words, choose
 from officeai_proxy.page.markdown import Markdown
 from officeai_proxy.page.rendering import Renderer
+from officeai_proxy.page.sentences import Told
 from officeai_proxy.page.visits import COOKIE, NotSignedIn, Visit, visit_of
 from officeai_proxy.storage.audit_chain import Action
 
@@ -89,6 +90,10 @@ class Desk:
     def markdown(self) -> Markdown:
         """The reader of Markdown in the reader's language."""
         return self.renderer.markdown[self.language]
+
+    def told(self, sentence: str) -> Told:
+        """What went wrong, as the program says it, in the reader's language if it can be."""
+        return self.renderer.sentences.told(sentence, self.language)
 
     @property
     def part(self) -> str | None:
@@ -186,8 +191,8 @@ def bare_desk(request: Request) -> Desk:
     return _desk(request, None)
 
 
-def desk_for(scope: Scope, *, refused_as: Action) -> Callable[[Request], AsyncIterator[Desk]]:
-    """A dependency that gives a desk at which somebody sits who has *scope*.
+def desk_for(*scopes: Scope, refused_as: Action) -> Callable[[Request], AsyncIterator[Desk]]:
+    """A dependency that gives a desk at which somebody sits who has all of *scopes*.
 
     What was recorded before the request is stored when it comes. What is refused there, because the
     key may not or nothing is there, is in the audit log as *refused_as*.
@@ -197,7 +202,8 @@ def desk_for(scope: Scope, *, refused_as: Action) -> Callable[[Request], AsyncIt
         desk = await open_desk(request)
         trail = desk.trail(refused_as)
         try:
-            check_scope(desk.caller, scope)
+            for scope in scopes:
+                check_scope(desk.caller, scope)
             await desk.services.freshness.wait()
             yield desk
         except (NotAllowed, NotFound) as refusal:
@@ -235,6 +241,10 @@ def _zone(minutes: str | None) -> timezone:
 OpenDesk = Annotated[Desk, Depends(open_desk)]
 ReadingDesk = Annotated[Desk, Depends(desk_for(Scope.READ, refused_as=Action.READ_CONVERSATION))]
 WritingDesk = Annotated[Desk, Depends(desk_for(Scope.WRITE, refused_as=Action.CHANGE_CONVERSATION))]
+EditingDesk = Annotated[
+    Desk, Depends(desk_for(Scope.READ, Scope.WRITE, refused_as=Action.CHANGE_CONVERSATION))
+]
+"""For what is changed in sight of it."""
 ExportingDesk = Annotated[
     Desk, Depends(desk_for(Scope.EXPORT, refused_as=Action.EXPORT_CONVERSATION))
 ]

@@ -149,7 +149,8 @@ async def take_file(
         importer = Importer(desk.services.database, desk.caller, user=owner)
         account = await importer.run(file, reading)
     await trail.leave(user=owner, detail={"stage": "ended", **account.numbers})
-    return await desk.show("part_import.html", account=account)
+    faults = [(failure.item, desk.told(failure.reason)) for failure in account.errors]
+    return await desk.show("part_import.html", account=account, faults=faults)
 
 
 async def _note(desk: Desk, action: Action, order: Order, export: Export) -> None:

@@ -1,20 +1,25 @@
 """Keys and the audit log for administrators: what `administration` does, shown on the page."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from secrets import token_urlsafe
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 
-from officeai_proxy.administration.key_schemas import NewKey, NewKeyOut
+from officeai_proxy.administration.key_schemas import NewKey, NewKeyOut, Rotation
 from officeai_proxy.administration.keys import Services as KeyServices
-from officeai_proxy.administration.keys import create_key, revoke_key, rotate_key
+from officeai_proxy.administration.keys import made_key, revoke_key, successor
+from officeai_proxy.api.values import MAX_INTEGER
 from officeai_proxy.auth.key_lines import key_state
-from officeai_proxy.errors import RequestRefused
+from officeai_proxy.auth.keys import id_of
+from officeai_proxy.errors import KeyMade, RequestRefused, UnprocessableInput
 from officeai_proxy.model import ApiKey, Json, Scope
 from officeai_proxy.page.desk import AdminDesk, Desk, see_other
 from officeai_proxy.page.forms import fields_of
+from officeai_proxy.page.sentences import Told
 from officeai_proxy.storage.api_keys import ApiKeyRepository
 from officeai_proxy.storage.audit import AuditFilter, AuditRepository, detail_of
 from officeai_proxy.storage.audit_chain import Action
@@ -26,6 +31,7 @@ KEYS = 200
 ROWS = 80
 
 _NUMBERS = ("rpm", "tpm", "concurrency")
+_DIGITS = len(str(MAX_INTEGER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +54,36 @@ async def show_keys(
 async def make_key(desk: AdminDesk, request: Request) -> Response:
     """Make a key of the form; it is shown in this answer and never again."""
     form = await fields_of(request)
-    scopes = [scope.value for scope in Scope if form.get(f"scope-{scope}")]
-    given: dict[str, Json] = {"name": form.get("name", ""), "scopes": list(scopes)}
-    given |= {name: form[name] for name in ("user", "expires") if form.get(name)}
     try:
-        given |= {name: int(form[name]) for name in _NUMBERS if form.get(name)}
-        body = NewKey.model_validate(given)
-        made = await create_key(
-            body, desk.trail(Action.CREATE_KEY), desk.caller, _key_services(desk)
-        )
+        body = _asked(form)
+        trail, services = desk.trail(Action.CREATE_KEY), _key_services(desk)
+        made = await made_key(body, trail, desk.caller, services, key_id=_id_of(form, "new"))
+    except KeyMade:
+        return await _sent_before(desk)
     except ValidationError as exc:
-        return await _keys(desk, fault=str(exc.errors()[0]["msg"]))
-    except (ValueError, RequestRefused) as exc:
-        return await _keys(desk, fault=str(exc))
+        return await _keys(desk, fault=desk.told(_fault(exc)))
+    except RequestRefused as exc:
+        return await _keys(desk, fault=desk.told(exc.message))
     return await _keys(desk, made=made)
 
 
 @router.post("/ui/keys/{key_id}/rotate")
-async def rotate(desk: AdminDesk, key_id: str) -> Response:
+async def rotate(desk: AdminDesk, request: Request, key_id: str) -> Response:
     """Make a key in the place of another, which goes on working for a day."""
+    form = await fields_of(request)
     try:
-        made = await rotate_key(
-            key_id, desk.trail(Action.ROTATE_KEY), desk.caller, _key_services(desk)
+        made = await successor(
+            key_id,
+            Rotation(),
+            desk.trail(Action.ROTATE_KEY),
+            desk.caller,
+            _key_services(desk),
+            successor_id=_id_of(form, key_id),
         )
+    except KeyMade:
+        return await _sent_before(desk)
     except RequestRefused as exc:
-        return await _keys(desk, fault=exc.message)
+        return await _keys(desk, fault=desk.told(exc.message))
     return await _keys(desk, made=made)
 
 
@@ -122,8 +133,14 @@ async def show_audit(
 
 
 async def _keys(
-    desk: Desk, *, cursor: str = "", made: NewKeyOut | None = None, fault: str = ""
+    desk: Desk,
+    *,
+    cursor: str = "",
+    made: NewKeyOut | None = None,
+    fault: Told | None = None,
+    status: int = HTTPStatus.UNPROCESSABLE_ENTITY,
 ) -> Response:
+    """The page of keys; a *fault* has its *status*."""
     now = desk.services.clock()
     async with desk.services.database.read() as connection:
         page = await ApiKeyRepository(connection).page(
@@ -132,13 +149,56 @@ async def _keys(
     await desk.trail(Action.LIST_KEYS).leave(detail={"keys": len(page.items)})
     return await desk.show(
         "keys.html",
-        status=HTTPStatus.UNPROCESSABLE_ENTITY if fault else HTTPStatus.OK,
+        status=status if fault else HTTPStatus.OK,
         keys=[KeyShown(key, key_state(key, now)) for key in page.items],
         next_cursor=page.next_cursor or "",
         made=made,
+        once=token_urlsafe(),
         fault=fault,
         scopes=[scope for scope in Scope if scope in desk.caller.scopes],
     )
+
+
+async def _sent_before(desk: Desk) -> Response:
+    said = Told(desk.words("key.sent"), desk.language)
+    return await _keys(desk, fault=said, status=HTTPStatus.CONFLICT)
+
+
+def _asked(form: Mapping[str, str]) -> NewKey:
+    """The key that *form* asks for.
+
+    Raises:
+        RequestRefused: a field cannot be used.
+        ValidationError: the same, in pydantic's words, see `_fault`.
+    """
+    scopes: list[Json] = [scope.value for scope in Scope if form.get(f"scope-{scope}")]
+    if not scopes:
+        raise UnprocessableInput("Choose at least one thing that the key may do.", param="scopes")
+    given: dict[str, Json] = {"name": form.get("name", ""), "scopes": scopes}
+    given |= {name: form[name] for name in ("user", "expires") if form.get(name)}
+    given |= {name: _limit(form[name]) for name in _NUMBERS if form.get(name)}
+    return NewKey.model_validate(given)
+
+
+def _limit(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) < _DIGITS and (number := int(text)):
+        return number
+    raise UnprocessableInput("A limit is a whole number from 1 up.")
+
+
+def _fault(error: ValidationError) -> str:
+    """What is wrong with a form whose values are texts and numbers: a sentence of our own."""
+    return error.errors()[0]["msg"].removeprefix("Value error, ")
+
+
+def _id_of(form: Mapping[str, str], what: str) -> str | None:
+    """The id of the key that *form* asks for; any when the form has no token.
+
+    The answer to a form shows the key, so whoever loads it again sends the form again. Each page
+    has a token of its own in its forms, so that this makes no second key.
+    """
+    once = form.get("once")
+    return id_of(once, what) if once else None
 
 
 def _key_services(desk: Desk) -> KeyServices:

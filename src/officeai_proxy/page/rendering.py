@@ -16,6 +16,7 @@ from officeai_proxy.errors import NotFound
 from officeai_proxy.page.assets import FOR_EVER, Assets
 from officeai_proxy.page.language import Language, Words, load_words
 from officeai_proxy.page.markdown import Markdown
+from officeai_proxy.page.sentences import Sentences
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -30,6 +31,7 @@ class Renderer:
         """Load everything that does not depend on a request."""
         self.assets = Assets()
         self.words: Mapping[Language, Words] = load_words()
+        self.sentences = Sentences(self.words)
         self.markdown = {
             language: Markdown(copy=words("copy")) for language, words in self.words.items()
         }

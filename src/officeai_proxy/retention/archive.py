@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from officeai_proxy.errors import ProxyError
 from officeai_proxy.exports import Export, Order, open_export
@@ -29,6 +30,23 @@ _NO_LIMIT = 2**62
 
 class ArchiveNotWritten(ProxyError):
     """The archive cannot be written, so nothing was deleted."""
+
+
+def check_directory(directory: Path) -> None:
+    """Try whether an archive could be written to *directory*, which is made if it is not there.
+
+    Raises:
+        ArchiveNotWritten: it could not.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with TemporaryFile(dir=directory, buffering=0) as file:
+            file.write(b"\n")
+    except OSError as exc:
+        raise ArchiveNotWritten(
+            f"{directory} cannot be written ({exc.strerror}), so retention deletes nothing; make "
+            "room, or set OFFICEAI_ARCHIVE_DIR to another folder."
+        ) from exc
 
 
 async def write_archive(

@@ -10,7 +10,7 @@ that is read again brings nothing back.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -109,13 +109,11 @@ class Pruning:
                 archives += plan.archive_dir is not None and not in_bin
                 for some in _batches(kept):
                     gone = await self._erase(some)
-                    done = replace(
-                        done,
-                        conversations=done.conversations + len(gone),
-                        messages=done.messages + sum(one.message_count for one in gone),
+                    done = done.with_more(
+                        conversations=gone.conversations, messages=gone.messages, calls=gone.calls
                     )
         if plan.due.before is not None:
-            done = replace(done, calls=await self._erase_calls(workspace, plan.due.before))
+            done = done.with_more(calls=await self._erase_calls(workspace, plan.due.before))
         numbers = {"conversations": done.conversations, "messages": done.messages}
         detail: Detail = {"stage": "ended", **numbers, "calls": done.calls, "archives": archives}
         await self._tell(workspace, detail)
@@ -149,7 +147,7 @@ class Pruning:
         )
         return [one for one in found if (one.session_id, one.user_identifier) in names]
 
-    async def _erase(self, some: Sequence[Conversation]) -> list[Conversation]:
+    async def _erase(self, some: Sequence[Conversation]) -> Amount:
         began = time.monotonic()
         async with self._database.write() as connection:
             gone = await RetentionRepository(connection).erase(some, now=self._clock())

@@ -1,6 +1,7 @@
 """Sessions as conversations of a running proxy, over its HTTP API; never opens its database."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -51,13 +52,16 @@ class HttpSessionHistoryService(StoredSessionHistoryService):
     async def start(self) -> None:
         """Ask the proxy for something that is not there, to see that it answers.
 
+        Nobody is named: whoever names another user to a key that is bound to one is refused.
+
         Raises:
             InvalidKey: the proxy does not know the key.
             NotAllowed: the key may not read.
             Unavailable: it cannot be reached, or something else answers in its place.
         """
         self._is_stopped = False
-        await self._find(Key("nobody", str(uuid4())))
+        with suppress(NotFound):
+            await self._proxy.ask("GET", f"/conversations/{uuid4()}", params={"limit": "1"})
 
     @override
     async def stop(self) -> None:

@@ -10,7 +10,14 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+)
 from pydantic_core import to_jsonable_python
 
 from officeai_proxy.errors import UnprocessableInput
@@ -116,14 +123,29 @@ def _as_message(given: object, place: int) -> Message:
     try:
         # Through JSON: what storage would change must not come back unchanged from memory.
         plain = jsontext.loads(jsontext.dumps(_plain(given)))
-        message = Message.model_validate(_named(plain) if isinstance(plain, Mapping) else plain)
-        Role(message.role)
+        if not isinstance(plain, Mapping):
+            raise ValueError("it has no fields")
+        if "role" not in plain:
+            raise ValueError("it has no role")
+        message = Message.model_validate(_named(plain))
+        if message.role not in tuple(Role):
+            raise ValueError(f"its role {message.role[:40]!r} is none of {', '.join(Role)}")
     except (ValueError, TypeError, RecursionError) as exc:
         raise UnprocessableInput(
-            f"messages[{place}] is no message: {exc}. Give a role and a list of content parts.",
+            f"messages[{place}] is no message: {_fault(exc)}. Give a role and a list of content "
+            "parts.",
             param=f"messages[{place}]",
         ) from exc
     return message
+
+
+def _fault(error: Exception) -> str:
+    """What *error* says, in one line; what pydantic says has several, and a link."""
+    if not isinstance(error, ValidationError):
+        return " ".join(str(error).split())
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = ".".join(map(str, first["loc"]))
+    return f"`{name}`: {first['msg'].removeprefix('Value error, ')}"
 
 
 def _openai_part(part: Content) -> Json:

@@ -12,8 +12,8 @@ from weakref import WeakValueDictionary
 
 from typing_extensions import override
 
-from officeai_proxy.auth.labels import check_label
-from officeai_proxy.errors import Conflict, NotFound
+from officeai_proxy.auth.labels import MAX_LENGTH, check_label
+from officeai_proxy.errors import Conflict, NotFound, UnprocessableInput
 from officeai_proxy.session_history.messages import Message, Session, as_messages
 from officeai_proxy.session_history.service import SessionHistoryService
 
@@ -61,7 +61,7 @@ class StoredSessionHistoryService(SessionHistoryService):
 
     @override
     async def list_sessions(self, user_id: str) -> list[Session]:
-        return await self._all_of(check_label("user_id", user_id))
+        return await self._all_of(check_label("user_id", _text("user_id", user_id)))
 
     @override
     async def append_message(self, session: Session, message: object) -> None:
@@ -74,7 +74,12 @@ class StoredSessionHistoryService(SessionHistoryService):
 
     @override
     async def delete_session(self, user_id: str, session_id: str) -> None:
-        key = _key(user_id, session_id)
+        user, session = _text("user_id", user_id), _text("session_id", session_id)
+        try:
+            key = _key(user, session)
+        except UnprocessableInput:
+            # Under a name that nothing can have there is nothing.
+            return
         async with self._turn(key):
             await self._remove(key)
 
@@ -142,8 +147,20 @@ class StoredSessionHistoryService(SessionHistoryService):
 
 
 def _key(user_id: str, session_id: str | None) -> Key:
-    is_blank = session_id is None or not session_id.strip()
+    session = _text("session_id", session_id)
     return Key(
-        check_label("user_id", user_id),
-        str(uuid4()) if is_blank or session_id is None else check_label("session_id", session_id),
+        check_label("user_id", _text("user_id", user_id)),
+        check_label("session_id", session) if session.strip() else str(uuid4()),
     )
+
+
+def _text(name: str, value: object) -> str:
+    """*value*, which is no text where nobody checks types; a session may be left out."""
+    if value is None and name == "session_id":
+        return ""
+    if not isinstance(value, str):
+        raise UnprocessableInput(
+            f"{name} is a text of 1 to {MAX_LENGTH} characters, not {type(value).__name__}.",
+            param=name,
+        )
+    return value

@@ -57,10 +57,10 @@ class SessionHistoryService(ABC):
 
     @abstractmethod
     async def delete_session(self, user_id: str, session_id: str) -> None:
-        """Delete a session. To delete what is not there is no error.
+        """Delete a session. To delete what is not there is no error, whatever it is called.
 
         Raises:
-            UnprocessableInput: a name cannot be used.
+            UnprocessableInput: a name is no text.
         """
 
     @abstractmethod

@@ -3,9 +3,10 @@
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from officeai_proxy.errors import Conflict, NotFound
+from officeai_proxy.errors import Conflict, KeyMade, NotFound
 from officeai_proxy.model import ApiKey, Caller, Limits
 from officeai_proxy.storage.paging import Page, PageRequest, make_cursor, read_cursor
 from officeai_proxy.storage.rows import api_key_of
@@ -28,8 +29,7 @@ class ApiKeyRepository:
         """Store a new key.
 
         Raises:
-            IntegrityError: its id or its digest is there already; both are random, so it is the
-                same key a second time.
+            KeyMade: its id or its digest is there already.
         """
         limits = key.limits or Limits()
         row = insert(api_keys).values(
@@ -48,7 +48,10 @@ class ApiKeyRepository:
             concurrency=limits.concurrency,
             replaces=key.replaces,
         )
-        await self._connection.execute(row)
+        try:
+            await self._connection.execute(row)
+        except IntegrityError as exc:
+            raise KeyMade from exc
 
     async def all(self, *, workspace: str | None = None) -> list[ApiKey]:
         """All keys, revoked ones too, oldest first; of one workspace if it is given."""
@@ -94,11 +97,23 @@ class ApiKeyRepository:
             )
         return api_key_of(row)
 
+    async def first_end(self, key: ApiKey) -> datetime | None:
+        """When *key* was to end before any rotation; None: never.
+
+        A rotation shortens the life of the key that it replaces and of no other, so it is the
+        latest end of all that took one another's place.
+        """
+        family = or_(_k.id == key.account, _k.replaces == key.account)
+        ends = (await self._connection.execute(select(_k.expires_at).where(family))).scalars().all()
+        known = [end for end in ends if end is not None]
+        return max(known) if len(known) == len(ends) else None
+
     async def take_over(self, old: ApiKey, new: ApiKey, *, now: datetime, until: datetime) -> None:
         """Store *new* in the place of *old*, which works *until* then.
 
         Raises:
             Conflict: the old key is no longer in force.
+            KeyMade: the new one is there already.
         """
         if not old.is_active(now):
             raise Conflict(

@@ -210,8 +210,8 @@ class ConversationRepository:
 
     async def erase(
         self, conversation: Conversation, *, now: datetime, is_asked: bool = True
-    ) -> None:
-        """Delete a conversation, its messages and its calls for good.
+    ) -> int:
+        """Delete a conversation, its messages and its calls for good; how many calls those were.
 
         The ids of the calls stay behind as tombstones, so that a journal that is read again does
         not bring them back. When somebody has asked for it (*is_asked*), calls that began before
@@ -232,11 +232,38 @@ class ConversationRepository:
         ids = select(exchanges.c.exchange_id, literal(now, tombstones.c.deleted_at.type))
         columns = ["exchange_id", "deleted_at"]
         await self._connection.execute(insert(tombstones).from_select(columns, ids.where(*calls)))
-        await self._connection.execute(delete(exchanges).where(*calls))
+        gone = await self._connection.execute(delete(exchanges).where(*calls))
         if is_asked:
             one = conversation
             names = burials_of(one.workspace, one.user_identifier, one.session_id)
             await bury(self._connection, names, now=now)
+        return gone.rowcount
+
+    async def erase_session(self, conversation: Conversation, *, now: datetime) -> int:
+        """Delete a session for good with all of its lives, also those in the bin; how many.
+
+        One that was binned and begun anew is several conversations of one name. Whoever deletes the
+        name for good means all that was ever said under it, and `restore` must not bring any back.
+
+        Raises:
+            NotFound: nothing is there of it, or it is not the caller's.
+        """
+        lives = (
+            select(*CONVERSATION_COLUMNS)
+            .where(
+                self._mine,
+                _c.session_id == conversation.session_id,
+                _c.user_identifier == conversation.user_identifier,
+            )
+            .order_by(_c.id)
+            .with_for_update()
+        )
+        found = (await self._connection.execute(lives)).all()
+        if not found:
+            raise _gone(conversation)
+        for row in found:
+            await self.erase(conversation_of(row, self._sealer), now=now)
+        return len(found)
 
     async def clear(self, user_identifier: str, *, now: datetime) -> int:
         """Put all live conversations of a user into the bin; how many those were."""

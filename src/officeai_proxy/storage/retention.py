@@ -45,12 +45,21 @@ class Due:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amount:
-    """How much of one workspace goes, or has gone."""
+    """How much of one workspace goes, or has gone; `calls` are those of the conversations too."""
 
     workspace: str
     conversations: int = 0
     messages: int = 0
     calls: int = 0
+
+    def with_more(self, *, conversations: int = 0, messages: int = 0, calls: int = 0) -> "Amount":
+        """This and so much more."""
+        return Amount(
+            workspace=self.workspace,
+            conversations=self.conversations + conversations,
+            messages=self.messages + messages,
+            calls=self.calls + calls,
+        )
 
 
 class RetentionRepository:
@@ -67,20 +76,21 @@ class RetentionRepository:
             .where(_is_due(due))
             .group_by(_c.workspace)
         )
-        amounts = {name: (count, int(messages)) for name, count, messages in found}
-        calls: dict[str, int] = {}
-        if due.before is not None:
-            counted = select(_x.workspace, func.count()).where(_is_old_call(due.before))
-            calls = dict((await self._connection.execute(counted.group_by(_x.workspace))).all())
-        return [
-            Amount(
-                workspace=name,
-                conversations=amounts.get(name, (0, 0))[0],
-                messages=amounts.get(name, (0, 0))[1],
-                calls=calls.get(name, 0),
-            )
-            for name in sorted(amounts.keys() | calls.keys())
+        amounts = {
+            name: Amount(workspace=name, conversations=count, messages=int(messages))
+            for name, count, messages in found
+        }
+        counted = select(_x.workspace, func.count()).group_by(_x.workspace)
+        tests: list[ColumnElement[bool]] = [
+            _x.conversation_id.in_(select(_c.id).where(_is_due(due)))
         ]
+        if due.before is not None:
+            tests.append(_is_old_call(due.before))
+        for test in tests:
+            for name, count in await self._connection.execute(counted.where(test)):
+                known = amounts.get(name, Amount(workspace=name))
+                amounts[name] = known.with_more(calls=count)
+        return [amounts[name] for name in sorted(amounts)]
 
     async def find(
         self, due: Due, *, workspace: str, above: int, limit: int, in_bin: bool
@@ -96,8 +106,11 @@ class RetentionRepository:
         sealer = sealer_of(self._connection)
         return [conversation_of(row, sealer) for row in await self._connection.execute(rows)]
 
-    async def erase(self, found: Sequence[Conversation], *, now: datetime) -> list[Conversation]:
-        """Delete those of *found* for good that are as they were; which those are."""
+    async def erase(self, found: Sequence[Conversation], *, now: datetime) -> Amount:
+        """Delete those of *found* for good that are as they were; how much that was.
+
+        All of them are in the workspace of the first.
+        """
         unchanged = [
             and_(
                 _c.id == one.id,
@@ -111,15 +124,15 @@ class RetentionRepository:
         ]
         locked = select(_c.id).where(or_(*unchanged)).order_by(_c.id).with_for_update()
         ids = set((await self._connection.execute(locked)).scalars())
-        gone = []
+        gone = Amount(workspace=found[0].workspace)
+        repository = ConversationRepository(self._connection, Caller("", gone.workspace))
         for one in found:
             if one.id in ids:
-                repository = ConversationRepository(self._connection, Caller("", one.workspace))
                 try:
-                    await repository.erase(one, now=now, is_asked=False)
+                    calls = await repository.erase(one, now=now, is_asked=False)
                 except NotFound:
                     continue
-                gone.append(one)
+                gone = gone.with_more(conversations=1, messages=one.message_count, calls=calls)
         return gone
 
     async def erase_calls(

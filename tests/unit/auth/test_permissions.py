@@ -2,7 +2,7 @@
 
 import pytest
 
-from officeai_proxy.auth.permissions import check_scope, check_user
+from officeai_proxy.auth.permissions import check_scope, check_unbound, check_user
 from officeai_proxy.errors import NotAllowed
 from officeai_proxy.model import Caller, Scope
 
@@ -29,6 +29,13 @@ def test_another_user_is_refused_without_naming_the_bound_one():
 
     assert caught.value.param == "X-User-ID"
     assert "alice" not in caught.value.message
+
+
+def test_what_is_about_everybody_is_not_for_a_bound_key():
+    """A key bound to one user is refused, another is not."""
+    with pytest.raises(NotAllowed, match="bound to one"):
+        check_unbound(ALICE)
+    check_unbound(ANYBODY)
 
 
 def test_a_scope_that_is_there_lets_pass():

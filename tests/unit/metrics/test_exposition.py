@@ -13,6 +13,7 @@ from officeai_proxy.metrics.catalogue import COUNTED, SAMPLES
 from officeai_proxy.metrics.exposition import Gauge, exposed
 from officeai_proxy.metrics.opened import Metrics
 from officeai_proxy.model import Outcome
+from officeai_proxy.recording.turns import read_turn
 
 # prometheus.io, "Exposition formats": names, labels with three escapes, a value.
 _NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
@@ -119,12 +120,14 @@ def test_a_call_is_counted_in_all_places(metrics: Metrics) -> None:
 def test_every_end_of_a_call_has_a_place(
     metrics: Metrics, outcome: Outcome, status: int | None
 ) -> None:
-    """No status and no outcome is left out, however odd the upstream is."""
+    """No status and no outcome is left out; its word is the one that the call log has."""
     ended = an_exchange(outcome=outcome, status=status, first_byte_ns=None)
     metrics.counter.ended(ended, sent=0, received=0)
 
     calls = {n: v for n, v in shown(metrics).items() if n.startswith("officeai_calls_total")}
     assert sum(calls.values()) == 1
+    [counted] = [name for name, value in calls.items() if value]
+    assert f'outcome="{read_turn(ended).call.outcome.value}"' in counted
 
 
 def test_refusals_are_told_apart(metrics: Metrics) -> None:

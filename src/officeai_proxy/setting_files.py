@@ -1,0 +1,96 @@
+"""Where settings stand in, what no setting is called out; gives no value to anybody.
+
+A name that is nearly right would otherwise be a setting that says nothing and has no effect.
+"""
+
+import tomllib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+from officeai_proxy.errors import ConfigurationError
+
+PREFIX = "OFFICEAI_"
+
+DOTENV = ".env"
+TOML = "officeai.toml"
+
+
+def check_files(known: Collection[str]) -> None:
+    """Let the settings be read from both files only if all in them can be understood.
+
+    *known* are the names of all settings as they stand in the TOML file, in lower case.
+
+    Raises:
+        ConfigurationError: one is no text, or what is in the TOML file has a name that no setting
+            has; the message is one line that names the file.
+    """
+    _text_of(DOTENV)
+    try:
+        content = tomllib.loads(_text_of(TOML))
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigurationError(f"{TOML}: {exc}") from None
+    faults = "; ".join(_faults(content, known))
+    if faults:
+        raise ConfigurationError(f"{TOML}: {faults}")
+
+
+def strange_variables(names: Iterable[str], known: Collection[str], *, place: str) -> Iterator[str]:
+    """Those of *names* in *place* that begin like ours and are no setting, a sentence each.
+
+    *known* are the names of all settings in lower case, without the prefix.
+    """
+    for name in sorted({name.upper() for name in names}):
+        short = name.removeprefix(PREFIX).lower()
+        if name.startswith(PREFIX) and short not in known:
+            nearest = _nearest(short, known)
+            hint = f"; did you mean {PREFIX}{nearest.upper()}?" if nearest else ""
+            yield f"{_shown(name)} in {place} is no setting and has no effect{hint}"
+
+
+def _text_of(name: str) -> str:
+    """The text of the file *name*; nothing when it is not there."""
+    file = Path(name)
+    try:
+        return file.read_text("utf-8") if file.is_file() else ""
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{name}: it is not UTF-8; save it in that encoding") from None
+    except OSError as exc:
+        raise ConfigurationError(f"{name}: it cannot be read ({exc.strerror})") from None
+
+
+def _faults(content: Mapping[str, object], known: Collection[str]) -> Iterator[str]:
+    for name, value in content.items():
+        is_section = isinstance(value, Mapping)
+        if name.lower() not in known:
+            yield _unknown_section(name, known) if is_section else _unknown_in_file(name, known)
+        elif isinstance(value, Mapping):
+            # No model is called like a setting: it has slipped below the head of the section.
+            for inner in value:
+                if inner.lower() in known:
+                    yield f"`{inner}` stands in the section [{name}]; put it above all sections"
+
+
+def _unknown_section(name: str, known: Collection[str]) -> str:
+    nearest = _nearest(name, known)
+    hint = f"did you mean [{nearest}]?" if nearest else "settings stand above all sections, in none"
+    return f"there is no section [{_shown(name)}]; {hint}"
+
+
+def _unknown_in_file(name: str, known: Collection[str]) -> str:
+    short = name.lower().removeprefix(PREFIX.lower())
+    if short in known:
+        return f"`{_shown(name)}` is called `{short}` in this file"
+    nearest = _nearest(short, known)
+    hint = f"; did you mean `{nearest}`?" if nearest else ""
+    return f"there is no setting `{_shown(name)}`{hint}"
+
+
+def _nearest(name: str, known: Collection[str]) -> str | None:
+    """The one of *known* that was meant, if there is one that looks so."""
+    return next(iter(get_close_matches(name.lower(), sorted(known), n=1, cutoff=0.7)), None)
+
+
+def _shown(name: str) -> str:
+    """*name* in one line, whatever is in it."""
+    return name if name.isprintable() else repr(name)
