@@ -178,6 +178,23 @@ async def test_the_bin(reader: Reader, ids: dict[str, int]) -> None:
     assert (await reader.get(f"/ui/c/{number}")).status_code == 404
 
 
+async def test_the_conversation_whose_button_is_pressed_comes_back(
+    paged: Api, reader: Reader
+) -> None:
+    """Of several in the bin with one session id it is not the one that was deleted last."""
+    numbers = []
+    for _ in range(2):
+        said = [spoken("user", "hello", NOW)]
+        numbers.append(await tell(paged.services.database, "rl", "ann", said, when=NOW))
+        await reader.post(f"/ui/c/{numbers[-1]}/bin")
+    first, last = numbers
+    back = await reader.post(f"/ui/c/{first}/restore")
+    assert back.headers["location"] == f"/ui/c/{first}?told=restored"
+    listed = (await reader.get("/ui")).text
+    assert f'"/ui/c/{first}"' in listed
+    assert f'"/ui/c/{last}"' not in listed
+
+
 async def test_clearing_a_user_asks_for_the_name(reader: Reader, ids: dict[str, int]) -> None:
     """A history goes to the bin only when the name is typed."""
     wrong = await reader.post("/ui/clear", user="li.wei", confirm="li")

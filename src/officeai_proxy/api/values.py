@@ -100,6 +100,16 @@ UserQuery = Annotated[
     AfterValidator(label_or_none("user_identifier")),
     Query(description="Only this user's; chooses when several have the same session id."),
 ]
+ConversationIdQuery = Annotated[
+    int | None,
+    BeforeValidator(plain_digits),
+    Query(
+        alias="id",
+        ge=1,
+        le=MAX_INTEGER,
+        description="The conversation's `id`; chooses when the bin has several of the session.",
+    ),
+]
 TextQuery = Annotated[str | None, AfterValidator(_plain)]
 MomentQuery = Annotated[
     datetime | None,
