@@ -86,6 +86,7 @@ def test_filters_and_standard_output(
         (("--session", "nobody"), 1, "no conversation"),
         (("--format", "pdf"), 2, "pdf"),
         (("--after", "yesterday"), 2, "yesterday"),
+        (("--after", "0001-01-01T00:00+14:00"), 2, "is not a moment"),
         (("-o", "no/such/folder/a.json"), 1, "cannot be written"),
         (("-o", ""), 2, "needs a name"),
     ],

@@ -4,7 +4,7 @@ import io
 import json
 import re
 import zipfile
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.api import NOW, OTHER_TEAM, Api, a_managed_key
@@ -153,6 +153,17 @@ async def test_search(reader: Reader, ids: dict[str, int]) -> None:
     assert "data-found" in opened
     assert "at least one letter" in (await reader.get("/ui/search?q=!!!")).text
     assert "Nothing says that" in (await reader.get("/ui/search?q=nobodysaysthis")).text
+
+
+async def test_the_ends_of_the_calendar_are_shown_in_every_zone(paged: Api, reader: Reader) -> None:
+    """A time that the reader's clock does not have is shown as it is, and its day is a filter."""
+    ends = [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]
+    said = [spoken("user", "hello", when) for when in ends]
+    number = await tell(paged.services.database, "ends", "ann", said, when=ends[1])
+    for minutes in (-480, 480):
+        reader.client.cookies.set("officeai_zone", str(minutes))
+        assert "0001-01-01" in (await reader.get(f"/ui/c/{number}")).text
+        assert (await reader.get("/ui?since=0001-01-01&until=9999-12-30")).status_code == 200
 
 
 async def test_rename(reader: Reader, ids: dict[str, int]) -> None:

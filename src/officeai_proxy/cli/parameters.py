@@ -42,9 +42,9 @@ class Moment(click.ParamType[datetime]):
             return value
         try:
             read = datetime.fromisoformat(str(value))
-        except ValueError:
+            return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+        except (ValueError, OverflowError):
             self.fail(f"{value!r} is not a moment such as 2026-01-31T12:00:00Z.", param, ctx)
-        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
 class Span(click.ParamType[timedelta]):
