@@ -311,8 +311,8 @@ async def restore_conversation(
 
 @router.delete("/conversations", summary="Clear a user's history", responses=problems())
 async def clear_history(
-    user_identifier: Annotated[RequiredUser, Query(openapi_examples=examples.USER)],
-    confirm: Annotated[str, Query(openapi_examples=examples.USER)],
+    user_identifier: Annotated[RequiredUser, Query(openapi_examples=examples.OTHER_USER)],
+    confirm: Annotated[str, Query(openapi_examples=examples.OTHER_USER)],
     trail: Annotated[Trail, audited(Action.CLEAR_USER)],
     caller: Writer,
     services: Fresh,
