@@ -75,6 +75,7 @@ def test_filters_and_standard_output(
     assert lines("--user", "bob") == ["work"]
     assert lines("--workspace", "other") == []
     assert lines("--before", "2020-01-01") == []
+    assert lines("--before", "2020-01-01t00:00:00z") == []
     raw = run("export", "-f", "csv", "--no-csv-safe", folder=tmp_path, DATABASE_URL=prepared_url)
     assert "=去 trip" in raw.stdout
     assert "'=去" not in raw.stdout
