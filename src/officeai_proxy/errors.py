@@ -27,6 +27,7 @@
     │   └── UpstreamTimedOut          504
     └── Unavailable                   we cannot do our part now (503)
         ├── DatabaseUnavailable
+        │   └── DatabaseDamaged
         ├── KeysUnavailable
         ├── RecordingUnavailable
         ├── SearchTooSlow
@@ -236,6 +237,12 @@ class DatabaseUnavailable(Unavailable):
     """The database cannot be reached right now. Calls go on and are kept; try this again soon."""
 
     code = "database_unavailable"
+
+
+class DatabaseDamaged(DatabaseUnavailable):
+    """The database file is damaged: restore a backup, or rescue it by `sqlite3 FILE .recover`."""
+
+    code = "database_damaged"
 
 
 class KeysUnavailable(Unavailable):

@@ -10,14 +10,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, TypeAlias
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.routing import APIRoute
 from pydantic import AfterValidator
 
 from officeai_proxy import history
 from officeai_proxy.api.dependencies import Reader, Writer
-from officeai_proxy.api.values import TextQuery, label_or_none
+from officeai_proxy.api.values import SessionPath, TextQuery, label_or_none
 from officeai_proxy.errors import NotAllowed
+from officeai_proxy.history import examples
 from officeai_proxy.model import Caller, Scope
 
 TAG = "Old names"
@@ -32,6 +33,7 @@ _SessionQuery = Annotated[
         openapi_examples={"demo": {"value": "demo-session"}},
     ),
 ]
+_ImportedPath = Annotated[SessionPath, Path(openapi_examples=examples.IMPORTED_SESSION)]
 _WorkspaceQuery = Annotated[
     TextQuery,
     Query(description="The key's own, which it is without this; an administrator's key: any."),
@@ -90,7 +92,7 @@ OLD_NAMES = (
     OldName("GET", "/api/conversations/export-all", "/conversations/export-all"),
     OldName("GET", "/api/conversations/{session_id}/export", f"{_ONE}/export"),
     OldName("GET", "/api/conversations/{session_id}", _ONE),
-    OldName("DELETE", "/api/conversations/{session_id}", _ONE),
+    OldName("DELETE", "/api/conversations/{session_id}", _ONE, {"session_id": _ImportedPath}),
     OldName("GET", "/api/v1/chat/history", _MESSAGES, _READ_THERE),
     OldName("DELETE", "/api/v1/chat/history", _ONE, _WRITE_THERE),
 )

@@ -378,12 +378,41 @@ async def test_the_bin_and_back(client: httpx.AsyncClient):
 
 
 async def test_restoring_beside_a_new_one_is_a_conflict(client: httpx.AsyncClient):
-    """A name that was taken meanwhile is not taken away again."""
-    await create(client)
+    """A name that was taken meanwhile is not taken away; to do what it says brings it back."""
+    first = (await create(client))["id"]
     await client.delete("/conversations/s1")
     await create(client)
 
-    assert error_of(await client.post("/conversations/s1/restore"), 409)["code"] == "conflict"
+    refused = error_of(await client.post("/conversations/s1/restore"), 409)
+    await client.delete("/conversations/s1")
+    restored = await client.post(f"/conversations/s1/restore?id={first}")
+
+    assert refused["code"] == "conflict"
+    assert f"?id={first}" in refused["message"]
+    assert (restored.status_code, restored.json()["id"]) == (200, first)
+
+
+async def test_an_id_chooses_of_several_in_the_bin(client: httpx.AsyncClient):
+    """Without it the one deleted last comes back; an id of another session or user chooses none."""
+    first, second = [await _binned(client) for _ in range(2)]
+    other = await _binned(client, "s2")
+
+    for number in (other, first + 1000, 2**63 - 1):
+        error_of(await client.post(f"/conversations/s1/restore?id={number}"), 404)
+    for wrong in ("0", "x", "1.0", 2**63):
+        error_of(await client.post(f"/conversations/s1/restore?id={wrong}"), 422)
+    foreign = f"/conversations/s1/restore?id={first}&user_identifier=nobody"
+    error_of(await client.post(foreign), 404)
+    last = await client.post("/conversations/s1/restore")
+
+    assert last.json()["id"] == second
+
+
+async def _binned(client: httpx.AsyncClient, session: str = "s1") -> int:
+    """The id of a new conversation that is in the bin."""
+    number = int((await create(client, session))["id"])
+    await client.delete(f"/conversations/{session}")
+    return number
 
 
 @pytest.mark.parametrize("in_bin", [False, True])

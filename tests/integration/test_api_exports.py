@@ -22,6 +22,9 @@ from officeai_proxy.storage import snapshot
 from officeai_proxy.storage.conversations import ConversationRepository
 from officeai_proxy.storage.database import Database, Dialect
 
+ENDS_OF_TIME = ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z")
+KEPT_ENDS = ["0001-01-01T00:00:00.000001Z", "9999-12-31T23:59:59.999998Z"]
+
 EXPORTS = ("/conversations/s1/export", "/conversations/export-all", "/users/alice/export")
 
 
@@ -140,6 +143,43 @@ class TestFiles:
             answer = await client.get(EXPORTS[0], params={"format": "csv", **given})
             rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
             assert [row["content"] for row in rows] == ["你好", cell]
+
+    async def test_the_first_and_the_last_moment_are_told(
+        self, api: Api, client: httpx.AsyncClient
+    ):
+        """A microsecond inside on both databases; and the file can be imported elsewhere."""
+        said = [{"role": "user", "content": at, "timestamp": at} for at in ENDS_OF_TIME]
+        await start(api.services.database, "s2", user="bob")
+        posted = (await client.post("/conversations/s2/messages", json=said)).json()
+
+        rows = await client.get("/conversations/s2/export", params={"format": "csv"})
+        file = await client.get("/conversations/s2/export")
+        async with api.client(OTHER_TEAM) as others:
+            answers = [
+                (await others.post("/conversations/import", content=file.content)).json()
+                for _ in range(2)
+            ]
+            listed = (await others.get("/conversations/s2/messages")).json()["data"]
+
+        table = csv.DictReader(io.StringIO(rows.content.decode("utf-8-sig")))
+        [told] = file.json()["conversations"]
+        for messages in (posted, table, told["messages"], listed):
+            assert [message["timestamp"] for message in messages] == KEPT_ENDS
+        assert [(answer["imported"], answer["skipped"]) for answer in answers] == [(1, 0), (0, 1)]
+
+    @pytest.mark.parametrize("name", FORMATS)
+    async def test_every_format_has_the_first_and_the_last_moment(
+        self, api: Api, client: httpx.AsyncClient, name: str
+    ):
+        """None of them fails for a year that its own dates do not have."""
+        said = [{"role": "user", "content": at, "timestamp": at} for at in ENDS_OF_TIME]
+        await start(api.services.database, "s2", user="bob")
+        await client.post("/conversations/s2/messages", json=said)
+
+        answer = await client.get("/conversations/export-all", params={"format": name})
+
+        assert answer.status_code == 200
+        assert answer.content
 
     async def test_a_user_is_handed_over_with_the_bin(self, api: Api, client: httpx.AsyncClient):
         """All that is stored of somebody is theirs; of nobody there is nothing."""

@@ -51,11 +51,13 @@ async def import_(
     return await Importer(database, caller, user=user).run(BytesIO(data), READING)
 
 
-async def export(database: Database, caller: Caller = HERE, kind: str = "json") -> bytes:
+async def export(
+    database: Database, caller: Caller = HERE, kind: str = "json", inner: str = "json"
+) -> bytes:
     """All conversations of *caller*, those in the bin as well, as a file of ours."""
     order = Order(
         format=kind,
-        options=Options(exported_at=NOW, inner="json" if kind == "zip" else None),
+        options=Options(exported_at=NOW, inner=inner if kind == "zip" else None),
         conversations=ConversationFilter(deleted=Deleted.WITH),
     )
     async with open_export(database, caller, order) as opened:
@@ -396,6 +398,51 @@ async def test_an_archive(database: Database) -> None:
     heads, _ = await rows(database)
     assert len(heads) == 4
     assert heads[0].created_at == datetime(2026, 1, 31, 11, 59, 59, 500_000, UTC)
+
+
+async def test_an_archive_to_read_changes_nothing_where_it_came_from(database: Database) -> None:
+    """Markdown has lost the branches: it is left out where the conversation is, however it grew."""
+    await import_(database, own_json(own_conversation("s1"), own_conversation("s2")))
+    data = await export(database, kind="zip", inner="md")
+    await say(database, await find(database, "s1"), "and it went on")
+    before = await rows(database)
+
+    account = await import_(database, data)
+
+    assert counts(account) == (0, 2, 0, 0)
+    assert await rows(database) == before
+
+
+async def test_an_archive_to_read_comes_back_under_its_names(database: Database) -> None:
+    """Where it is not there yet, with its title; a second time changes nothing."""
+    title = "*标题* [1] <b> a_b & `c` \\ | #"
+    conversations_ = [
+        own_conversation("s1", title=title),
+        own_conversation("s1", user_identifier="bob"),
+    ]
+    await import_(database, own_json(*conversations_))
+    data = await export(database, kind="zip", inner="md")
+
+    first = await import_(database, data, caller=ELSEWHERE, user="nobody")
+    stored = await rows(database)
+    second = await import_(database, data, caller=ELSEWHERE, user="nobody")
+
+    heads = [head for head in stored[0] if head.workspace == ELSEWHERE.workspace]
+    named = [(head.session_id, head.user_identifier, head.title) for head in heads]
+    assert named == [("s1", "alice", title), ("s1", "bob", "导出")]
+    assert (first.imported, first.failed) == (2, 0)
+    assert counts(second) == (0, 2, 0, 0)
+    assert await rows(database) == stored
+
+
+async def test_an_archive_to_read_of_others_is_refused(database: Database) -> None:
+    """A key that is bound to a user imports that user's only, whatever the manifest says."""
+    await import_(database, own_json(own_conversation("s1"), own_conversation("s2")))
+    data = await export(database, kind="zip", inner="md")
+
+    account = await import_(database, data, caller=BOB_ONLY)
+
+    assert counts(account) == (0, 0, 2, 0)
 
 
 class AwayAtFirst(Database):

@@ -264,6 +264,18 @@ def test_garbage_behind_a_request_does_not_get_into_its_reply(
         assert wire.is_closed()
 
 
+@pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready", "/ui"])
+def test_a_probe_that_sends_head(shared: RunningProxy, path: str) -> None:
+    """It gets the status and the headers of GET, and no body that its next answer would follow."""
+    with shared.client() as client:
+        asked, probed, again = [client.request(m, path) for m in ("GET", "HEAD", "GET")]
+
+    assert probed.status_code == asked.status_code == again.status_code
+    assert probed.headers["content-type"] == asked.headers["content-type"]
+    assert int(probed.headers["content-length"]) > 0
+    assert (probed.content, bool(again.content)) == (b"", True)
+
+
 @pytest.mark.parametrize(
     ("method", "target", "status"),
     [

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import signal
+import stat
 import subprocess
 import time
 import zipfile
@@ -74,6 +75,7 @@ def test_filters_and_standard_output(
     assert lines("--user", "bob") == ["work"]
     assert lines("--workspace", "other") == []
     assert lines("--before", "2020-01-01") == []
+    assert lines("--before", "2020-01-01t00:00:00z") == []
     raw = run("export", "-f", "csv", "--no-csv-safe", folder=tmp_path, DATABASE_URL=prepared_url)
     assert "=去 trip" in raw.stdout
     assert "'=去" not in raw.stdout
@@ -85,7 +87,9 @@ def test_filters_and_standard_output(
         (("--session", "nobody"), 1, "no conversation"),
         (("--format", "pdf"), 2, "pdf"),
         (("--after", "yesterday"), 2, "yesterday"),
+        (("--after", "0001-01-01T00:00+14:00"), 2, "is not a moment"),
         (("-o", "no/such/folder/a.json"), 1, "cannot be written"),
+        (("-o", ""), 2, "needs a name"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_no_file(
@@ -105,6 +109,97 @@ def test_what_cannot_be_done_is_one_line_and_no_file(
     assert list(folder.iterdir()) == []
 
 
+@pytest.fixture
+def empty_url(tmp_path: Path) -> str:
+    """A database on SQLite with nothing but its tables."""
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    run("db", "upgrade", folder=tmp_path, DATABASE_URL=url)
+    return url
+
+
+def test_a_link_stays_and_leads_to_the_new_file(empty_url: str, tmp_path: Path) -> None:
+    """The file that it points to is replaced, also in another folder, and has ordinary rights."""
+    folder, far = tmp_path / "out", tmp_path / "far"
+    folder.mkdir()
+    far.mkdir()
+    (far / "real.json").write_text("old")
+    (folder / "all.json.part").write_text("somebody's own")
+    (folder / "all.json").symlink_to(far / "real.json")
+
+    done = run("export", "-o", "all.json", folder=folder, DATABASE_URL=empty_url)
+
+    assert done.returncode == 0, done.stderr
+    assert (folder / "all.json").is_symlink()
+    assert json.loads((far / "real.json").read_text())["complete"] is True
+    assert stat.S_IMODE((far / "real.json").stat().st_mode) == 0o666 & ~_umask()
+    assert (folder / "all.json.part").read_text() == "somebody's own"
+    assert sorted(path.name for path in folder.iterdir()) == ["all.json", "all.json.part"]
+
+
+def _umask() -> int:
+    before = os.umask(0o022)
+    os.umask(before)
+    return before
+
+
+def test_a_pipe_is_written_to_and_stays_a_pipe(empty_url: str, tmp_path: Path) -> None:
+    """Whoever reads at its other end gets the export."""
+    pipe = tmp_path / "all.jsonl"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE)
+
+    done = run("export", "-f", "json", "-o", "all.jsonl", folder=tmp_path, DATABASE_URL=empty_url)
+    if not pipe.is_fifo():
+        reader.kill()
+    got, _ = reader.communicate(timeout=PATIENCE)
+
+    assert done.returncode == 0, done.stderr
+    assert pipe.is_fifo()
+    assert json.loads(got)["complete"] is True
+
+
+def test_the_device_of_standard_output_is_standard_output(empty_url: str, tmp_path: Path) -> None:
+    """What stands in the file that it leads to stays, and the export comes behind it."""
+    file = tmp_path / "all.json"
+    with file.open("wb") as output:
+        output.write(b" " * 100)
+        output.flush()
+        subprocess.run(
+            (*COMMAND, "export", "-o", "/dev/stdout"),
+            cwd=tmp_path,
+            env=clean_environment(OFFICEAI_DATABASE_URL=empty_url),
+            stdout=output,
+            check=True,
+            timeout=60,
+        )
+    assert file.read_text().startswith(" " * 100 + "{")
+    assert json.loads(file.read_text())["complete"] is True
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("search", "hello"), ("export",), ("export", "-o", "/dev/full"), ("db", "check"), ("--help",)],
+)
+def test_an_output_that_takes_no_more_is_one_line(
+    empty_url: str, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """The exit code is 1, the reason stands on standard error, and nothing of Python's."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            (*COMMAND, *arguments),
+            cwd=tmp_path,
+            env=clean_environment(OFFICEAI_DATABASE_URL=empty_url),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    (line,) = done.stderr.splitlines()
+    assert "cannot be written: No space left on device" in line
+    assert done.returncode == 1
+
+
 def test_ctrl_c_leaves_the_old_file(tmp_path: Path) -> None:
     """Stopped in the middle, neither a half file nor the part of one is there."""
     url = f"sqlite:///{tmp_path / 'a.db'}"
@@ -122,8 +217,8 @@ def test_ctrl_c_leaves_the_old_file(tmp_path: Path) -> None:
         # A shell that runs the tests in the background has Ctrl-C ignored in all that they start.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    part, began = folder / "all.xlsx.part", time.monotonic()
-    while not part.exists() or part.stat().st_size == 0:
+    began = time.monotonic()
+    while not any(part.stat().st_size for part in folder.glob(".*.part")):
         assert process.poll() is None, "it was too fast"
         assert time.monotonic() - began < PATIENCE
         time.sleep(0.002)

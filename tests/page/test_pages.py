@@ -4,7 +4,7 @@ import io
 import json
 import re
 import zipfile
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.api import NOW, OTHER_TEAM, Api, a_managed_key
@@ -155,6 +155,17 @@ async def test_search(reader: Reader, ids: dict[str, int]) -> None:
     assert "Nothing says that" in (await reader.get("/ui/search?q=nobodysaysthis")).text
 
 
+async def test_the_ends_of_the_calendar_are_shown_in_every_zone(paged: Api, reader: Reader) -> None:
+    """A time that the reader's clock does not have is shown as it is, and its day is a filter."""
+    ends = [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]
+    said = [spoken("user", "hello", when) for when in ends]
+    number = await tell(paged.services.database, "ends", "ann", said, when=ends[1])
+    for minutes in (-480, 480):
+        reader.client.cookies.set("officeai_zone", str(minutes))
+        assert "0001-01-01" in (await reader.get(f"/ui/c/{number}")).text
+        assert (await reader.get("/ui?since=0001-01-01&until=9999-12-30")).status_code == 200
+
+
 async def test_rename(reader: Reader, ids: dict[str, int]) -> None:
     """A title that a person gives is shown from then on; an empty one is refused."""
     number = ids["report"]
@@ -176,6 +187,23 @@ async def test_the_bin(reader: Reader, ids: dict[str, int]) -> None:
     await reader.post(f"/ui/c/{number}/bin")
     await reader.post(f"/ui/c/{number}/erase")
     assert (await reader.get(f"/ui/c/{number}")).status_code == 404
+
+
+async def test_the_conversation_whose_button_is_pressed_comes_back(
+    paged: Api, reader: Reader
+) -> None:
+    """Of several in the bin with one session id it is not the one that was deleted last."""
+    numbers = []
+    for _ in range(2):
+        said = [spoken("user", "hello", NOW)]
+        numbers.append(await tell(paged.services.database, "rl", "ann", said, when=NOW))
+        await reader.post(f"/ui/c/{numbers[-1]}/bin")
+    first, last = numbers
+    back = await reader.post(f"/ui/c/{first}/restore")
+    assert back.headers["location"] == f"/ui/c/{first}?told=restored"
+    listed = (await reader.get("/ui")).text
+    assert f'"/ui/c/{first}"' in listed
+    assert f'"/ui/c/{last}"' not in listed
 
 
 async def test_clearing_a_user_asks_for_the_name(reader: Reader, ids: dict[str, int]) -> None:

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from typing_extensions import override
 
 from officeai_proxy.api.dependencies import Services
+from officeai_proxy.api.other_names import OtherNames
 from officeai_proxy.auth.dependencies import authenticate
 from officeai_proxy.errors import BodyTooLarge, InvalidJson, InvalidRequest, UnsupportedMedia
 from officeai_proxy.model import Json
@@ -90,7 +91,10 @@ def _check_media(request: Request) -> None:
 
 
 class JsonRoute(APIRoute):
-    """A route that checks the key first and then reads its body, if it takes one, as JSON."""
+    """A route that checks the key first and then reads its body, if it takes one, as JSON.
+
+    Its query parameters may have their other names.
+    """
 
     @override
     def get_route_handler(self) -> Handler:
@@ -98,12 +102,15 @@ class JsonRoute(APIRoute):
         handle = super().get_route_handler()
         takes_body = self.body_field is not None
 
+        other_names = OtherNames(self.dependant)
+
         async def checked(request: Request) -> Response:
             authenticate(request)
+            named = other_names.resolved(request)
             if not takes_body:
-                return await handle(request)
+                return await handle(named)
             services = cast("Services", request.app.state.services)
-            json_request = JsonRequest(request.scope, request.receive)
+            json_request = JsonRequest(named.scope, named.receive)
             await json_request.load(limit=services.settings.max_body_bytes)
             return await handle(json_request)
 

@@ -26,7 +26,7 @@ MAX_INTEGER = 2**63 - 1
 
 # Python reads more than these forms since 3.11, such as week numbers, which nobody means.
 _MOMENT = re.compile(
-    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:?\d\d)?)?", re.ASCII
+    r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:?\d\d)?)?", re.ASCII
 )
 
 
@@ -48,7 +48,8 @@ def _moment(value: object) -> object:
     if not _MOMENT.fullmatch(value):
         raise ValueError("Input should be a moment such as 2026-01-31T12:00:00Z (+ is %2B in URLs)")
     try:
-        read = datetime.fromisoformat(value)
+        # Small letters are as good (RFC 3339, 5.6); Python knows them as capitals only.
+        read = datetime.fromisoformat(value.upper())
         return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
     except (ValueError, OverflowError) as exc:
         raise ValueError("Input should be a moment that exists, in the years 1 to 9999") from exc
@@ -99,6 +100,16 @@ UserQuery = Annotated[
     str | None,
     AfterValidator(label_or_none("user_identifier")),
     Query(description="Only this user's; chooses when several have the same session id."),
+]
+ConversationIdQuery = Annotated[
+    int | None,
+    BeforeValidator(plain_digits),
+    Query(
+        alias="id",
+        ge=1,
+        le=MAX_INTEGER,
+        description="The conversation's `id`; chooses when the bin has several of the session.",
+    ),
 ]
 TextQuery = Annotated[str | None, AfterValidator(_plain)]
 MomentQuery = Annotated[

@@ -4,7 +4,9 @@ Each command's module is imported when it is called: `--help` answers at once.
 """
 
 import importlib
+import os
 import sys
+from errno import EDQUOT, EFBIG, EIO, ENOSPC
 from keyword import iskeyword
 
 import click
@@ -31,6 +33,9 @@ COMMANDS = {
 
 WRONG_CONFIGURATION = 2
 FAILED = 1
+
+NO_MORE = frozenset({ENOSPC, EDQUOT, EFBIG, EIO})
+"""What a file says that takes no more; of an open one, such as standard output, without a name."""
 
 
 class LazyGroup(click.Group):
@@ -79,3 +84,19 @@ def main() -> None:
     except ProxyError as error:
         click.echo(f"officeai-proxy: {error.message}", err=True)
         sys.exit(FAILED)
+    except OSError as error:
+        if error.errno not in NO_MORE or error.filename is not None:
+            raise
+        _give_up_output()
+        told = f"standard output cannot be written: {error.strerror}."
+        click.echo(f"officeai-proxy: {told}", err=True)
+        sys.exit(FAILED)
+
+
+def _give_up_output() -> None:
+    """Let what is still in the buffer of standard output go nowhere.
+
+    Python would try to write it once more at exit, and fail again (Python documentation, "Note on
+    SIGPIPE").
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -18,6 +18,7 @@ from officeai_proxy.proxy.upstream import (
 from officeai_proxy.recording.journal import open_directory
 from officeai_proxy.retention.archive import check_directory
 from officeai_proxy.settings import MEGABYTE, Settings, load_settings, strange_names
+from officeai_proxy.storage.inspection import look_over
 from officeai_proxy.storage.migrations import SCHEMA_REVISION, revision_of
 
 LITTLE_SPACE = 512 * MEGABYTE
@@ -92,6 +93,7 @@ async def _database(settings: Settings) -> Finding:
         revision = await revision_of(database)
         if revision == SCHEMA_REVISION:
             await database.unlock()
+        await look_over(database)
     except ProxyError as error:
         return Finding("database", is_well=False, note=f"{database.location}: {error.message}")
     finally:

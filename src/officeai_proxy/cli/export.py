@@ -1,20 +1,16 @@
 """`officeai-proxy export`: conversations from the database to a file, also while the proxy runs."""
 
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 
 from officeai_proxy.audit import COMMAND_LINE, AuditLog
 from officeai_proxy.cli.opening import with_database
+from officeai_proxy.cli.output import STANDARD_OUTPUT, is_standard_output, open_output
 from officeai_proxy.cli.parameters import Moment, Name
 from officeai_proxy.cli.progress import progress
-from officeai_proxy.errors import ProxyError
 from officeai_proxy.exports import Export, Order, open_export
 from officeai_proxy.formats.registry import (
     DEFAULT_INNER,
@@ -30,7 +26,13 @@ from officeai_proxy.storage.conversations import ConversationFilter, Deleted
 from officeai_proxy.storage.database import Database
 
 DEFAULT_FORMAT = "json"
-STANDARD_OUTPUT = Path("-")
+
+
+def _with_a_name(_: click.Context, __: click.Parameter, output: Path) -> Path:
+    """Refuse the empty path, which is what a variable without a value gives."""
+    if not output.name:
+        raise click.BadParameter("The file needs a name; `-` is standard output.")
+    return output
 
 
 @click.command("export")
@@ -46,6 +48,7 @@ STANDARD_OUTPUT = Path("-")
     "-o",
     type=click.Path(path_type=Path, dir_okay=False),
     default=STANDARD_OUTPUT,
+    callback=_with_a_name,
     help="The file; `-` is standard output, and the default.",
 )
 @click.option("--session", type=Name(), help="Only the conversation of this session.")
@@ -112,7 +115,7 @@ def command(
 
 
 def _refuse_a_terminal(output: Path, chosen: str) -> None:
-    if output == STANDARD_OUTPUT and not FORMATS[chosen].is_text and sys.stdout.isatty():
+    if is_standard_output(output) and not FORMATS[chosen].is_text and sys.stdout.isatty():
         raise click.UsageError(f"{chosen} is nothing to read; name a file with -o.")
 
 
@@ -121,12 +124,12 @@ async def _write(database: Database, workspace: str, order: Order, output: Path)
     log = AuditLog(database, lambda: datetime.now(UTC))
     async with open_export(database, caller, order) as export:
         await _note(log, caller, order, export)
-        with _whole_file(output) as file, progress(export) as advance:
+        with open_output(output) as file, progress(export) as advance:
             async for piece in export.pieces():
                 file.write(piece)
                 advance()
         written = export.written
-    place = "standard output" if output == STANDARD_OUTPUT else str(output)
+    place = "standard output" if is_standard_output(output) else str(output)
     click.echo(
         f"Wrote {written.conversations:,} conversations with {written.messages:,} messages "
         f"to {place}.",
@@ -148,27 +151,3 @@ async def _note(log: AuditLog, caller: Caller, order: Order, export: Export) -> 
             "messages": expected.messages,
         },
     )
-
-
-@contextmanager
-def _whole_file(output: Path) -> Iterator[BinaryIO]:
-    """The file to write to; it gets its name at the end, and is deleted if there is no good one."""
-    if output == STANDARD_OUTPUT:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    part = output.with_name(f"{output.name}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(output)
-    except OSError as exc:
-        raise ExportNotWritten(f"{output} cannot be written: {exc.strerror}") from exc
-    finally:
-        part.unlink(missing_ok=True)
-
-
-class ExportNotWritten(ProxyError):
-    """The file cannot be written."""

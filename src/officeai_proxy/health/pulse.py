@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from pydantic import BaseModel, Field
 
 from officeai_proxy import __version__
-from officeai_proxy.errors import Unavailable
+from officeai_proxy.errors import DatabaseDamaged, Unavailable
 from officeai_proxy.recording import setaside
 from officeai_proxy.recording.backlog import BacklogGauge
 
@@ -139,9 +139,11 @@ class Pulse:
         """How everything is now."""
         try:
             await self.database.ping()
-            is_up = True
+            away = None
+        except DatabaseDamaged as damage:
+            away = damage.message
         except Unavailable:
-            is_up = False
+            away = DATABASE_AWAY
         backlog = self.gauge.measure()
         recorder = RecorderHealth(
             pending=backlog.pending,
@@ -153,13 +155,13 @@ class Pulse:
             append_errors=self.journal.append_errors,
             sync_errors=self.journal.sync_errors,
         )
-        reasons = [*self._faults(recorder), *([] if is_up else [DATABASE_AWAY])]
+        reasons = [*self._faults(recorder), *([away] if away else [])]
         return Health(
             status="degraded" if reasons else "ok",
             reasons=reasons,
             version=__version__,
             uptime_seconds=round(time.monotonic() - self.started, 3),
-            database=DatabaseHealth(status="up" if is_up else "down", dialect=self.dialect),
+            database=DatabaseHealth(status="down" if away else "up", dialect=self.dialect),
             upstream=UpstreamHealth(base_url=self.upstream),
             recorder=recorder,
         )

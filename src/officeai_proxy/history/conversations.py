@@ -15,6 +15,7 @@ from officeai_proxy.api.paging import page_request
 from officeai_proxy.api.trails import audited
 from officeai_proxy.api.values import (
     MAX_LIMIT,
+    ConversationIdQuery,
     Cursor,
     Limit,
     MomentQuery,
@@ -298,12 +299,17 @@ async def restore_conversation(
     caller: Writer,
     services: Fresh,
     user_identifier: UserQuery = None,
+    number: ConversationIdQuery = None,
 ) -> ConversationOut:
-    """Take a conversation out of the bin, as it was."""
+    """Take a conversation out of the bin, as it was: the one with that `id`, else of several with
+    the same session id the one that was deleted last.
+    """
     user = check_user(caller, user_identifier, param="user_identifier")
     async with services.database.write() as connection:
         repository = ConversationRepository(connection, caller)
-        binned = await repository.find(session_id, user_identifier=user, deleted=Deleted.ONLY)
+        binned = await repository.find(
+            session_id, user_identifier=user, deleted=Deleted.ONLY, number=number
+        )
         restored = await repository.restore(binned, now=services.clock())
         owner = restored.user_identifier
         await append(connection, trail.event(user=owner, target=session_id))
@@ -312,8 +318,8 @@ async def restore_conversation(
 
 @router.delete("/conversations", summary="Clear a user's history", responses=problems())
 async def clear_history(
-    user_identifier: Annotated[RequiredUser, Query(openapi_examples=examples.USER)],
-    confirm: Annotated[str, Query(openapi_examples=examples.USER)],
+    user_identifier: Annotated[RequiredUser, Query(openapi_examples=examples.OTHER_USER)],
+    confirm: Annotated[str, Query(openapi_examples=examples.OTHER_USER)],
     trail: Annotated[Trail, audited(Action.CLEAR_USER)],
     caller: Writer,
     services: Fresh,

@@ -1,10 +1,16 @@
-"""Examples on the API page that work when they are tried, from top to bottom, on a new proxy."""
+"""Examples on the API page that work when they are tried, from top to bottom, on a new proxy.
+
+What is cleared, erased or deleted on the way is not what a later example is about: the first call
+records `demo-session` of user123, which stays to the end.
+"""
 
 from typing import Any
 
 from fastapi.openapi.models import Example
 
-USER: dict[str, Example] = {"demo": {"value": "user123"}}
+OTHER_USER: dict[str, Example] = {"demo": {"value": "user456"}}
+
+IMPORTED_SESSION: dict[str, Example] = {"demo": {"value": "imported-session"}}
 
 IMPORT: dict[str, Any] = {
     "demo": {
@@ -30,11 +36,11 @@ IMPORT: dict[str, Any] = {
 
 NEW_CONVERSATION: dict[str, Example] = {
     "demo": {
-        "summary": "A conversation of user123",
+        "summary": "A conversation of user456",
         "value": {
-            "user_identifier": "user123",
+            "user_identifier": "user456",
             "title": "我的会话",
-            "session_id": "demo-session",
+            "session_id": "new-session",
         },
     }
 }

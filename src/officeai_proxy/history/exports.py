@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AfterValidator
 
 from officeai_proxy.api.answers import problems
+from officeai_proxy.api.bodies import JsonRoute
 from officeai_proxy.api.dependencies import Exporter, Fresh, Services
 from officeai_proxy.api.trails import audited
 from officeai_proxy.api.values import SessionPath, UserPath, UserQuery
@@ -28,7 +29,7 @@ from officeai_proxy.model import Caller
 from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.conversations import ConversationFilter, Deleted
 
-router = APIRouter(tags=["Export"])
+router = APIRouter(tags=["Export"], route_class=JsonRoute)
 
 _OBJECT = {"type": "object"}
 _BINARY = {"type": "string", "format": "binary"}

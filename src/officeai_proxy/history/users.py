@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 
 from officeai_proxy.api.answers import JsonAnswer, problems
 from officeai_proxy.api.bodies import JsonRoute
@@ -14,6 +14,7 @@ from officeai_proxy.api.values import Cursor, Limit, Offset, UserPath
 from officeai_proxy.audit import Trail
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.erasure import Eraser
+from officeai_proxy.history import examples
 from officeai_proxy.history.schemas import Erased, UserList, UserOut
 from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.users import UserRepository
@@ -57,7 +58,7 @@ async def read_user(
 
 @router.delete("/users/{user}", summary="Erase a user", responses=_ONE)
 async def erase_user(
-    user: UserPath,
+    user: Annotated[UserPath, Path(openapi_examples=examples.OTHER_USER)],
     trail: Annotated[Trail, audited(Action.ERASE_USER)],
     caller: Writer,
     services: Fresh,

@@ -22,6 +22,7 @@ from officeai_proxy.page.door import router as door
 from officeai_proxy.page.files import router as files
 from officeai_proxy.page.guards import PageHeaders, check_origin
 from officeai_proxy.page.keyroom import router as keyroom
+from officeai_proxy.page.origins import SAFE_METHODS
 from officeai_proxy.page.overview import router as overview
 from officeai_proxy.page.people import router as people
 from officeai_proxy.page.reading import router as reading
@@ -42,8 +43,6 @@ ROUTERS = (
     overview,
     keyroom,
 )
-
-_SAFE = "GET"
 
 
 def application(app: FastAPI) -> ASGIApp:
@@ -71,7 +70,7 @@ async def _on_nobody(request: Request, _: Exception) -> Response:
     """To the door; the page's script, which asked for a part, goes there itself."""
     if request.headers.get("x-part") is not None:
         return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"Cache-Control": "no-store"})
-    if request.method != _SAFE:
+    if request.method not in SAFE_METHODS:
         return see_other("/ui/enter")
     return await knock(bare_desk(request), back=here(request))
 

@@ -13,6 +13,7 @@ Choice = Annotated[Chosen, Depends()]
 
 
 @router.get("/ui")
+@router.head("/ui")
 async def show_list(
     desk: ReadingDesk,
     chosen: Choice,

@@ -1,8 +1,16 @@
-"""Days as a reader types them, and the moments at which they begin on the reader's clock."""
+"""Days as a reader types them, when they begin, and moments on the reader's clock."""
 
 from datetime import date, datetime, time, timedelta, timezone
 
 from officeai_proxy.errors import UnprocessableInput
+
+
+def on_clock(moment: datetime, zone: timezone) -> datetime:
+    """*moment* on the clock of *zone*; at the calendar's ends, which it may not have, as it is."""
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        return moment
 
 
 def begin_of(text: str, name: str, zone: timezone) -> datetime | None:

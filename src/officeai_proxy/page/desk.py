@@ -19,6 +19,7 @@ from officeai_proxy.audit import Trail
 from officeai_proxy.auth.permissions import check_scope
 from officeai_proxy.errors import NotAllowed, NotFound
 from officeai_proxy.model import Caller, Scope
+from officeai_proxy.page.days import on_clock
 from officeai_proxy.page.language import Language, Words, choose
 from officeai_proxy.page.markdown import Markdown
 from officeai_proxy.page.rendering import Renderer
@@ -150,12 +151,12 @@ class Desk:
 
     def _clock(self, when: datetime) -> str:
         """The time of day on the reader's clock."""
-        return f"{when.astimezone(self.zone):%H:%M}"
+        return f"{on_clock(when, self.zone):%H:%M}"
 
     def _moment(self, when: datetime | str) -> str:
         """Day and time on the reader's clock; a text is ISO 8601."""
         read = datetime.fromisoformat(when) if isinstance(when, str) else when
-        return f"{read.astimezone(self.zone):%Y-%m-%d %H:%M}"
+        return f"{on_clock(read, self.zone):%Y-%m-%d %H:%M}"
 
 
 def here(request: Request) -> str:

@@ -9,7 +9,7 @@ from fastapi import Query
 
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.model import Conversation
-from officeai_proxy.page.days import begin_of, end_of
+from officeai_proxy.page.days import begin_of, end_of, on_clock
 from officeai_proxy.page.desk import Desk
 from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.conversations import (
@@ -117,7 +117,7 @@ async def stretch_of(desk: Desk, chosen: Chosen, *, cursor: str = "", day: str =
 
 def day_of(moment: datetime, desk: Desk) -> str:
     """The day of *moment* in the reader's words: today, yesterday, or its date."""
-    local, today = moment.astimezone(desk.zone).date(), desk.now.date()
+    local, today = on_clock(moment, desk.zone).date(), desk.now.date()
     if local == today:
         return desk.words("today")
     if local == today - timedelta(days=1):

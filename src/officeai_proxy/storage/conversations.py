@@ -109,14 +109,19 @@ class ConversationRepository:
         *,
         user_identifier: str | None = None,
         deleted: Deleted = Deleted.NO,
+        number: int | None = None,
     ) -> Conversation:
         """The conversation of a session: the live one, or of those in the bin the last deleted.
+
+        A session may be in the bin several times; *number*, a conversation's id, chooses one.
 
         Raises:
             NotFound: there is none inside the caller's walls.
             AmbiguousSession: several users have one and *user_identifier* chooses none.
         """
         wanted = [self._mine, _c.session_id == session_id]
+        if number is not None:
+            wanted.append(_c.id == number)
         if user_identifier is not None:
             wanted.append(_c.user_identifier == user_identifier)
         rows: list[AnyRow] = []
@@ -200,8 +205,8 @@ class ConversationRepository:
             .values(deleted_at=None)
         )
         taken = (
-            f"A newer conversation has the session id {conversation.session_id!r}; "
-            "delete that one first, then restore this one."
+            f"A newer conversation has the session id {conversation.session_id!r}; delete "
+            f"that one first, then restore this one by its id, with ?id={conversation.id}."
         )
         rows = await self._unless_taken(binned.returning(*CONVERSATION_COLUMNS), message=taken)
         if not rows:

@@ -25,7 +25,7 @@ from officeai_proxy.storage.engines import (
     open_engine,
     truncate_wal,
 )
-from officeai_proxy.storage.failures import is_transient
+from officeai_proxy.storage.failures import is_transient, unavailable
 from officeai_proxy.storage.vault import OPTION, Vault
 
 __all__ = ["Database", "Dialect", "is_transient"]
@@ -228,4 +228,4 @@ class Database:
         if isinstance(error, (ValueError, DBAPIError)) and not is_transient(error):
             reason = getattr(error, "orig", None) or error
             return ConfigurationError(f"the database {self.location} cannot be opened: {reason}")
-        return DatabaseUnavailable()
+        return unavailable(error)

@@ -23,6 +23,24 @@ def uuid_of(stored: UUID | str) -> UUID:
     return UUID(hex=stored) if isinstance(stored, str) else stored
 
 
+EARLIEST = datetime.min.replace(microsecond=1, tzinfo=UTC)
+LATEST = datetime.max.replace(microsecond=999_998, tzinfo=UTC)
+
+
+def storable(moment: datetime) -> datetime:
+    """*moment* in UTC, one microsecond inside the calendar's first and last.
+
+    The driver of PostgreSQL takes those two for the infinite past and future, which no export can
+    name (asyncpg documentation, "Type Conversion"); SQLite tells the same. So it is with a day that
+    somebody's clock has and the calendar in UTC has not.
+    """
+    try:
+        in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    except OverflowError:
+        return EARLIEST if moment.year == EARLIEST.year else LATEST
+    return in_utc if EARLIEST <= in_utc <= LATEST else min(max(in_utc, EARLIEST), LATEST)
+
+
 _WITHOUT_ZONE = len("2026-11-20 12:00:00.000000")
 
 
@@ -30,8 +48,7 @@ def sqlite_moment(moment: datetime | None) -> str | None:
     """A moment as SQLAlchemy writes it for SQLite, always with six decimals."""
     if moment is None:
         return None
-    in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    return in_utc.isoformat(" ", "microseconds")[:_WITHOUT_ZONE]
+    return storable(moment).isoformat(" ", "microseconds")[:_WITHOUT_ZONE]
 
 
 def moment_of(stored: datetime | str) -> datetime:

@@ -15,11 +15,10 @@ from typing import Any, Protocol
 from sqlalchemy import URL, Connection, ExceptionContext, NullPool, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from officeai_proxy.errors import DatabaseUnavailable
 from officeai_proxy.model import Durability
 from officeai_proxy.storage import inline_sqlite
 from officeai_proxy.storage.address import Address, Dialect
-from officeai_proxy.storage.failures import is_transient, loses_connection
+from officeai_proxy.storage.failures import is_transient, loses_connection, unavailable
 
 CONNECT_SECONDS = 5.0
 BUSY_SECONDS = 5.0
@@ -102,7 +101,7 @@ async def truncate_wal(driver: Any) -> bool:
     try:
         ((busy, _, _),) = await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
     except sqlite3.OperationalError as exc:
-        raise DatabaseUnavailable from exc
+        raise unavailable(exc) from exc
     finally:
         await driver.execute_fetchall(f"PRAGMA {_BUSY_TIMEOUT}")
     return bool(busy == 0)
@@ -183,5 +182,5 @@ def _translate(context: ExceptionContext) -> BaseException | None:
     if loses_connection(error):
         context.is_disconnect = True
     if context.is_disconnect or is_transient(error):
-        return DatabaseUnavailable()
+        return unavailable(error)
     return None

@@ -6,11 +6,12 @@ is about the values of one statement (PostgreSQL manual, appendix A; sqlite.org/
 """
 
 import sqlite3
+from collections.abc import Iterator
 
 from sqlalchemy.exc import DBAPIError, EmulatedDBAPIException, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from officeai_proxy.errors import DatabaseUnavailable
+from officeai_proxy.errors import DatabaseDamaged, DatabaseUnavailable
 
 CANCELED = "57014"
 """What PostgreSQL says when a statement has taken longer than `statement_timeout`."""
@@ -43,6 +44,7 @@ _SQLITE_TRANSIENT = frozenset(
         sqlite3.SQLITE_NOTADB,
     }
 )
+_SQLITE_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _SQLITE_OLD_SCHEMA = ("no such table", "no such column", "has no column named")
 
 
@@ -61,6 +63,16 @@ def is_transient(error: BaseException) -> bool:
     return _is_about_the_connection(error)
 
 
+def unavailable(error: BaseException) -> DatabaseUnavailable:
+    """What to tell of an *error* that is transient.
+
+    A damaged file is one too: a backup in its place is what its records wait for.
+    """
+    codes = (getattr(cause, "sqlite_errorcode", None) for cause in _causes(error))
+    is_damage = any(code is not None and code & 0xFF in _SQLITE_DAMAGE for code in codes)
+    return DatabaseDamaged() if is_damage else DatabaseUnavailable()
+
+
 def loses_connection(error: BaseException) -> bool:
     """Whether the connection, and those beside it in the pool, should not be used again."""
     return isinstance(error, OSError) or getattr(error, "sqlstate", None) == READ_ONLY
@@ -68,14 +80,19 @@ def loses_connection(error: BaseException) -> bool:
 
 def ran_out_of_time(error: BaseException) -> bool:
     """Whether *error* comes of a statement that was stopped because it took too long."""
+    return any(
+        getattr(cause, "sqlstate", None) == CANCELED
+        or getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
+        for cause in _causes(error)
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """*error* and what is behind it, however deep it is wrapped."""
     cause: BaseException | None = error
     while cause is not None:
-        if getattr(cause, "sqlstate", None) == CANCELED:
-            return True
-        if getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
-            return True
+        yield cause
         cause = getattr(cause, "orig", None) or cause.__cause__
-    return False
 
 
 def _is_transient_on_sqlite(error: sqlite3.Error) -> bool:

@@ -105,6 +105,11 @@ class _Place:
     path: NewPath | None = None
 
     @property
+    def is_left_alone(self) -> bool:
+        """Whether nothing of the file is put into what is stored: it is a copy of that."""
+        return self.incoming.is_copy and not self.is_new
+
+    @property
     def on_path(self) -> set[int]:
         """The ids of the new path; nothing when the path stays."""
         return set(self.path.ids) if self.path else set()
@@ -132,7 +137,7 @@ class ImportRepository:
             raise NotAllowed("This key is bound to one user, and the conversation is another's.")
         try:
             places = await self._places(owned)
-            await self._compare(places)
+            await self._compare([place for place in places if not place.is_left_alone])
             await self._write([place for place in places if place.found.new])
         except _REFUSALS as exc:
             reason = getattr(exc, "orig", None) or exc

@@ -7,6 +7,8 @@ is told for a bounded number of rows.
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from officeai_proxy.errors import DatabaseDamaged
+from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.sealed_inspection import sealing_faults
 from officeai_proxy.storage.search_inspection import index_faults
 
@@ -66,9 +68,11 @@ _RULES = (
 
 
 async def broken_rules(connection: AsyncConnection) -> list[str]:
-    """What is wrong, a sentence each."""
+    """What is wrong, a sentence each; in a damaged file nothing else is looked for."""
     is_sqlite = connection.dialect.name == "sqlite"
-    faults = await _file_faults(connection) if is_sqlite else []
+    if is_sqlite and (damage := await _damage(connection)):
+        return [*damage, DatabaseDamaged().message]
+    faults = await _dangling(connection) if is_sqlite else []
     for query, sentence in _RULES:
         found = await connection.execute(text(query), {"told": TOLD})
         faults += [sentence.format(*row) for row in found]
@@ -76,11 +80,30 @@ async def broken_rules(connection: AsyncConnection) -> list[str]:
     return faults + await connection.run_sync(index_faults, told=TOLD)
 
 
-async def _file_faults(connection: AsyncConnection) -> list[str]:
+async def look_over(database: Database) -> None:
+    """Let SQLite read its file once, without comparing indexes with their tables.
+
+    Raises:
+        DatabaseDamaged: the file is not as SQLite wrote it.
+        DatabaseUnavailable: it cannot be read right now.
+    """
+    if database.dialect is Dialect.SQLITE:
+        async with database.peek() as connection:
+            found = await connection.execute(text("PRAGMA quick_check(1)"))
+            if found.scalar() != "ok":
+                raise DatabaseDamaged
+
+
+async def _damage(connection: AsyncConnection) -> list[str]:
     """What SQLite itself finds in its file (pragma.html#pragma_integrity_check)."""
     integrity = await connection.execute(text(f"PRAGMA integrity_check({TOLD})"))
-    faults = [f"the file is damaged: {line}" for line in integrity.scalars() if line != "ok"]
+    return [f"the file is damaged: {line}" for line in integrity.scalars() if line != "ok"]
+
+
+async def _dangling(connection: AsyncConnection) -> list[str]:
+    """Rows whose foreign key leads nowhere."""
     dangling = await connection.execute(text("PRAGMA foreign_key_check"))
-    for table, row, parent, _ in dangling.fetchmany(TOLD):
-        faults.append(f"row {row} of {table} refers to a row of {parent} that does not exist")
-    return faults
+    return [
+        f"row {row} of {table} refers to a row of {parent} that does not exist"
+        for table, row, parent, _ in dangling.fetchmany(TOLD)
+    ]

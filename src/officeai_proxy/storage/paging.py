@@ -9,7 +9,7 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Generic, TypeAlias, TypeVar
 
 from officeai_proxy.errors import UnprocessableInput
@@ -77,7 +77,7 @@ def read_cursor(cursor: str, listing: str, kinds: Sequence[type[Key]]) -> list[K
         if tag != listing:
             raise ValueError(tag)
         return [_read_key(key, kind) for key, kind in zip(keys, kinds, strict=True)]
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         raise UnprocessableInput(
             "cursor does not belong to this list; take next_cursor of its last answer as it is",
             param="cursor",
@@ -89,7 +89,7 @@ def _read_key(key: object, kind: type[Key]) -> Key:
         moment = datetime.fromisoformat(key)
         if moment.tzinfo is None:
             raise ValueError(key)
-        return moment
+        return moment.astimezone(UTC)
     if kind is int and type(key) is int and abs(key) <= MAX_INTEGER:
         return key
     if kind is str and isinstance(key, str) and "\0" not in key:

@@ -28,6 +28,8 @@ from sqlalchemy import (
 )
 from typing_extensions import override
 
+from officeai_proxy.storage.driver_values import storable
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment in UTC. SQLite knows no time zones and would give naive datetimes back."""
@@ -38,7 +40,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     @override
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Bring an aware datetime to UTC on its way in."""
-        return None if value is None else value.astimezone(UTC)
+        return None if value is None else storable(value)
 
     @override
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:

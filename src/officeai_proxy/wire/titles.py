@@ -1,5 +1,6 @@
 """A conversation's title from the first thing its user says: text in, one short line out."""
 
+import re
 import unicodedata
 
 MAX_LENGTH = 60
@@ -9,6 +10,10 @@ ELLIPSIS = "…"
 
 _JOINER = "\u200d"
 _SKIN_TONES = "\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
+
+# Two letters of a country are one flag (UTS #51, 1.4.1); a region's stands in tags behind its own.
+_LETTERS = re.compile("[\U0001f1e6-\U0001f1ff]+$")
+_TAGS = re.compile("[\U000e0020-\U000e007f]")
 
 # More than this is never needed to fill a title, and a message may have megabytes.
 _ENOUGH = 4 * MAX_LENGTH
@@ -43,4 +48,7 @@ def _place_to_cut(line: str) -> int:
 def _belongs_to_previous(line: str, place: int) -> bool:
     char = line[place]
     is_mark = unicodedata.category(char).startswith("M") or char in _SKIN_TONES
-    return is_mark or _JOINER in (char, line[place - 1])
+    if is_mark or _TAGS.match(char) or _JOINER in (char, line[place - 1]):
+        return True
+    before = _LETTERS.search(line[:place]) if _LETTERS.match(char) else None
+    return before is not None and len(before[0]) % 2 == 1

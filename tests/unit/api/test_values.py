@@ -75,6 +75,8 @@ def test_a_label_that_is_there_is_checked():
         ("2026-01-31T12:00", datetime(2026, 1, 31, 12, tzinfo=UTC)),
         ("2026-01-31 12:00:00", datetime(2026, 1, 31, 12, tzinfo=UTC)),
         ("2026-01-31T12:00:00Z", datetime(2026, 1, 31, 12, tzinfo=UTC)),
+        ("2026-01-31t12:00:00z", datetime(2026, 1, 31, 12, tzinfo=UTC)),
+        ("2026-01-31t20:00:00.5+08:00", datetime(2026, 1, 31, 12, 0, 0, 500000, tzinfo=UTC)),
         ("2026-01-31T20:00:00+08:00", datetime(2026, 1, 31, 12, tzinfo=UTC)),
         ("2026-01-31T20:00:00+0800", datetime(2026, 1, 31, 12, tzinfo=UTC)),
         ("2026-01-31T12:00:00.123456Z", datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)),

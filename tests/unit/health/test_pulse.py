@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from officeai_proxy.errors import DatabaseUnavailable
+from officeai_proxy.errors import DatabaseDamaged, DatabaseUnavailable
 from officeai_proxy.health import pulse as told
 from officeai_proxy.health.pulse import Pulse
 from officeai_proxy.recording.backlog import Backlog
@@ -29,8 +29,11 @@ class FakeDatabase:
     """A database that answers, or does not."""
 
     is_up: bool = True
+    is_damaged: bool = False
 
     async def ping(self) -> None:
+        if self.is_damaged:
+            raise DatabaseDamaged
         if not self.is_up:
             raise DatabaseUnavailable
 
@@ -39,7 +42,7 @@ def a_pulse(directory: Path, journal: FakeJournal, **more: bool) -> Pulse:
     return Pulse(
         journal_dir=directory,
         journal=journal,
-        database=FakeDatabase(more.get("is_up", True)),
+        database=FakeDatabase(more.get("is_up", True), more.get("is_damaged", False)),
         dialect="sqlite",
         upstream="http://u",
         is_recording=lambda: more.get("is_recording", True),
@@ -56,8 +59,9 @@ def a_pulse(directory: Path, journal: FakeJournal, **more: bool) -> Pulse:
         (FakeJournal(), {"is_recording": False}, told.NOT_RECORDING, False),
         (FakeJournal(), {"is_stopping": True}, "ending", False),
         (FakeJournal(), {"is_up": False}, told.DATABASE_AWAY, True),
+        (FakeJournal(), {"is_damaged": True}, DatabaseDamaged().message, True),
     ],
-    ids=["lost", "full", "unsynced", "no recorder", "the end", "no database"],
+    ids=["lost", "full", "unsynced", "no recorder", "the end", "no database", "damage"],
 )
 async def test_each_fault_is_told(
     tmp_path: Path, journal: FakeJournal, more: dict[str, bool], word: str, is_ready: bool

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from officeai_proxy.errors import UnprocessableInput
-from officeai_proxy.page.days import begin_of, end_of
+from officeai_proxy.page.days import begin_of, end_of, on_clock
 
 SHANGHAI = timezone(timedelta(hours=8))
 
@@ -21,6 +21,13 @@ def test_the_last_day_of_all() -> None:
     """The last day that there is has no day after it."""
     with pytest.raises(UnprocessableInput):
         end_of("9999-12-31", "until", UTC)
+
+
+def test_a_moment_that_the_clock_does_not_have() -> None:
+    """A moment is shown on the reader's clock; the last of all, where that has none, as it is."""
+    last = datetime.max.replace(tzinfo=UTC)
+    assert on_clock(datetime(2026, 1, 30, 16, tzinfo=UTC), SHANGHAI).day == 31
+    assert on_clock(last, SHANGHAI) == last
 
 
 def test_a_day_of_the_reader() -> None:

@@ -6,8 +6,13 @@ import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from officeai_proxy.errors import DatabaseUnavailable
-from officeai_proxy.storage.failures import is_transient, loses_connection, ran_out_of_time
+from officeai_proxy.errors import DatabaseDamaged, DatabaseUnavailable
+from officeai_proxy.storage.failures import (
+    is_transient,
+    loses_connection,
+    ran_out_of_time,
+    unavailable,
+)
 
 
 class ServerError(Exception):
@@ -98,6 +103,7 @@ def test_server_blames_itself(state: str) -> None:
         sqlite3.SQLITE_CANTOPEN,
         sqlite3.SQLITE_READONLY,
         sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_CORRUPT,
     ],
 )
 def test_file_is_in_trouble(code: int) -> None:
@@ -127,6 +133,7 @@ def test_schema_is_older(message: str) -> None:
         OSError(28, "No space left on device"),
         PoolTimeout("no connection is free"),
         DatabaseUnavailable(),
+        DatabaseDamaged(),
         wrapped(Exception("anything"), lost=True),
     ],
     ids=repr,
@@ -134,6 +141,27 @@ def test_schema_is_older(message: str) -> None:
 def test_the_way_is_blocked(error: Exception) -> None:
     """Whatever stands between us and the database may go away."""
     assert is_transient(error)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (sqlite3.SQLITE_BUSY, DatabaseUnavailable),
+        (sqlite3.SQLITE_IOERR_READ, DatabaseUnavailable),
+        (sqlite3.SQLITE_CORRUPT, DatabaseDamaged),
+        (sqlite3.SQLITE_CORRUPT_INDEX, DatabaseDamaged),
+        (sqlite3.SQLITE_NOTADB, DatabaseDamaged),
+    ],
+)
+def test_a_damaged_file_is_told_from_one_that_is_away(code: int, kind: type[Exception]) -> None:
+    """However deep it is wrapped: waiting alone does not heal it, a person does."""
+    assert type(unavailable(file_error(code))) is kind
+    assert type(unavailable(wrapped(file_error(code)))) is kind
+
+
+def test_a_server_that_is_away_is_not_damaged() -> None:
+    """An error without a code of SQLite's is about the way to the database."""
+    assert type(unavailable(ServerError("08006"))) is DatabaseUnavailable
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from officeai_proxy.wire.titles import MAX_LENGTH, title_of
 
+ENGLAND = "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
+
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t\r\n", "\x00\x07", "\u2028"])
 def test_nothing_said_is_no_title(text: str):
@@ -33,12 +35,19 @@ def test_one_line_of_at_most_sixty(text: str, title: str):
     assert title_of(text) == title
 
 
-@pytest.mark.parametrize("tail", ["e\u0301", "👩\u200d👩", "❤\ufe0f", "👍🏽"])
+@pytest.mark.parametrize("tail", ["e\u0301", "👩\u200d👩", "❤\ufe0f", "👍🏽", "🇩🇪", ENGLAND[:2]])
 def test_no_character_is_cut_in_half(tail: str):
     """An accent or a joined emoji goes whole or not at all."""
     title = title_of("a" * 58 + tail + "bcd")
 
     assert title == "a" * 58 + "…"
+
+
+def test_flags_are_cut_between_two() -> None:
+    """Of many in a row, none is left with half of its country."""
+    assert title_of("🇩🇪" * 40) == "🇩🇪" * 29 + "…"
+    assert title_of("a" + "🇩🇪" * 40) == "a" + "🇩🇪" * 29 + "…"
+    assert title_of("a" * 57 + ENGLAND + "b") == "a" * 57 + "…"
 
 
 def test_nothing_but_accents_is_still_a_title():

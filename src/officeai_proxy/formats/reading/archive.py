@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from io import SEEK_END
 from typing import BinaryIO, cast
@@ -17,6 +18,7 @@ from typing import BinaryIO, cast
 from officeai_proxy.errors import BodyTooLarge
 from officeai_proxy.formats.reading.documents import read_document
 from officeai_proxy.formats.reading.imported import Fault, Item, Reading, UnknownFile
+from officeai_proxy.formats.reading.manifest import MANIFEST, Owner, owners_in
 
 MAX_ENTRIES = 100_000
 """Files in one archive."""
@@ -73,10 +75,11 @@ def read_archive(file: BinaryIO, reading: Reading) -> Iterator[Item]:
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
         _check_size(entries, reading)
         is_known = False
+        owners = _owners(archive, entries)
         for entry in entries:
             for item in _read_entry(archive, entry, reading):
                 is_known = True
-                yield item
+                yield _owned(item, owners.get(entry.filename))
         if not is_known:
             raise UnknownFile("The ZIP file has no entry with a conversation.")
 
@@ -135,19 +138,43 @@ def _check_size(entries: list[zipfile.ZipInfo], reading: Reading) -> None:
         )
 
 
+def _owners(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> dict[str, Owner]:
+    """Whose the conversations of an archive of ours are; nothing where it does not say it."""
+    for entry in entries:
+        if entry.filename == MANIFEST and _why_not(entry) is None:
+            try:
+                with archive.open(entry) as opened:
+                    return owners_in(cast("BinaryIO", opened))
+            except _DAMAGES:
+                return {}
+    return {}
+
+
+def _owned(item: Item, owner: Owner | None) -> Item:
+    """*item* under the names of *owner*; an export that is no mere copy has its own."""
+    if owner is None or isinstance(item, Fault) or not item.is_copy:
+        return item
+    return replace(item, user_identifier=owner.user_identifier, session_id=owner.session_id)
+
+
+def _why_not(entry: zipfile.ZipInfo) -> str | None:
+    """Why an entry is not unpacked."""
+    if entry.flag_bits & _ENCRYPTED:
+        return "is encrypted; make an archive without a password."
+    if entry.compress_type not in _METHODS:
+        return "is not packed with `deflate`; make the archive so."
+    if entry.file_size > max(RATIO_FROM, MAX_RATIO * entry.compress_size):
+        return f"would become more than {MAX_RATIO} times larger."
+    return None
+
+
 def _read_entry(
     archive: zipfile.ZipFile, entry: zipfile.ZipInfo, reading: Reading
 ) -> Iterator[Item]:
     """What one entry holds: nothing for one that is no conversation, such as a picture."""
     name = entry.filename[:100]
-    if entry.flag_bits & _ENCRYPTED:
-        yield Fault(f"{name}: the entry is encrypted; make an archive without a password.")
-        return
-    if entry.compress_type not in _METHODS:
-        yield Fault(f"{name}: the entry is not packed with `deflate`; make the archive so.")
-        return
-    if entry.file_size > max(RATIO_FROM, MAX_RATIO * entry.compress_size):
-        yield Fault(f"{name}: the entry would become more than {MAX_RATIO} times larger.")
+    if reason := _why_not(entry):
+        yield Fault(f"{name}: the entry {reason}")
         return
     try:
         for item in read_document(partial(_open, archive, entry), reading):

@@ -57,7 +57,7 @@ def moment_or_none(value: Json, name: str) -> datetime | None:
     if value is None:
         return None
     try:
-        read = datetime.fromisoformat(value) if isinstance(value, str) else None
+        read = datetime.fromisoformat(value.upper()) if isinstance(value, str) else None
         if read is not None:
             return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
     except (ValueError, OverflowError):

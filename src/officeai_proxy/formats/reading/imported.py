@@ -21,7 +21,8 @@ class ImportedConversation:
     `messages` are in an order in which parents come before their children. `parents` has for each
     the place of its parent in `messages`, None at the root. `leaf` is the place where the path
     ends. `user_identifier` is the user in our own files; `foreign_user` is what another program
-    calls its user.
+    calls its user. `is_copy` says that it was written by us to be read: it is less than what it
+    was made of, and is never put into that.
     """
 
     session_id: str
@@ -35,6 +36,7 @@ class ImportedConversation:
     foreign_user: str | None = None
     deleted_at: datetime | None = None
     metadata: JsonObject = field(default_factory=dict)
+    is_copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ that kind inside a turn cannot be told from a new turn, unless they stand in a f
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
 from officeai_proxy.formats.reading.imported import (
@@ -27,7 +28,9 @@ _HEAD_LINES = 20
 _LONGEST_EXPORTED = 200
 # Markdown allows three spaces in front; in lists, fences stand deeper, at both of their ends.
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
-_EXPORTED = re.compile(r"[_*]Exported on (.+?)(?: from .*)?[_*]")
+_EXPORTED = re.compile(r"[_*]Exported on (.+?)(?: from (.*))?[_*]")
+_OURS = "officeai-proxy"
+_ESCAPED = re.compile(r"\\([\\`*_~#<>\[\]&|])")
 _MOMENT = re.compile(
     r"(?P<date>\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4})(?:,| at)? +(?P<hour>\d{1,2}):(?P<minute>\d\d)"
     r"(?::(?P<second>\d\d))?(?: *(?P<half>[AP])M)?"
@@ -49,34 +52,50 @@ def is_chat(text: str) -> bool:
 def conversation(text: str, reading: Reading) -> ImportedConversation:
     """The conversation that *text*, one of `chats`, tells."""
     lines = text.split("\n")
-    title, exported = _head(lines, reading.now)
+    head = _head(lines, reading.now)
+    exported = head.exported
     messages: list[NewMessage] = []
     for role, said in _turns(lines):
         raw: JsonObject = {"role": role.value, "content": said}
         messages += new_messages([raw], timestamp=exported, model_name=None)
     count = len(messages)
     return ImportedConversation(
-        session_id=derived_session_id(title, [message.identity for message in messages]),
-        title=title,
+        session_id=derived_session_id(head.title, [message.identity for message in messages]),
+        title=head.plain_title,
         created_at=exported,
         updated_at=exported,
         messages=tuple(messages),
         parents=(None, *range(count - 1))[:count],
         leaf=count - 1 if count else None,
+        is_copy=head.is_ours,
     )
 
 
-def _head(lines: list[str], now: datetime) -> tuple[str | None, datetime]:
-    """The title and the time of export, from the lines in front of the first `---`."""
-    title, exported = None, now
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The title as it is written, when the chat was exported, and whether we did it."""
+
+    title: str | None
+    exported: datetime
+    is_ours: bool
+
+    @property
+    def plain_title(self) -> str | None:
+        """The title as it was: our exporter escapes each character that Markdown might take."""
+        return _ESCAPED.sub(r"\1", self.title) if self.title and self.is_ours else self.title
+
+
+def _head(lines: list[str], now: datetime) -> _Head:
+    """What stands in the lines in front of the first `---`."""
+    title, exported, is_ours = None, now, False
     for line in lines[:_HEAD_LINES]:
         if line.strip() == "---":
             break
         if title is None and line.startswith("# "):
             title = clean_text(line[2:].strip()) or None
         elif len(line) <= _LONGEST_EXPORTED and (found := _EXPORTED.fullmatch(line.strip())):
-            exported = _moment(found[1]) or now
-    return title, exported
+            exported, is_ours = _moment(found[1]) or now, found[2] == _OURS
+    return _Head(title, exported, is_ours)
 
 
 def _turns(lines: list[str]) -> Iterator[tuple[Role, str]]:

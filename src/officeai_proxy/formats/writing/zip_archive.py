@@ -46,6 +46,7 @@ class ZipEncoder(Encoder):
         self._inner = make_inner(options)
         self.takes_utf8 = self._inner.takes_utf8
         self._name = ""
+        self._owner: dict[str, str] = {}
         self._messages = 0
         self._bytes = 0
         self._digest = hashlib.sha256()
@@ -107,6 +108,10 @@ class ZipEncoder(Encoder):
         folder = _folder(conversation.user_identifier)
         title = safe_name(conversation.name)
         self._name = f"{folder}/{self._number:06} {title}".rstrip() + self._suffix
+        self._owner = {
+            "user_identifier": conversation.user_identifier,
+            "session_id": conversation.session_id,
+        }
         self._messages = self._bytes = 0
         self._digest = hashlib.sha256()
 
@@ -124,6 +129,7 @@ class ZipEncoder(Encoder):
             "messages": self._messages,
             "bytes": self._bytes,
             "sha256": self._digest.hexdigest(),
+            **self._owner,
         }
         self._files.write((b",\n" if self._number > 1 else b"\n") + orjson.dumps(file))
 

@@ -26,7 +26,13 @@ def test_what_is_no_moment_is_refused(value: Json) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2026-01-31T12:00:00Z", "2026-01-31T12:00:00", "2026-01-31T20:00:00+08:00"]
+    "text",
+    [
+        "2026-01-31T12:00:00Z",
+        "2026-01-31t12:00:00z",
+        "2026-01-31T12:00:00",
+        "2026-01-31T20:00:00+08:00",
+    ],
 )
 def test_moments_come_in_utc(text: str) -> None:
     """Whatever its zone, a moment is told in UTC; without one it is UTC."""

@@ -55,6 +55,18 @@ def test_the_same_chat_has_the_same_session() -> None:
     assert read(CURSOR).session_id != read(CURSOR.replace("备份", "export")).session_id
 
 
+def test_the_title_of_our_own_export_is_as_it_was() -> None:
+    """Our escapes are undone; the session stays the one that it was given with them."""
+    title = r"a \*b\* \\ \[c\]"
+    chat = "\n\n---\n\n**User**\n\nhi\n"
+    ours = read(f"# {title}\n_Exported on 2026-01-31 at 12:00:00 UTC from officeai-proxy_{chat}")
+    theirs = read(f"# {title}\n_Exported on 2026-01-31 at 12:00:00 UTC from Cursor (1.5.5)_{chat}")
+
+    assert (ours.title, ours.is_copy) == (r"a *b* \ [c]", True)
+    assert (theirs.title, theirs.is_copy) == (title, False)
+    assert ours.session_id == theirs.session_id
+
+
 def test_fences_in_lists_end_where_they_end() -> None:
     """A fence that stands deep in a list hides no turn behind it."""
     text = "---\n\n**User**\n\n- a\n    ```sh\n    x\n  ```\n\n---\n\n**Cursor**\n\nyes\n"

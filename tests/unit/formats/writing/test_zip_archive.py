@@ -63,6 +63,22 @@ def test_the_manifest_tells_what_is_there():
     ]
 
 
+def test_the_manifest_says_whose_each_conversation_is():
+    """Beside its name, which does not tell: no system takes every title and every user for one."""
+    passages = [talk("x", session_id="s/1", user_identifier="a:b"), *split(everything(), 2)]
+    with opened(*passages) as archive:
+        files = json.loads(archive.read("manifest.json"))["files"]
+
+    names = ["name", "conversations", "messages", "bytes", "sha256", "user_identifier"]
+    assert list(files[0]) == [*names, "session_id"]
+    whole = everything().conversation
+    assert (files[1]["user_identifier"], files[1]["session_id"]) == (
+        whole.user_identifier,
+        whole.session_id,
+    )
+    assert (files[0]["user_identifier"], files[0]["session_id"]) == ("a:b", "s/1")
+
+
 @pytest.mark.parametrize("inner", INNER_FORMATS)
 def test_each_file_is_what_an_export_of_it_alone_would_be(inner: str):
     """In any format, whether it came at once or in pieces."""

@@ -1,0 +1,59 @@
+"""Where a command writes: a path in, a file to write to out; a half file never takes its name."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from officeai_proxy.errors import ProxyError
+
+STANDARD_OUTPUT = Path("-")
+_ITS_DEVICE = Path("/dev/stdout")
+
+
+class OutputNotWritten(ProxyError):
+    """The output cannot be written."""
+
+
+def is_standard_output(output: Path) -> bool:
+    """Whether *output* means what the command prints to."""
+    return output in {STANDARD_OUTPUT, _ITS_DEVICE}
+
+
+@contextmanager
+def open_output(output: Path) -> Iterator[BinaryIO]:
+    """The file at *output*; a regular one gets its name at the end, when it is whole.
+
+    A pipe or a device is written to as it is: to rename a file over it would take it away from
+    everybody else. Of a link the file that it points to is written.
+
+    Raises:
+        OutputNotWritten: it cannot be opened, or not be written to the end.
+    """
+    if is_standard_output(output):
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    is_special = output.exists() and not output.is_file()
+    try:
+        with output.open("wb") if is_special else _whole_file(output) as file:
+            yield file
+    except OSError as exc:
+        raise OutputNotWritten(f"{output} cannot be written: {exc.strerror}") from exc
+
+
+@contextmanager
+def _whole_file(output: Path) -> Iterator[BinaryIO]:
+    """A new file beside the one that it replaces at the end; deleted if there is no good one."""
+    target = Path(os.path.realpath(output))
+    part = target.with_name(f".officeai-{os.urandom(8).hex()}.part")
+    with part.open("xb") as file:
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
