@@ -118,11 +118,12 @@ def empty_url(tmp_path: Path) -> str:
 
 
 def test_a_link_stays_and_leads_to_the_new_file(empty_url: str, tmp_path: Path) -> None:
-    """The file that it points to is replaced, also in another folder, and has ordinary rights."""
+    """The file that it points to is replaced, also in another folder, and keeps its rights."""
     folder, far = tmp_path / "out", tmp_path / "far"
     folder.mkdir()
     far.mkdir()
     (far / "real.json").write_text("old")
+    (far / "real.json").chmod(0o600)
     (folder / "all.json.part").write_text("somebody's own")
     (folder / "all.json").symlink_to(far / "real.json")
 
@@ -131,9 +132,17 @@ def test_a_link_stays_and_leads_to_the_new_file(empty_url: str, tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     assert (folder / "all.json").is_symlink()
     assert json.loads((far / "real.json").read_text())["complete"] is True
-    assert stat.S_IMODE((far / "real.json").stat().st_mode) == 0o666 & ~_umask()
+    assert stat.S_IMODE((far / "real.json").stat().st_mode) == 0o600
     assert (folder / "all.json.part").read_text() == "somebody's own"
     assert sorted(path.name for path in folder.iterdir()) == ["all.json", "all.json.part"]
+
+
+def test_a_new_file_has_ordinary_rights(empty_url: str, tmp_path: Path) -> None:
+    """Those that the umask leaves, as any other file."""
+    done = run("export", "-o", "new.json", folder=tmp_path, DATABASE_URL=empty_url)
+
+    assert done.returncode == 0, done.stderr
+    assert stat.S_IMODE((tmp_path / "new.json").stat().st_mode) == 0o666 & ~_umask()
 
 
 def _umask() -> int:

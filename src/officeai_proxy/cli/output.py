@@ -1,6 +1,7 @@
 """Where a command writes: a path in, a file to write to out; a half file never takes its name."""
 
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,11 +47,16 @@ def open_output(output: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _whole_file(output: Path) -> Iterator[BinaryIO]:
-    """A new file beside the one that it replaces at the end; deleted if there is no good one."""
+    """A new file beside the one that it replaces at the end; deleted if there is no good one.
+
+    Who may read the old file may read the new one, and nobody else.
+    """
     target = Path(os.path.realpath(output))
     part = target.with_name(f".officeai-{os.urandom(8).hex()}.part")
     with part.open("xb") as file:
         try:
+            if target.exists():
+                os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
             yield file
             file.flush()
             os.fsync(file.fileno())
