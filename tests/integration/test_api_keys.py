@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy.exc import IntegrityError
 
+from officeai_proxy.errors import KeyMade
 from officeai_proxy.model import ApiKey, Scope
 from officeai_proxy.storage.api_keys import ApiKeyRepository
 from officeai_proxy.storage.database import Database
@@ -33,7 +33,7 @@ async def test_same_key_twice_is_refused(database: Database) -> None:
     async with database.write() as connection:
         await ApiKeyRepository(connection).add(a_key(1))
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises(KeyMade):
         async with database.write() as connection:
             await ApiKeyRepository(connection).add(replace(a_key(2), digest=a_key(1).digest))
 
