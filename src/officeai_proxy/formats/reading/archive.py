@@ -141,7 +141,7 @@ def _check_size(entries: list[zipfile.ZipInfo], reading: Reading) -> None:
 def _owners(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> dict[str, Owner]:
     """Whose the conversations of an archive of ours are; nothing where it does not say it."""
     for entry in entries:
-        if entry.filename == MANIFEST and _why_not(entry) is None:
+        if entry.filename == MANIFEST and _fault_of(entry) is None:
             try:
                 with archive.open(entry) as opened:
                     return owners_in(cast("BinaryIO", opened))
@@ -157,14 +157,15 @@ def _owned(item: Item, owner: Owner | None) -> Item:
     return replace(item, user_identifier=owner.user_identifier, session_id=owner.session_id)
 
 
-def _why_not(entry: zipfile.ZipInfo) -> str | None:
+def _fault_of(entry: zipfile.ZipInfo) -> Fault | None:
     """Why an entry is not unpacked."""
+    name = entry.filename[:100]
     if entry.flag_bits & _ENCRYPTED:
-        return "is encrypted; make an archive without a password."
+        return Fault(f"{name}: the entry is encrypted; make an archive without a password.")
     if entry.compress_type not in _METHODS:
-        return "is not packed with `deflate`; make the archive so."
+        return Fault(f"{name}: the entry is not packed with `deflate`; make the archive so.")
     if entry.file_size > max(RATIO_FROM, MAX_RATIO * entry.compress_size):
-        return f"would become more than {MAX_RATIO} times larger."
+        return Fault(f"{name}: the entry would become more than {MAX_RATIO} times larger.")
     return None
 
 
@@ -172,10 +173,10 @@ def _read_entry(
     archive: zipfile.ZipFile, entry: zipfile.ZipInfo, reading: Reading
 ) -> Iterator[Item]:
     """What one entry holds: nothing for one that is no conversation, such as a picture."""
-    name = entry.filename[:100]
-    if reason := _why_not(entry):
-        yield Fault(f"{name}: the entry {reason}")
+    if fault := _fault_of(entry):
+        yield fault
         return
+    name = entry.filename[:100]
     try:
         for item in read_document(partial(_open, archive, entry), reading):
             yield Fault(f"{name}: {item.reason}") if isinstance(item, Fault) else item
