@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.migrations import prepare
-from officeai_proxy.storage.search_index import Document, add
+from officeai_proxy.storage.search_documents import Document
+from officeai_proxy.storage.search_index import add
 from officeai_proxy.storage.tables import conversation_messages, conversations, exchanges
 from officeai_proxy.storage.tree import reserve_ids
 

@@ -165,15 +165,15 @@ async def measure(database: Database, asked: list[str], **more: object) -> list[
 
 async def plan(connection: AsyncConnection, q: str) -> Iterator[str]:
     """How the database answers *q*."""
-    asked = search_queries.needles(Query.of(q), workspace="default", user=None, role=None)
+    asked = search_queries.ways(Query.of(q), [None], workspace="default", user=None, role=None)
     given: dict[str, object] = {"before": 2**62, "count": PAGE + 1}
     if connection.dialect.name == "sqlite":
         statement = f"EXPLAIN QUERY PLAN {search_queries.NEWEST_SQLITE.text}"
-        given["query"] = search_queries.fts5_query(asked)
+        given["query"] = search_queries.fts5_any([*map(search_queries.fts5_query, asked)])
     else:
         await connection.execute(search_queries.PREPARE_POSTGRESQL, {"milliseconds": "0"})
         statement = f"EXPLAIN (ANALYZE, BUFFERS) {search_queries.NEWEST_POSTGRESQL.text}"
-        given["query"] = search_queries.ts_query(asked)
+        given["query"] = search_queries.ts_query(asked[0])
     return (str(row[-1]) for row in await connection.execute(text(statement), given))
 
 

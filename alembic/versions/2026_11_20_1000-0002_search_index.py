@@ -1,10 +1,8 @@
-"""Search index: an FTS5 table on SQLite, a tsvector with GIN on PostgreSQL; fills it."""
+"""Search index: an FTS5 table on SQLite, a tsvector with GIN on PostgreSQL; 0008 fills it."""
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import TSVECTOR
-
-from officeai_proxy.storage import search_index
 
 revision = "0002"
 down_revision = "0001"
@@ -23,7 +21,6 @@ def upgrade() -> None:
             "CREATE TABLE message_search_purges ("
             "id INTEGER PRIMARY KEY AUTOINCREMENT, has_begun BOOLEAN NOT NULL DEFAULT false)"
         )
-        fill()
     else:
         op.create_table(
             "message_search",
@@ -31,18 +28,10 @@ def upgrade() -> None:
             sa.Column("words", TSVECTOR(), nullable=False),
             sa.PrimaryKeyConstraint("message_id", name="pk_message_search"),
         )
-        fill()
         op.execute(
             "CREATE INDEX ix_message_search_words ON message_search USING gin (words) "
             "WITH (gin_pending_list_limit = 1024)"
         )
-
-
-def fill() -> None:
-    """Index what is stored, in batches; the code's own tokens, because searches use the same."""
-    last = 0
-    while indexed := search_index.fill(op.get_bind(), last):
-        last = indexed[-1]
 
 
 def downgrade() -> None:

@@ -240,18 +240,6 @@ class TestWords:
         assert await found(database, q) == [self.SAID[number] for number in numbers]
         assert await found(database, q, limit=1) == [self.SAID[number] for number in numbers]
 
-    async def test_a_very_long_message(self, database: Database) -> None:
-        """A message too long for an index is stored, and found by its first words."""
-        distinct = " ".join(f"w{number}" for number in range(200_000))
-        runs = "".join(chr(0x4E00 + number % 20000) for number in range(300_000))
-        await say(database, await start(database), distinct, "one " * 300_000 + "last", runs)
-
-        assert len(await found(database, "w1 w999")) == 1
-        assert await found(database, "w199999") == []
-        assert len(await found(database, "one")) == 1
-        assert await found(database, "last") == []
-        assert len(await found(database, runs[500:520])) == 1
-
     async def test_a_message_without_words(self, database: Database) -> None:
         """Messages that say nothing are stored and never found."""
         await say(database, await start(database), "", "👍", "…", "word")

@@ -18,6 +18,7 @@ from officeai_proxy.storage import alembic_runner, search_index
 from officeai_proxy.storage.conversations import ConversationRepository
 from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.migrations import check, prepare
+from officeai_proxy.storage.search_documents import Document
 from officeai_proxy.storage.search_upkeep import purge, reindex
 
 
@@ -35,13 +36,25 @@ async def indexed(database: Database) -> Sequence[int]:
         return (await connection.execute(text(query))).scalars().all()
 
 
+async def go_to(database: Database, revision: str) -> None:
+    """Bring the schema back to *revision*."""
+
+    def move(connection: Connection) -> None:
+        config = alembic_runner.configuration()
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+
+    async with database.alter() as connection:
+        await connection.run_sync(move)
+
+
 class TestSameTransaction:
     """What is in the index is what is in the table, at every moment."""
 
     async def test_a_write_that_fails_leaves_nothing(self, database: Database) -> None:
         """Messages that are rolled back are not in the index either."""
         conversation = await start(database)
-        document = search_index.Document(99, "default", "alice", "user", "lost")
+        document = Document(99, "default", "alice", "user", "lost")
         with suppress(LookupError):
             async with database.write() as connection:
                 await connection.run_sync(search_index.add, [document])
@@ -111,7 +124,7 @@ class TestCheckAndReindex:
             if kind == "emptied":
                 await connection.run_sync(search_index.clear)
             elif kind == "orphaned":
-                document = search_index.Document(99, "default", "alice", "user", "lost")
+                document = Document(99, "default", "alice", "user", "lost")
                 await connection.run_sync(search_index.add, [document])
             else:
                 await connection.execute(
@@ -219,23 +232,13 @@ class TestPurge:
 class TestMigration:
     """A database of the first revision gets its index with everything in it."""
 
-    async def go_to(self, database: Database, revision: str) -> None:
-        def move(connection: Connection) -> None:
-            config = alembic_runner.configuration()
-            config.attributes["connection"] = connection
-            change = command.downgrade if revision == "0001" else command.upgrade
-            change(config, revision)
-
-        async with database.alter() as connection:
-            await connection.run_sync(move)
-
     async def test_old_messages_are_found(self, database: Database) -> None:
         """Every message that was there before is found afterwards, for its owner only."""
         for n in range(3):
             caller = ELSEWHERE if n == 2 else HERE
             conversation = await start(database, f"s{n}", caller=caller)
             await say(database, conversation, *["旧的数据 old"] * 250, caller=caller)
-        await self.go_to(database, "0001")
+        await go_to(database, "0001")
         assert await prepare(database)
 
         assert len(await found(database, "旧 数据 old")) == 500
@@ -243,18 +246,39 @@ class TestMigration:
         await say(database, await start(database, "new"), "old and new")
         assert len(await found(database, "old")) == 501
 
+    async def test_what_older_code_indexed_is_indexed_anew(self, database: Database) -> None:
+        """Entries made by other rules are replaced, so that they can be taken out again."""
+        conversation = await start(database)
+        await say(database, conversation, "the " * 300 + "end", "short")
+        await go_to(database, "0007")
+        assert await indexed(database) == []
+        older = "INSERT INTO message_search (message_id, words) VALUES (:id, 'the')"
+        if database.dialect is Dialect.SQLITE:
+            older = "INSERT INTO message_search (rowid, words) VALUES (:id, '_w1 the _ the')"
+        async with database.write() as connection:
+            await connection.execute(text(older), [{"id": 1}, {"id": 2}])
+        assert await prepare(database)
+
+        assert len(await found(database, '"the end"')) == 1
+        assert await check(database) == []
+        await erase(database, conversation)
+        assert await indexed(database) == []
+        assert await check(database) == []
+
     async def test_long_messages_do_not_stop_it(self, database: Database) -> None:
-        """Texts that no index could hold whole do not stop the migration."""
+        """Texts that no `tsvector` could hold do not stop the migration, and are found."""
         conversation = await start(database)
         await say(
             database,
             conversation,
             *[" ".join(f"w{n}x{m}" for n in range(150_000)) for m in range(3)],
         )
-        await self.go_to(database, "0001")
+        await go_to(database, "0001")
         assert await prepare(database)
 
         assert len(await found(database, "w7x1")) == 1
+        assert len(await found(database, '"w149998x2 w149999x2"')) == 1
+        assert await check(database) == []
 
 
 def test_this_sqlite_has_what_is_needed() -> None:

@@ -19,7 +19,7 @@ from officeai_proxy.errors import DatabaseUnavailable
 from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.inspection import broken_rules
 
-SCHEMA_REVISION = "0007"
+SCHEMA_REVISION = "0008"
 """The schema revision that this code needs; the newest file in `alembic/versions` has it."""
 
 SEALABLE_SINCE = "0005"

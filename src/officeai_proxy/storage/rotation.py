@@ -25,7 +25,7 @@ from officeai_proxy.storage.sealed_rows import (
     error_place,
     message_place,
 )
-from officeai_proxy.storage.search_index import Document
+from officeai_proxy.storage.search_documents import Document
 from officeai_proxy.storage.tables import (
     conversation_messages,
     conversations,

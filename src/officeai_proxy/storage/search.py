@@ -7,11 +7,11 @@ newest is what was recorded last: the order is that of the messages' ids.
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.crypto.sealing import Hasher, Sealer
@@ -35,25 +35,34 @@ from officeai_proxy.storage.rows import (
 from officeai_proxy.storage.sealed_rows import open_content, open_conversation_text
 from officeai_proxy.storage.search_queries import (
     NEWEST_POSTGRESQL,
+    NEWEST_SETS_POSTGRESQL,
     NEWEST_SQLITE,
     PREPARE_POSTGRESQL,
+    Way,
     fts5_any,
     fts5_query,
-    needles,
+    set_query,
     ts_any,
     ts_query,
+    ways,
     windows,
 )
 from officeai_proxy.storage.tables import conversation_messages, conversations
 from officeai_proxy.storage.vault import sealer_of
 from officeai_proxy.storage.walls import inside
-from officeai_proxy.words.query import Phrase, Query
+from officeai_proxy.words.query import Query
 
 TIME_LIMIT = 2.0
 """Seconds that one search may take."""
 
 MOST_AT_ONCE = 1000
 """Candidates whose texts are read at once."""
+
+LONG_TEXT = 256 * 1024
+"""How long a text is that is read by itself."""
+
+PAGE_TEXT = 8 * 1024 * 1024
+"""Characters of the texts of a page, which ends before the next hit; but one may have more."""
 
 _LISTING = "search"
 _STEPS_BETWEEN_LOOKS = 1000
@@ -80,6 +89,35 @@ class Hit:
     message: Message
 
 
+@dataclass(slots=True)
+class _Hits:
+    """What was found so far, newest first, for a page of *limit*."""
+
+    limit: int
+    found: list[Hit] = field(default_factory=list)
+    text: int = 0
+
+    def add(self, hit: Hit) -> None:
+        """Take a hit that is older than all others."""
+        self.found.append(hit)
+        self.text += len(hit.message.content)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the texts of all hits fit on the page; a single one always does."""
+        return self.text <= PAGE_TEXT or len(self.found) == 1
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether there is one hit more than fits on the page."""
+        return len(self.found) > self.limit or not self.has_room
+
+    @property
+    def fitting(self) -> list[Hit]:
+        """Those that fit on the page."""
+        return self.found[: self.limit if self.has_room else -1]
+
+
 class SearchRepository:
     """The messages that one caller may find."""
 
@@ -97,77 +135,94 @@ class SearchRepository:
         """
         before = _place_of(page.cursor)
         async with _limited(self._connection) as deadline:
-            hits = await self._collect(wanted, before, count=page.limit + 1, deadline=deadline)
-        items, has_more = hits[: page.limit], len(hits) > page.limit
+            hits = await self._collect(wanted, before, _Hits(page.limit), deadline=deadline)
+        items = hits.fitting
+        has_more = len(items) < len(hits.found)
         cursor = make_cursor(_LISTING, (items[-1].message.id,)) if has_more else None
         return Stretch(items=items, has_more=has_more, next_cursor=cursor)
 
     async def _collect(
-        self, wanted: SearchFilter, before: int, *, count: int, deadline: float
-    ) -> list[Hit]:
-        """The newest *count* hits below the id *before*, in as few rounds as possible."""
-        hits: list[Hit] = []
-        at_once = count
+        self, wanted: SearchFilter, before: int, hits: "_Hits", *, deadline: float
+    ) -> "_Hits":
+        """*hits* with the newest below the id *before*, in as few rounds as possible."""
+        at_once = hits.limit + 1
         while True:
             ids = await self._candidates(wanted, before, count=at_once)
-            hits += await self._hits(wanted, ids)
-            if len(hits) >= count or len(ids) < at_once:
-                return hits[:count]
+            await self._look_at(wanted, ids, hits, deadline=deadline)
+            if hits.are_enough or len(ids) < at_once:
+                return hits
             if time.monotonic() > deadline:
                 raise SearchTooSlow
             before, at_once = ids[-1], min(at_once * 4, MOST_AT_ONCE)
 
     async def _candidates(self, wanted: SearchFilter, before: int, *, count: int) -> Sequence[int]:
         """The newest ids below *before* that the index has; fewer than *count* are all it has."""
-        asked = self._needles(wanted)
-        given = {"before": before, "count": count}
-        if self._connection.dialect.name == "sqlite":
-            query = fts5_any([fts5_query(way) for way in asked])
-            found = await self._connection.execute(NEWEST_SQLITE, {"query": query, **given})
-            return found.scalars().all()
+        asked = self._ways(wanted)
+        if self._connection.dialect.name == "postgresql":
+            return await self._candidates_postgresql(asked, before, count=count)
+        query = fts5_any([fts5_query(way) for way in asked])
+        given = {"query": query, "before": before, "count": count}
+        return (await self._connection.execute(NEWEST_SQLITE, given)).scalars().all()
+
+    async def _candidates_postgresql(
+        self, asked: Sequence[Way], before: int, *, count: int
+    ) -> Sequence[int]:
+        bounds = {"before": before, "count": count}
+        sets = {"sets": [set_query(way) for way in asked], **bounds}
+        newest, long = (await self._connection.execute(NEWEST_SETS_POSTGRESQL, sets)).one()
         ids: Sequence[int] = ()
-        for recent in windows(await self._newest(before)):
-            query = ts_any([ts_query(way, *recent) for way in asked])
-            found = await self._connection.execute(NEWEST_POSTGRESQL, {"query": query, **given})
+        for recent, since in windows(min(before, (newest or 0) + 1)):
+            # Whose words are too many, the last way, is among the sets.
+            query = ts_any([ts_query(way, *recent) for way in asked[:-1]])
+            found = await self._connection.execute(NEWEST_POSTGRESQL, {"query": query, **bounds})
             ids = found.scalars().all()
+            if long:
+                recent_ones = (number for number in long if number >= since)
+                ids = sorted({*ids, *recent_ones}, reverse=True)[:count]
             if len(ids) == count:
                 break
         return ids
 
-    def _needles(self, wanted: SearchFilter) -> list[list[Phrase]]:
-        """What a message must have in the index, in each of the ways in which it may be there."""
+    def _ways(self, wanted: SearchFilter) -> list[Way]:
         user = self._caller.user if wanted.user_identifier is None else wanted.user_identifier
         sealer, workspace = sealer_of(self._connection), self._caller.workspace
         hashers: list[Hasher | None] = [] if sealer is None else [sealer.hasher(workspace)]
         if sealer is None or sealer.takes_plain:
             hashers.append(None)
-        return [
-            needles(wanted.query, workspace=workspace, user=user, role=wanted.role, hasher=hasher)
-            for hasher in hashers
-        ]
+        return ways(wanted.query, hashers, workspace=workspace, user=user, role=wanted.role)
 
-    async def _newest(self, before: int) -> int:
-        """*before*, or the id behind the newest message when no page came before."""
-        if before < MAX_INTEGER:
-            return before
-        newest = await self._connection.execute(select(_m.id).order_by(_m.id.desc()).limit(1))
-        return (newest.scalar() or 0) + 1
-
-    async def _hits(self, wanted: SearchFilter, ids: Sequence[int]) -> list[Hit]:
-        """Those of *ids* that the caller may see and that say what is wanted, newest first."""
+    async def _look_at(
+        self, wanted: SearchFilter, ids: Sequence[int], hits: "_Hits", *, deadline: float
+    ) -> None:
+        """Add those of *ids* that the caller may see and that say what is wanted."""
         if not ids:
-            return []
+            return
         visible = (
             select_messages()
             .add_columns(*(column.label(f"c_{column.name}") for column in CONVERSATION_COLUMNS))
             .join(conversations, _c.id == _m.conversation_id)
-            .where(_m.id.in_(ids), *self._conditions(wanted))
-            .order_by(_m.id.desc())
+            .where(*self._conditions(wanted))
         )
-        rows = (await self._connection.execute(visible)).all()
-        sealer = sealer_of(self._connection)
-        says = wanted.query.matches
-        return [_hit(row, sealer) for row in rows if says(open_content(row, sealer))]
+        # PostgreSQL knows the bytes of a text without reading it.
+        is_sqlite = self._connection.dialect.name == "sqlite"
+        length = (func.length if is_sqlite else func.octet_length)(_m.content)
+        short = visible.where(_m.id.in_(ids), length <= LONG_TEXT)
+        rows = {row.id: row for row in await self._connection.execute(short)}
+        others = [number for number in ids if number not in rows]
+        long = select(_m.id).where(_m.id.in_(others), length > LONG_TEXT)
+        alone = set((await self._connection.execute(long)).scalars()) if others else ()
+        sealer, says = sealer_of(self._connection), wanted.query.matches
+        for number in ids:
+            row = rows.get(number)
+            if number in alone:
+                if time.monotonic() > deadline:
+                    raise SearchTooSlow
+                asked = visible.where(_m.id == number)
+                row = (await self._connection.execute(asked)).one_or_none()
+            if row is not None and says(open_content(row, sealer)):
+                hits.add(_hit(row, sealer))
+                if hits.are_enough:
+                    return
 
     def _conditions(self, wanted: SearchFilter) -> list[ColumnElement[bool]]:
         conditions = [inside(self._caller, conversations), _c.deleted_at.is_(None)]

@@ -8,10 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection, text
 
-from officeai_proxy.storage import search_index
-from officeai_proxy.storage.search_index import Document, document_columns, document_of
-from officeai_proxy.storage.vault import sealer_of
-from officeai_proxy.words.tokens import MAX_TEXT
+from officeai_proxy.storage.search_documents import Document, Entry, fts5_text
+from officeai_proxy.storage.search_index import documents_of
 
 SAMPLES = 40
 """Places of the table at which messages are compared with the index."""
@@ -54,19 +52,15 @@ def _samples(connection: Connection) -> Iterator[list[Document]]:
     oldest, newest = connection.execute(_RANGE).one()
     if oldest is None:
         return
-    sealer = sealer_of(connection)
-    sample = text(_SAMPLE.format(document=document_columns(connection)))
     step = max(SAMPLE, (newest - oldest) // SAMPLES + 1)
     for start in range(oldest, newest + 1, step):
-        given = {"start": start, "before": start + step, "count": SAMPLE, "most": MAX_TEXT + 1}
-        found = connection.execute(sample, given)
-        yield [document_of(row, sealer) for row in found.mappings()]
+        yield documents_of(connection, _SAMPLE, start=start, before=start + step, batch=SAMPLE)
 
 
 def _differing_sqlite(connection: Connection, documents: Sequence[Document]) -> Iterator[int]:
     """FTS5 without content cannot say what it holds, only whether a message is among the hits."""
     for document in documents:
-        tokens = search_index.fts5_text(document).split()
+        tokens = fts5_text(document).split()
         probes = {*tokens[:3], *tokens[3 :: max(1, len(tokens) // _PROBES)]}
         query = " AND ".join(f'"{token}"' for token in sorted(probes))
         given = {"id": document.id, "query": query}
@@ -75,9 +69,11 @@ def _differing_sqlite(connection: Connection, documents: Sequence[Document]) -> 
 
 
 def _differing_postgresql(connection: Connection, documents: Sequence[Document]) -> Iterator[int]:
+    entries = [Entry.of(document) for document in documents]
     given = {
         "ids": [document.id for document in documents],
-        "vectors": [search_index.vector_text(document) for document in documents],
+        "vectors": [entry.vector for entry in entries],
+        "sets": [entry.long_words for entry in entries],
     }
     yield from connection.execute(_COMPARE_POSTGRESQL, given).scalars()
 
@@ -96,7 +92,10 @@ _ORPHANED = """
 
 _RANGE = text("SELECT MIN(id), MAX(id) FROM conversation_messages")
 
-_SAMPLE = "SELECT {document} WHERE m.id >= :start AND m.id < :before ORDER BY m.id LIMIT :count"
+_SAMPLE = """
+    SELECT m.id, {length} FROM conversation_messages m
+    WHERE m.id >= :start AND m.id < :before ORDER BY m.id LIMIT :batch
+"""
 
 _PROBE_SQLITE = text(
     "SELECT rowid FROM message_search WHERE message_search MATCH :query AND rowid = :id"
@@ -104,7 +103,9 @@ _PROBE_SQLITE = text(
 
 _COMPARE_POSTGRESQL = text(
     "SELECT s.message_id FROM message_search s "
-    "JOIN unnest(CAST(:ids AS bigint[]), CAST(:vectors AS text[])) AS given (id, vector) "
-    "ON given.id = s.message_id "
-    "WHERE s.words IS DISTINCT FROM CAST(given.vector AS tsvector) ORDER BY s.message_id"
+    "JOIN unnest(CAST(:ids AS bigint[]), CAST(:vectors AS text[]), CAST(:sets AS text[])) "
+    "AS given (id, vector, long_words) ON given.id = s.message_id "
+    "WHERE s.words IS DISTINCT FROM CAST(given.vector AS tsvector) "
+    "OR s.long_words IS DISTINCT FROM string_to_array(given.long_words, ' ') "
+    "ORDER BY s.message_id"
 )

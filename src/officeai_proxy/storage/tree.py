@@ -33,7 +33,8 @@ from officeai_proxy.storage.sealed_rows import (
     open_conversation_text,
     seal_message,
 )
-from officeai_proxy.storage.search_index import Document, add
+from officeai_proxy.storage.search_documents import Document
+from officeai_proxy.storage.search_index import add
 from officeai_proxy.storage.tables import UtcDateTime, conversation_messages, conversations
 from officeai_proxy.storage.vault import sealer_of
 from officeai_proxy.tree import REMEMBERED_INSTRUCTIONS

@@ -6,11 +6,14 @@ at, and `Query.matches` decides.
 """
 
 import re
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate, chain
 
 from officeai_proxy.errors import UnprocessableInput
 from officeai_proxy.words.folding import FoldedText, fold
-from officeai_proxy.words.tokens import whole_words
+from officeai_proxy.words.parts import PART, spans
 from officeai_proxy.words.units import is_run, pairs, pattern_of, units
 
 MAX_QUERY = 1000
@@ -18,6 +21,9 @@ MAX_QUERY = 1000
 
 MAX_UNITS = 64
 """Words and runs of a query."""
+
+_MOST_AFTER = 8 * PART
+"""Code points behind a find that are looked at for others: a word may be without end."""
 
 _QUOTED = re.compile('["“”„＂]([^"“”„＂]*)["“”„＂]|([^"“”„＂]+)')
 
@@ -69,18 +75,64 @@ class Query:
 
     def matches(self, content: str) -> bool:
         """Whether all of it is in *content*."""
-        folded = fold(whole_words(content))
-        return all(pattern.search(folded) for pattern in self.patterns)
+        folded = fold(content) if len(content) <= PART else "".join(_folded_parts(content))
+        return all(first is not None for first in self._firsts(folded))
 
     def highlights(self, content: str) -> list[tuple[int, int]]:
-        """Where what is searched for is in *content*: spans of code points, in order, apart."""
-        folded = FoldedText.of(whole_words(content))
-        spans = [
-            folded.origin(*found.span())
-            for pattern in self.patterns
-            for found in pattern.finditer(folded.text)
-        ]
-        return _apart(sorted(spans))
+        """Where what is searched for is in *content*: spans of code points, in order, apart.
+
+        Of a very long text those near the first one.
+        """
+        start, end = (0, len(content)) if len(content) <= PART else self._surroundings(content)
+        folded = FoldedText.of(content[start:end])
+        found = [folded.origin(*one.span()) for one in self._finds(folded.text)]
+        return [(start + begin, start + stop) for begin, stop in _apart(sorted(found))]
+
+    def _surroundings(self, content: str) -> tuple[int, int]:
+        """The part of a long *content* with the first find, and what follows it.
+
+        To know of every letter where it came from may take fifty times the room of the text.
+        """
+        parts = list(spans(content))
+        folded = list(_folded_parts(content))
+        ends = list(accumulate(map(len, folded)))
+        finds = [first.span() for first in self._firsts("".join(folded)) if first is not None]
+        if not finds:
+            return 0, 0
+        begin, stop = min(finds)
+        first, last = bisect_right(ends, begin), bisect_right(ends, stop - 1)
+        (start, _), (near, _) = parts[first], parts[last]
+        (_, end) = parts[min(last + 1, len(parts) - 1)]
+        return start, min(end, near + _MOST_AFTER)
+
+    def _firsts(self, folded: str) -> Iterator[re.Match[str] | None]:
+        return (next(finds, None) for finds in self._searches(folded))
+
+    def _finds(self, folded: str) -> Iterator[re.Match[str]]:
+        return chain.from_iterable(self._searches(folded))
+
+    def _searches(self, folded: str) -> Iterator[Iterator[re.Match[str]]]:
+        """Of each phrase where it is in *folded*, in order."""
+        for phrase, pattern in zip(self.phrases, self.patterns, strict=True):
+            yield _places(phrase[0], pattern, folded)
+
+
+def _folded_parts(content: str) -> Iterator[str]:
+    """A long *content* folded; a rare letter does not make all of it take longer."""
+    return (fold(content[start:end]) for start, end in spans(content))
+
+
+def _places(first: str, pattern: re.Pattern[str], folded: str) -> Iterator[re.Match[str]]:
+    """What *pattern*, which begins with *first*, finds in *folded*.
+
+    Looking for the letters first is a hundred times as fast as trying the pattern everywhere.
+    """
+    place = folded.find(first)
+    while place >= 0:
+        found = pattern.match(folded, place)
+        if found is not None:
+            yield found
+        place = folded.find(first, place + 1 if found is None else found.end())
 
 
 def _phrases(text: str) -> list[Phrase]:

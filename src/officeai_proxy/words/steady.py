@@ -12,18 +12,20 @@ from itertools import accumulate
 
 from officeai_proxy.words.units import MAX_WORD, ascii_words, pairs, spaced_words
 
-# Of `units.CJK` what folding leaves alone, whatever stands beside it.
-_RUN = (
+RUN = (
     "\u3005-\u3007\u3021-\u3029\u3041-\u3096\u30a1-\u30fa\u30fc-\u30fe\u3400-\u4dbf\u4e00-\u9fff"
     "\uac00-\ud7a3"
 )
-# Punctuation and symbols that folding turns into nothing but the same, and that melt into nothing.
-_MARK = (
+"""Of `units.CJK` what folding leaves alone, whatever stands beside it; for a character class."""
+
+MARK = (
     "\xa1-\xa9\xab-\xb1\xb6\xb7\xbb\xbf\xd7\u2010-\u2027\u2030-\u205e\u2190-\u23ff\u2500-\u2775"
     "\u3000-\u3004\u3008-\u3020\u30fb\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff64"
 )
-_RUNS = re.compile(f"([{_RUN}]+)")
-_OTHER = re.compile(f"[^\0-\x7f{_MARK}]")
+"""Punctuation and symbols that fold into nothing but the same, and that melt into nothing."""
+
+_RUNS = re.compile(f"([{RUN}]+)")
+_OTHER = re.compile(f"[^\0-\x7f{MARK}]")
 
 # What stands where a run was; a text that has it itself is left to the others.
 _CUT = "\0"

@@ -40,7 +40,8 @@ _TO_WORDS = bytes(
     ord(char.lower()) if char.isalnum() or char == "\0" else ord(" ")
     for char in map(chr, range(128))
 ).ljust(256)
-_GAP = rf"(?:[\W_](?<![{SIGNS}]))*"
+# Never given back: no unit begins with what is in it, and a gap may be as long as a message.
+_GAP = rf"(?:[\0-/:-@\[-`{{-\x7f]++|[\W_](?<![{SIGNS}]))*+"
 _IN_RUN = re.compile(f"[{CJK}]")
 
 

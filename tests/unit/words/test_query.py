@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from officeai_proxy.errors import UnprocessableInput
+from officeai_proxy.words import parts
 from officeai_proxy.words.query import MAX_QUERY, MAX_UNITS, Query
 
 
@@ -109,3 +110,59 @@ def test_what_matches_is_highlighted(text: str, content: str) -> None:
     if query.matches(content):
         assert spans
     assert spans == sorted(spans)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("word " * 40_000, " word" * 40_000),
+        ("字" * 200_000, "字" * 200_000),
+        ("слово, é ﬁ " * 20_000, " نص 한글" * 20_000),
+        ("x" * 200_000 + " ", " " + "ж" * 2_000_000),
+        ("े ि " * 70_000, "\u0301" * 50_000),
+        ("ｶﾞ①㍿" * 50_000, "🙂" * 50_000),
+    ],
+)
+def test_deep_in_a_long_text(before: str, after: str) -> None:
+    """A find far back is marked where it is, with those that follow it soon."""
+    content = f"{before}Éndzzz, 结尾专有词 endzzz{after}"
+    query = Query.of('"endzzz 结尾专有" 词')
+    spans = query.highlights(content)
+
+    assert query.matches(content)
+    assert [content[start:end] for start, end in spans] == ["Éndzzz, 结尾专有", "词"]
+    assert spans[0][0] == len(before)
+    assert Query.of("absent 结尾").highlights(content) == [(len(before) + 8, len(before) + 10)]
+    assert Query.of("absent").highlights(content) == []
+
+
+def test_marks_of_a_long_text_are_few() -> None:
+    """Of a word that comes a million times those near the first one are marked."""
+    spans = Query.of("word").highlights("no " * 300_000 + "word " * 1_000_000)
+
+    assert spans[0] == (900_000, 900_004)
+    assert 32 < len(spans) < 20_000
+
+
+def test_a_gap_without_an_end() -> None:
+    """Signs between the words of a phrase are passed over at once, however many they are."""
+    query = Query.of('"a b"')
+    gap = "-_。 " * 250_000
+
+    assert query.matches(f"a{gap}b")
+    assert not query.matches(f"a{gap}c b")
+    assert query.highlights(f"x a{gap}b")[0] == (2, 4 + len(gap))
+
+
+@given(st.text("ab 数据é-", max_size=30), st.text('ab 数据é-"', max_size=8))
+def test_a_long_text_is_like_a_short_one(content: str, text: str) -> None:
+    """The first find is the same, and so is whether there is one, wherever a text is cut."""
+    try:
+        query = Query.of(text)
+    except UnprocessableInput:
+        return
+    whole = query.matches(content), query.highlights(content)[:1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "PART", 1)
+        patch.setattr("officeai_proxy.words.query.PART", 0)
+        assert (query.matches(content), query.highlights(content)[:1]) == whole

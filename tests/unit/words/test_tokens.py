@@ -1,14 +1,14 @@
-"""What an index holds of a text, and where it stops."""
+"""What an index holds of a text, however long it is."""
 
-from officeai_proxy.words import tokens
-from officeai_proxy.words.tokens import (
-    MAX_BYTES,
-    MAX_REPEATS,
-    MAX_TEXT,
-    MAX_TOKENS,
-    tokens_of,
-    whole_words,
-)
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from officeai_proxy.words import parts, tokens
+from officeai_proxy.words.folding import fold
+from officeai_proxy.words.parts import PART, spans
+from officeai_proxy.words.tokens import tokens_of
+from officeai_proxy.words.units import pairs, units
 
 
 def test_nothing() -> None:
@@ -31,49 +31,57 @@ def test_no_token_begins_with_an_underscore() -> None:
     assert not [token for token in (*found.ordered, *found.singles) if token and "_" in token]
 
 
-def test_much_text_stops() -> None:
-    """The first words of a long text are indexed, the others are not, in any script."""
-    english = tokens_of("word " * MAX_TOKENS + "late")
-    chinese = tokens_of("数据库" * MAX_TOKENS)
+def test_nothing_is_left_out() -> None:
+    """The last words of a long text are indexed in their place, in any script."""
+    english = tokens_of("word " * 300_000 + "late one")
+    chinese = tokens_of("字" * 300_000 + " endzzz 结尾专有词")
 
-    assert len(english.ordered) == len(chinese.ordered) == MAX_TOKENS
-    assert "late" not in english.ordered
-
-
-def test_a_token_counts_so_often_and_no_oftener() -> None:
-    """What comes too often leaves a gap, so that what stands behind keeps its place."""
-    found = tokens_of("the " * (MAX_REPEATS + 1) + "end")
-
-    assert list(found.ordered[-3:]) == ["the", None, "end"]
+    assert list(english.ordered[-3:]) == ["word", "late", "one"]
+    assert len(english.ordered) == 300_002
+    assert list(chinese.ordered[-6:]) == ["字字", "endzzz", "结尾", "尾专", "专有", "有词"]
+    assert len(chinese.ordered) == 299_999 + 5
+    assert list(chinese.singles) == ["字", "结", "尾", "专", "有", "词"]
 
 
-def test_bytes_are_bounded() -> None:
-    """However long its words are, an index's entry stays below a megabyte."""
-    text = " ".join(
-        f"{number:064}".translate({48 + n: 0x16A0 + n for n in range(10)}) for number in range(9000)
-    )
+def test_too_many_different_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a text with too many different words none is told."""
+    text = " ".join(f"w{number}" for number in range(20_000))
+    monkeypatch.setattr(tokens, "MAX_DISTINCT", 20_000)
+    assert len(tokens_of(text).ordered) == 20_000
+    monkeypatch.setattr(tokens, "MAX_DISTINCT", 19_999)
+    found = tokens_of(text)
 
-    found = tokens_of(text[:MAX_TEXT])
-
-    assert 1000 < len(found.ordered) < 9000
-    assert sum(len(token.encode()) + 6 for token in found.ordered if token) <= MAX_BYTES
-
-
-def test_no_half_word_at_the_end() -> None:
-    """A text that is cut is cut between words."""
-    text = "x" + " y" * (MAX_TEXT // 2 - 2) + " wholeword"
-
-    assert whole_words(text).endswith(" y ")
-    assert len(whole_words("数" * (MAX_TEXT + 5))) == MAX_TEXT
-    assert whole_words("short") == "short"
+    assert found.is_too_rich
+    assert not found.ordered
+    assert not found.singles
 
 
-def test_a_huge_text_is_looked_at_in_part(monkeypatch) -> None:
-    """Twenty megabytes are not folded for the sake of the first words."""
-    seen = []
-    fold = tokens.fold
-    monkeypatch.setattr(tokens, "fold", lambda text: seen.append(len(text)) or fold(text))
+def test_a_word_is_never_cut() -> None:
+    """A word without an end is one word, and what follows it is found."""
+    found = tokens_of("x" * (3 * PART) + " end")
 
-    tokens_of("à " * 10_000_000)
+    assert list(found.ordered) == ["x" * 64, "end"]
 
-    assert seen == [MAX_TEXT]
+
+awkward = st.text(
+    st.sampled_from("aB9 _-\n。，・の数据库カ가é\u0301\u3099ﾀﾞ㍿ﬁЖ\uf900𠮷각\u11a8ク゛नी\0①ß")
+    | st.characters(exclude_categories=["Cs"]),
+    max_size=40,
+)
+
+
+@given(awkward)
+def test_parts_fold_as_the_whole(text: str) -> None:
+    """Wherever a text is cut, its parts are folded as they are in it, and make the same tokens."""
+    found = [(run, word) for run, word in units(fold(text))]
+    ordered = [token for run, word in found for token in ([word] if word else pairs(run))]
+    singles = list(dict.fromkeys("".join(run for run, _ in found)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "PART", 1)
+        patch.setattr(tokens, "PART", 0)
+        pieces = list(spans(text))
+        cut = tokens_of(text)
+
+    assert "".join(text[start:end] for start, end in pieces) == text
+    assert "".join(fold(text[start:end]) for start, end in pieces) == fold(text)
+    assert (list(cut.ordered), list(cut.singles)) == (ordered, singles)
