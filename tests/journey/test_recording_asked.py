@@ -6,6 +6,7 @@ import pytest
 from tests.conftest import StartProxy
 from tests.journey.wires import chat, record_of
 from tests.proxies import RunningProxy
+from tests.upstream import ScriptedUpstream
 
 CHATS = "/v1/chat/completions"
 
@@ -31,11 +32,14 @@ def test_x_record_off_leaves_one_call_out(shared: RunningProxy, session: str) ->
 
 
 @pytest.mark.parametrize("path", [f"{CHATS}/", "/v1//chat/completions", "/v1/chat/completions//"])
-def test_slashes_too_many_change_nothing(shared: RunningProxy, session: str, path: str) -> None:
-    """Clients that put an address together from two parts write such paths."""
+def test_slashes_too_many_change_nothing(
+    shared: RunningProxy, behind: ScriptedUpstream, session: str, path: str
+) -> None:
+    """Clients that put an address together from two parts write such paths; upstreams know one."""
     with shared.client(session) as client:
         assert client.post(path, content=chat("hi")).headers["x-session-id"] == session
 
+    assert behind.requests[-1].target == CHATS
     assert shared.path_of(session) == [("user", "hi"), ("assistant", "echo: hi")]
 
 

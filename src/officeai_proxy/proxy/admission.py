@@ -38,6 +38,7 @@ from officeai_proxy.wire.requests import ChatRequest, read_request, replace_mode
 
 PREFIX = b"/v1"
 CHAT_COMPLETIONS = "/v1/chat/completions"
+_CHATS = CHAT_COMPLETIONS.encode()
 
 
 NOT_A_CHAT = ChatRequest(None, False, ())
@@ -140,7 +141,7 @@ class Admission:
         if method == "TRACE":
             # It gives the request back as it came, and with it the upstream's key.
             raise MethodNotAllowed("TRACE is not forwarded.")
-        raw_path = _raw_path(scope)
+        raw_path = _CHATS if is_chat else _raw_path(scope)
         target = self._target(raw_path, scope.get("query_string", b""))
         check_length(headers.content_length, self.limit)
         return Opening(
