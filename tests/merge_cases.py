@@ -1,13 +1,14 @@
 """Conversations as clients send them, and what must be stored of each: merging, case by case.
 
 An exchange is the messages that were sent and the answers that came (several for `n` > 1, None when
-the call failed). `path` is what a reader sees, oldest first; `stored` counts the whole tree.
+the call failed, bytes when it failed in the middle). `path` is what a reader sees, oldest first;
+`stored` counts the whole tree.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-from tests.factories import assistant, system, user
+from tests.factories import assistant, reply_body, system, user
 
 Message = dict[str, Any]
 
@@ -17,7 +18,7 @@ class Case:
     """One story: its name says the rule."""
 
     name: str
-    exchanges: list[tuple[list[Message], list[Message] | None]]
+    exchanges: list[tuple[list[Message], list[Message] | bytes | None]]
     path: list[str]
     stored: int
 
@@ -32,7 +33,51 @@ ASKS_TOOL: Message = {"role": "assistant", "content": None, "tool_calls": [CALL]
 ASKS_TOOL_RESENT: Message = {"role": "assistant", "tool_calls": [CALL_RESENT], "refusal": None}
 TOOL_SAYS: Message = {"role": "tool", "tool_call_id": "c1", "content": "noon"}
 
+
+def half(text: str) -> bytes:
+    """A reply that broke off behind *text*."""
+    body = reply_body([assistant(f"{text} and more")])
+    return body[: body.index(b" and more")]
+
+
 CASES = [
+    Case(
+        "a retry after half an answer asks once, and its answer stands beside that half",
+        [
+            ([user("a")], half("A is")),
+            ([user("a")], half("A")),
+            ([user("a")], [assistant("A is 1")]),
+        ],
+        ["a", "A is 1"],
+        4,
+    ),
+    Case(
+        "a client without memory says something else after half an answer",
+        [([user("a")], half("A is")), ([user("b")], [assistant("B")])],
+        ["a", "A is", "b", "B"],
+        4,
+    ),
+    Case(
+        "a retry later in a conversation, from a client without memory",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("b")], half("B is")),
+            ([user("b")], [assistant("B is 2")]),
+            ([user("c")], [assistant("C")]),
+        ],
+        ["a", "A", "b", "B is 2", "c", "C"],
+        7,
+    ),
+    Case(
+        "a retry with the whole history after half an answer",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], half("B is")),
+            ([user("a"), assistant("A"), user("b")], [assistant("B is 2")]),
+        ],
+        ["a", "A", "b", "B is 2"],
+        5,
+    ),
     Case(
         "a client without memory appends",
         [([user("one")], [assistant("1")]), ([user("two")], [assistant("2")])],

@@ -62,6 +62,11 @@ class Outcome(StrEnum):
     TRUNCATED = "truncated"
 
 
+FAILED = (Outcome.UPSTREAM_ERROR, Outcome.UPSTREAM_TIMEOUT, Outcome.SHUTDOWN, Outcome.INTERRUPTED)
+"""How calls end that did not give their caller what was asked for. A caller who left, and a reply
+that was whole for the caller and too large for the record, are no errors."""
+
+
 class Durability(StrEnum):
     """What an exchange must have reached before the client sees the end of its reply."""
 

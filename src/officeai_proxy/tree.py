@@ -19,13 +19,15 @@ REMEMBERED_INSTRUCTIONS = 32
 class Node:
     """A message as merging sees it: its parent, its role, and which messages it equals.
 
-    `id` is None until the message is stored. Two nodes are equal when they are the same object.
+    `id` is None until the message is stored. `is_half` says that its call failed in the middle of
+    it. Two nodes are equal when they are the same object.
     """
 
     parent: "Node | None"
     identity: int
     role: str
     id: int | None = None
+    is_half: bool = False
 
     @property
     def is_instruction(self) -> bool:

@@ -5,7 +5,8 @@ or a summary and a window. The rules, in the order in which they are tried:
 
 1. Nothing is stored yet: everything is new.
 2. One message besides instructions: a client without memory. It is appended, unless the newest
-   message is the same and has no answer yet: then it is a retry.
+   message is the same and has no answer yet, or half of one from a call that failed: then it is a
+   retry, and what answers it stands beside that half.
 3. The request begins with the whole path as it is stored: it goes on at the end of it.
 4. Otherwise the longest run of messages that is stored as one line of the tree, the newest among
    equals. What follows it in the request is a branch there; what precedes it and is not stored is
@@ -80,9 +81,9 @@ def place_at_end(request: Request, end: PathEnd) -> Place | None:
     if end.leaf is None or not talk:
         return _place(request, end, talk, talk)
     if len(talk) == 1:
-        is_same = end.leaf.identity == request.identities[talk[0]]
-        is_retry = is_same and end.leaf.role != Role.ASSISTANT
-        return _place(request, end, talk, [] if is_retry else talk)
+        if end.leaf.is_half:
+            return None
+        return _place(request, end, talk, [] if _asks(end.leaf, request, talk) else talk)
     known = _prefix_ending_with(end.chain, _at(request.identities, talk))
     return None if known == 0 else _place(request, end, talk, talk[known:])
 
@@ -95,6 +96,8 @@ def place_by_run(
     *seen* says what of the tree they are; None says that more of it has to be looked at.
     """
     talk = _talk(request)
+    if len(talk) == 1 and end.leaf is not None and end.leaf.is_half:
+        return _place_after_half(request, end, end.leaf, talk, seen=seen)
     run = _longest_run(_at(request.identities, talk), nodes, leaf=end.leaf)
     if run is None:
         return _place(request, end, talk, talk) if seen is Seen.ALL else None
@@ -102,6 +105,21 @@ def place_by_run(
     if run.node is end.leaf and (run.first == 0 or seen is not Seen.NEAR):
         return _place(request, end, talk, rest)
     return _place(request, PathEnd.at(run.node), talk, rest) if seen is Seen.ALL else None
+
+
+def _place_after_half(
+    request: Request, end: PathEnd, half: Node, talk: Sequence[int], *, seen: Seen
+) -> Place | None:
+    """Rule 2, where the path ends with *half* of an answer."""
+    asked = half.parent
+    if asked is None or not _asks(asked, request, talk):
+        return _place(request, end, talk, talk)
+    return _place(request, PathEnd.at(asked), talk, []) if seen is Seen.ALL else None
+
+
+def _asks(node: Node, request: Request, talk: Sequence[int]) -> bool:
+    """Whether *node* is the one message of *request*, which waits for an answer."""
+    return node.identity == request.identities[talk[0]] and node.role != Role.ASSISTANT
 
 
 def _talk(request: Request) -> Sequence[int]:

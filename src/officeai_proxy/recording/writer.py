@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from officeai_proxy.burials import graves_of
-from officeai_proxy.model import CallRecord, NewMessage, Role
+from officeai_proxy.model import FAILED, CallRecord, NewMessage, Role
 from officeai_proxy.recording.merge import Place, Seen, place_at_end, place_by_run
 from officeai_proxy.recording.turns import Turn
 from officeai_proxy.tree import Addition, Node, PathEnd, Thread
@@ -211,7 +211,8 @@ def _name(turn: Turn) -> SessionName | None:
 
 
 def _hang(thread: Thread, end: PathEnd, message: NewMessage, turn: Turn) -> PathEnd:
-    node = Node(end.leaf, message.identity, message.role)
+    is_half = message.outcome in FAILED
+    node = Node(end.leaf, message.identity, message.role, is_half=is_half)
     thread.additions.append(Addition(node, message, turn.call.exchange_id))
     return end.extended(node)
 

@@ -25,13 +25,9 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from officeai_proxy.model import CallRecord, Outcome
+from officeai_proxy.model import FAILED, CallRecord
 
 FIRST_ERROR_STATUS = 400
-
-FAILED = (Outcome.UPSTREAM_ERROR, Outcome.UPSTREAM_TIMEOUT, Outcome.SHUTDOWN, Outcome.INTERRUPTED)
-"""How calls end that did not give their caller what was asked for. A caller who left, and a reply
-that was whole for the caller and too large for the record, are no errors."""
 
 NANO = 1_000_000_000
 """Costs are added up as whole billionths of a dollar: what is taken away again leaves nothing."""

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.errors import DatabaseUnavailable
+from officeai_proxy.model import FAILED
 from officeai_proxy.storage import call_hours
 from officeai_proxy.storage.bulk import BulkStatement
 from officeai_proxy.storage.burials import buried
@@ -52,6 +53,7 @@ _NODE = (
     _messages.c.identity,
     _messages.c.role,
     _messages.c.sealed_with,
+    _messages.c.outcome,
 )
 
 _STORED = {
@@ -68,21 +70,21 @@ _STORED = {
 }
 _LEAVES = {
     "sqlite": (
-        "SELECT id, identity, role, sealed_with FROM conversation_messages "
+        "SELECT id, identity, role, sealed_with, outcome FROM conversation_messages "
         "WHERE id IN (SELECT value FROM json_each(?))"
     ),
     "postgresql": (
-        "SELECT id, identity, role, sealed_with FROM conversation_messages "
+        "SELECT id, identity, role, sealed_with, outcome FROM conversation_messages "
         "WHERE id = ANY(CAST($1 AS bigint[]))"
     ),
 }
 _PATH_END = {
     "sqlite": (
-        "SELECT id, parent_id, identity, role, sealed_with FROM conversation_messages "
+        "SELECT id, parent_id, identity, role, sealed_with, outcome FROM conversation_messages "
         "WHERE conversation_id = ? AND on_path ORDER BY id DESC LIMIT ?"
     ),
     "postgresql": (
-        "SELECT id, parent_id, identity, role, sealed_with FROM conversation_messages "
+        "SELECT id, parent_id, identity, role, sealed_with, outcome FROM conversation_messages "
         "WHERE conversation_id = $1 AND on_path ORDER BY id DESC LIMIT $2"
     ),
 }
@@ -191,7 +193,7 @@ class SqlExchangeTransaction:
         wanted = id_list(ids, dialect=dialect)
         rows = await self.connection.exec_driver_sql(_LEAVES[dialect], (wanted,))
         sealer = sealer_of(self.connection)
-        return {row.id: Node(None, identity_of(row, sealer), row.role, row.id) for row in rows}
+        return {row.id: _node(row, sealer) for row in rows}
 
     async def path_end(self, thread: Thread, count: int) -> list[Node]:
         """The last *count* messages on the stored path of *thread*, oldest first."""
@@ -314,11 +316,17 @@ def _nodes(thread: Thread, rows: Iterable[AnyRow], sealer: Sealer | None) -> lis
     for row in rows:
         node = thread.nodes.get(row.id)
         if node is None:
-            node = thread.nodes[row.id] = Node(None, identity_of(row, sealer), row.role, row.id)
+            node = thread.nodes[row.id] = _node(row, sealer)
         if row.parent_id is not None:
             node.parent = thread.nodes.get(row.parent_id)
         nodes.append(node)
     return nodes
+
+
+def _node(row: AnyRow, sealer: Sealer | None) -> Node:
+    """A row as a node whose parent is not known yet."""
+    identity = identity_of(row, sealer)
+    return Node(None, identity, row.role, row.id, is_half=row.outcome in FAILED)
 
 
 def _stored(node: Node) -> int:
