@@ -113,6 +113,26 @@ def test_a_worker_that_says_nothing_for_a_while_is_not_killed(start_proxy: Start
     assert proxy.get("/health/live").status_code == 200
 
 
+def test_workers_killed_while_they_are_asked_are_missed_at_once(start_proxy: StartProxy) -> None:
+    """The supervisor does not wait for the answer of a dead worker before it starts another."""
+    proxy = start_proxy(WORKERS="2")
+    workers = until(lambda: found if len(found := workers_of(proxy)) == 2 else [])
+    assert proxy.get("/health/live").status_code == 200
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
+    # By now the first of them has been asked, and cannot answer.
+    time.sleep(1.5)
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
+
+    began = time.monotonic()
+    with proxy.client("s1", "ann") as client:
+        until(lambda: client.post(ASK, json=ask("hello"), timeout=25).status_code == 200)
+
+    assert time.monotonic() - began < 15
+    assert proxy.stop() == 0
+
+
 def workers_of(proxy: RunningProxy) -> list[int]:
     """The processes that the program has started and that serve."""
     path = f"/proc/{proxy.process.pid}/task/{proxy.process.pid}/children"

@@ -57,7 +57,7 @@ def run(settings: Settings, listener: socket.socket, *, on_ready: Callable[[], N
         server.run(sockets=[listener])
         return 0 if server.started else 1
     on_ready()
-    Multiprocess(config, sockets=[listener]).run()
+    Supervisor(config, sockets=[listener]).run()
     return 0
 
 
@@ -96,6 +96,20 @@ class Server(uvicorn.Server):
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = True
+
+
+class Supervisor(Multiprocess):
+    """uvicorn's supervisor, which sees at once that a worker died that it was just asking."""
+
+    @override
+    def keep_subprocess_alive(self) -> None:
+        """Ask each worker whether it lives, and start another for one that does not."""
+        for worker in self.processes:
+            # The worker has its own end of the pipe. While this process held that end open as well,
+            # a worker that was killed while it was asked kept the supervisor waiting for its answer
+            # for all of ANSWER_SECONDS, and nobody served.
+            worker.child_conn.close()
+        super().keep_subprocess_alive()
 
 
 def _application(settings: Settings) -> Application:
