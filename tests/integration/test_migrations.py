@@ -13,7 +13,7 @@ from officeai_proxy.errors import ConfigurationError
 from officeai_proxy.storage import alembic_runner
 from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.migrations import SCHEMA_REVISION, check, prepare, revision_of
-from officeai_proxy.storage.tables import metadata
+from officeai_proxy.storage.tables import metadata, schema
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -100,6 +100,32 @@ async def test_prepare_makes_everything_once(database_url: str) -> None:
     await database.close()
 
 
+async def test_partial_indexes_have_the_conditions_of_the_tables(database: Database) -> None:
+    """Alembic does not compare them, and a unique index without its condition refuses too much."""
+
+    def conditions(connection: Connection) -> tuple[dict[str, str], dict[str, str]]:
+        dialect = connection.dialect.name
+        made = inspect(connection).get_indexes("conversations")
+        wanted = schema(dialect).tables["conversations"].indexes
+        return (
+            {
+                str(one["name"]): str(where).strip("()")
+                for one in made
+                if (where := one.get("dialect_options", {}).get(f"{dialect}_where")) is not None
+            },
+            {
+                str(one.name): str(where)
+                for one in wanted
+                if (where := one.dialect_options[dialect]["where"]) is not None
+            },
+        )
+
+    async with database.read() as connection:
+        made, wanted = await connection.run_sync(conditions)
+    assert made == wanted
+    assert len(wanted) == 2
+
+
 async def test_failed_migration_leaves_nothing(database_url: str) -> None:
     """Tables that are in the way stop the migration, and nothing of it stays behind."""
     database = Database(database_url)
@@ -137,7 +163,9 @@ async def test_rebuilding_a_table_keeps_what_refers_to_it(database: Database) ->
     async with database.alter() as connection:
         await connection.execute(text("CREATE TABLE copy AS SELECT * FROM conversations"))
         await connection.execute(text("DROP TABLE conversations"))
-        await connection.run_sync(lambda plain: metadata.tables["conversations"].create(plain))
+        await connection.run_sync(
+            lambda plain: schema("sqlite").tables["conversations"].create(plain)
+        )
         await connection.execute(text("INSERT INTO conversations SELECT * FROM copy"))
 
     assert await contents(database, conversation) == ["precious"]
