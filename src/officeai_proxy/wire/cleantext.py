@@ -34,7 +34,7 @@ def joined(pieces: Iterable[str]) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
-def named_by_text(pairs: list[tuple[str, T]]) -> dict[str, T]:
+def with_clean_names(pairs: list[tuple[str, T]]) -> dict[str, T]:
     """An object of *pairs* of names and values, without lone surrogates in the names.
 
     Nobody gives a field such a name on purpose, and what writes JSON would fail at it.

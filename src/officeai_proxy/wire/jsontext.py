@@ -20,7 +20,7 @@ from typing import NoReturn
 import orjson
 
 from officeai_proxy.model import Json
-from officeai_proxy.wire.cleantext import named_by_text
+from officeai_proxy.wire.cleantext import with_clean_names
 
 MAX_DEPTH = 200
 """How deep lists and objects may be nested."""
@@ -131,14 +131,14 @@ def _loads_exactly(data: bytes | str) -> Json:
     # json.loads would guess UTF-16 and accept a byte order mark in bytes, so it is given text.
     text = data if isinstance(data, str) else data.decode("utf-8")
     # A hook makes reading slower, and hardly any text needs it.
-    named = named_by_text if _HALF.search(text) else None
+    hook = with_clean_names if _HALF.search(text) else None
     try:
         value: Json = json.loads(
             text,
             parse_constant=_refuse_constant,
             parse_float=_finite,
             parse_int=_integer,
-            object_pairs_hook=named,
+            object_pairs_hook=hook,
         )
     except RecursionError as exc:
         raise ValueError(f"JSON nested deeper than {MAX_DEPTH} levels") from exc

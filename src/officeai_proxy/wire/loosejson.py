@@ -10,7 +10,7 @@ import sys
 from itertools import islice
 
 from officeai_proxy.model import Json
-from officeai_proxy.wire.cleantext import named_by_text
+from officeai_proxy.wire.cleantext import with_clean_names
 from officeai_proxy.wire.jsontext import MAX_DEPTH, loads
 
 MOST_TOKENS = 500_000
@@ -52,7 +52,7 @@ def _read(text: str) -> Json:
             parse_constant=lambda _: None,
             parse_float=_finite,
             parse_int=_integer,
-            object_pairs_hook=named_by_text,
+            object_pairs_hook=with_clean_names,
         )
     except RecursionError as exc:
         raise ValueError("the JSON is nested too deeply") from exc
