@@ -8,6 +8,7 @@ FTS5 takes any text. A `tsvector` ends at a megabyte, at 16,383 places and at 25
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import chain
@@ -57,8 +58,8 @@ def fts5_text(document: Document) -> str:
     """What FTS5 is given for a message: tokens with spaces between."""
     tokens = document.tokens
     scope = _scope_text(document.workspace, document.user, document.role)
-    said = TOO_RICH if tokens.is_too_rich else " ".join(tokens.ordered)
-    return " ".join(filter(None, (scope, said, " ".join(tokens.singles))))
+    said = TOO_RICH if tokens.is_too_rich else tokens.said
+    return " ".join((scope, said, *tokens.singles))
 
 
 class Entry(NamedTuple):
@@ -74,23 +75,25 @@ class Entry(NamedTuple):
         scope = _scope_text(document.workspace, document.user, document.role)
         if tokens.is_too_rich:
             return cls(long_words=f"{scope} {TOO_RICH}")
-        if not _fits_vector(tokens):
-            distinct = dict.fromkeys(chain(tokens.ordered, tokens.singles))
+        ordered = tokens.ordered
+        if not _fits_vector(ordered, tokens.singles):
+            distinct = dict.fromkeys(chain(ordered, tokens.singles))
             return cls(long_words=" ".join((scope, *distinct)))
-        return cls(_vector_text(document.id, scope, tokens))
+        return cls(_vector_text(document.id, scope, ordered, tokens.singles))
 
 
-def _vector_text(message_id: int, scope: str, tokens: Tokens) -> str:
+def _vector_text(
+    message_id: int, scope: str, ordered: Sequence[str], singles: Sequence[str]
+) -> str:
     """The text form of a `tsvector` (PostgreSQL manual, 8.11.1)."""
     recency = (near_token(message_id), far_token(message_id))
-    places = _places(tokens)
-    bare = (scope, *recency, *(one for one in tokens.singles if one not in places))
+    places = _places(ordered)
+    bare = (scope, *recency, *(one for one in singles if one not in places))
     return " ".join((*bare, *(f"{token}:{','.join(at)}" for token, at in places.items())))
 
 
-def _fits_vector(tokens: Tokens) -> bool:
-    ordered = tokens.ordered
-    if max(len(ordered), len(tokens.singles)) > MAX_PLACES:
+def _fits_vector(ordered: Sequence[str], singles: Sequence[str]) -> bool:
+    if max(len(ordered), len(singles)) > MAX_PLACES:
         return False
     if len(ordered) <= MAX_REPEATS:
         return True
@@ -144,14 +147,14 @@ def _scope_text(workspace: str, user: str, role: str) -> str:
 
 
 def _hashed_tokens(tokens: Tokens, hasher: Hasher) -> Tokens:
-    hashed = {token: hasher(token) for token in {*tokens.ordered, *tokens.singles}}
-    ordered = [hashed[token] for token in tokens.ordered]
-    singles = [hashed[token] for token in tokens.singles]
-    return Tokens(ordered, singles, tokens.is_too_rich)
+    ordered = tokens.ordered
+    hashed = {token: hasher(token) for token in {*ordered, *tokens.singles}}
+    said = " ".join([hashed[token] for token in ordered])
+    return Tokens(said, [hashed[token] for token in tokens.singles], tokens.is_too_rich)
 
 
-def _places(tokens: Tokens) -> dict[str, list[str]]:
+def _places(ordered: Sequence[str]) -> dict[str, list[str]]:
     places: dict[str, list[str]] = {}
-    for place, token in enumerate(tokens.ordered, 1):
+    for place, token in enumerate(ordered, 1):
         places.setdefault(token, []).append(str(place))
     return places

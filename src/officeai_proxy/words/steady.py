@@ -10,7 +10,7 @@ from array import array
 from dataclasses import dataclass
 from itertools import accumulate
 
-from officeai_proxy.words.units import MAX_WORD, ascii_words, pairs, spaced_words
+from officeai_proxy.words.units import MAX_WORD, ascii_words, pairs, short_words, spaced_words
 
 RUN = (
     "\u3005-\u3007\u3021-\u3029\u3041-\u3096\u30a1-\u30fa\u30fc-\u30fe\u3400-\u4dbf\u4e00-\u9fff"
@@ -32,15 +32,16 @@ _CUT = "\0"
 _PAIR = array("H", "\0\0 ".encode("utf-16-le"))
 
 _PAIR_LENGTH = 2
+_STEP = _PAIR_LENGTH + 1
 _LONG_RUN = 6
 """From so many characters in a run on average, all runs are cut at once."""
 
 
 @dataclass(slots=True)
 class SteadyTokens:
-    """The words and pairs of a text in order, and its distinct runs as one text."""
+    """The words and pairs of a text in order, with spaces between, and its distinct runs."""
 
-    ordered: list[str]
+    said: str
     runs: str
 
 
@@ -55,25 +56,31 @@ def steady_tokens(text: str) -> SteadyTokens | None:
     between = _CUT.join(parts[::2])
     if not between.isascii() and _OTHER.search(between):
         return None
-    words = spaced_words(between).split(_CUT)
-    ordered = words[0].split()
-    for pairs_of_run, after in zip(_pairs_of(runs), words[1:], strict=True):
-        ordered += pairs_of_run
-        ordered += after.split()
+    parts[::2] = words = spaced_words(between).split(_CUT)
+    parts[1::2] = _pairs_of(runs)
+    said = " ".join(parts)
     if max(map(len, words)) > MAX_WORD:
-        ordered = [token[:MAX_WORD] for token in ordered]
-    return SteadyTokens(ordered, "".join(dict.fromkeys(runs)))
+        said = short_words(said)
+    return SteadyTokens(said, "".join(dict.fromkeys(runs)))
 
 
-def _pairs_of(runs: list[str]) -> list[list[str]]:
-    """The pairs of each of *runs*."""
+def _pairs_of(runs: list[str]) -> list[str]:
+    """The pairs of each of *runs*, with spaces between."""
     lengths = [*map(len, runs)]
     if sum(lengths) < _LONG_RUN * len(runs):
-        return [[run] if len(run) == _PAIR_LENGTH else pairs(run) for run in runs]
+        return [run if len(run) == _PAIR_LENGTH else _pairs_in(run) for run in runs]
     # All neighbours of all of them; the two around a cut are no pairs.
-    found = _neighbours(_CUT.join(runs)).split(" ")
-    ends = accumulate(length + 1 for length in lengths)
-    return [found[end - length - 1 : end - 2] for length, end in zip(lengths, ends, strict=True)]
+    found = _neighbours(_CUT.join(runs))
+    starts = accumulate((_STEP * (length + 1) for length in lengths), initial=0)
+    return [
+        found[start : start + max(0, _STEP * (length - 1) - 1)]
+        for start, length in zip(starts, lengths, strict=False)
+    ]
+
+
+def _pairs_in(run: str) -> str:
+    """The same of one run that is no pair."""
+    return f"{run[:2]} {run[1:]}" if len(run) == _STEP else " ".join(pairs(run))
 
 
 def _neighbours(text: str) -> str:

@@ -23,43 +23,49 @@ Either database takes a second for so many, and others wait for it.
 class Tokens:
     """What an index holds of a text.
 
-    `ordered` are words and pairs in order, `singles` the distinct characters of the runs, which
-    have no order. A text that `is_too_rich` has more than MAX_DISTINCT, and none are told.
+    `said` are words and pairs in order with spaces between, `singles` the distinct characters of
+    the runs, which have no order. A text that `is_too_rich` has more than MAX_DISTINCT, and none
+    are told.
     """
 
-    ordered: Sequence[str]
+    said: str
     singles: Sequence[str]
     is_too_rich: bool = False
+
+    @property
+    def ordered(self) -> list[str]:
+        """Words and pairs in order."""
+        return self.said.split()
 
 
 def tokens_of(content: str) -> Tokens:
     """The tokens of *content*."""
     if len(content) <= PART:
-        ordered, runs = _cut(content)
-        return Tokens(ordered, list(dict.fromkeys(runs)))
+        said, runs = _cut(content)
+        return Tokens(said, list(dict.fromkeys(runs)))
     return _tokens_of_long(content)
 
 
 def _tokens_of_long(content: str) -> Tokens:
-    ordered: list[str] = []
+    parts: list[str] = []
     singles: dict[str, None] = {}
-    # Each token once in memory: the same words come again and again.
-    known: dict[str, str] = {}
+    known: set[str] = set()
     for start, end in spans(content):
         # With the next character, so that the pair that both halves of a run make is there.
-        words, runs = _cut(content[start : end + 1])
-        ordered += map(known.setdefault, words, words)
+        said, runs = _cut(content[start : end + 1])
+        parts.append(said)
         singles.update(dict.fromkeys(runs))
+        known.update(said.split())
         if len(known) > MAX_DISTINCT:
-            return Tokens((), (), is_too_rich=True)
-    return Tokens(ordered, list(singles))
+            return Tokens("", (), is_too_rich=True)
+    return Tokens(" ".join(parts), list(singles))
 
 
-def _cut(text: str) -> tuple[list[str], str]:
-    """The words and pairs of *text* in order, and its runs as one text."""
+def _cut(text: str) -> tuple[str, str]:
+    """The words and pairs of *text* in order, with spaces between, and its runs as one text."""
     steady = steady_tokens(text)
     if steady is not None:
-        return steady.ordered, steady.runs
+        return steady.said, steady.runs
     folded = fold(text)
     if folded.isascii():
         return ascii_words(folded), ""
@@ -71,4 +77,4 @@ def _cut(text: str) -> tuple[list[str], str]:
         else:
             runs.append(run)
             ordered += pairs(run)
-    return ordered, "".join(runs)
+    return " ".join(ordered), "".join(runs)

@@ -54,12 +54,17 @@ def units(folded: str) -> list[tuple[str, str]]:
     return pattern.findall(folded)
 
 
-def ascii_words(text: str) -> list[str]:
-    """The units of a text that is ASCII, folded or not: words only."""
-    words = spaced_words(text.replace("\0", " ")).split()
-    if max(map(len, words), default=0) > MAX_WORD:
-        return [word[:MAX_WORD] for word in words]
-    return words
+def ascii_words(text: str) -> str:
+    """The units of a text that is ASCII, folded or not, with spaces between: words only."""
+    return short_words(spaced_words(text.replace("\0", " ")))
+
+
+def short_words(words: str) -> str:
+    """Words with spaces between, cut to MAX_WORD."""
+    each = words.split()
+    if max(map(len, each), default=0) <= MAX_WORD:
+        return words
+    return " ".join([word[:MAX_WORD] for word in each])
 
 
 def spaced_words(text: str) -> str:

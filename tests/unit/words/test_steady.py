@@ -55,7 +55,7 @@ def test_each_character_that_is_taken_is_cut_by_the_rules() -> None:
         text = f"Ab{char}c一{char}二{char}{char}か{char}가x"
         tokens = steady_tokens(text)
         assert tokens is not None
-        assert (tokens.ordered, list(dict.fromkeys(tokens.runs))) == by_the_rules(text)
+        assert (tokens.said.split(), list(dict.fromkeys(tokens.runs))) == by_the_rules(text)
     assert len(STEADY) > 38_000
 
 
@@ -64,12 +64,14 @@ def test_each_character_that_is_taken_is_cut_by_the_rules() -> None:
 @example("好" * 9 + "a" * (MAX_WORD + 1) + "世界")
 @example("ASCII only, " + "b" * (MAX_WORD + 1))
 @example("a\0b")
+@example("我，" + "一二三四五六七八九十" * 2)
+@example("一二三四五六七八九十" * 2 + "，我")
 def test_texts_are_cut_by_the_rules(text: str) -> None:
     """Any mixture gives the words, pairs and characters that folding and cutting give."""
     tokens = steady_tokens(text)
 
     if tokens is not None:
-        assert (tokens.ordered, list(dict.fromkeys(tokens.runs))) == by_the_rules(text)
+        assert (tokens.said.split(), list(dict.fromkeys(tokens.runs))) == by_the_rules(text)
 
 
 @pytest.mark.parametrize(
