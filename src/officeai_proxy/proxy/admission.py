@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope
 
 from officeai_proxy.auth.keyring import Keyring
 from officeai_proxy.auth.labels import plain_label
-from officeai_proxy.auth.limits.estimate import estimate_tokens
+from officeai_proxy.auth.limits.estimate import NO_TOKENS, estimate_tokens
 from officeai_proxy.auth.limits.ledger import Lease, Ledger
 from officeai_proxy.auth.permissions import check_scope, check_user
 from officeai_proxy.errors import (
@@ -27,7 +27,7 @@ from officeai_proxy.errors import (
 from officeai_proxy.model import Caller, Limits
 from officeai_proxy.model import Scope as KeyScope
 from officeai_proxy.proxy.bodies import check_length, pieces_of, read_body
-from officeai_proxy.proxy.call import Call
+from officeai_proxy.proxy.call import SPENDING, Call
 from officeai_proxy.proxy.context import ContextAdder
 from officeai_proxy.proxy.exchange_ids import ExchangeIds
 from officeai_proxy.proxy.headers import RequestHeaders, read_request_headers
@@ -242,14 +242,18 @@ class Admission:
             retry_count=headers.retry_count,
             context=asked.context,
             # The last thing that can refuse the call: what is booked is sure to be settled.
-            lease=None
-            if asked.caller.limits is None
-            else self._leased(asked.caller, held, headers),
+            lease=None if asked.caller.limits is None else self._leased(opening, held),
         )
 
-    def _leased(self, caller: Caller, body: bytes | None, headers: RequestHeaders) -> Lease:
+    def _leased(self, opening: Opening, body: bytes | None) -> Lease:
         """The call booked on the account of its key, which has limits."""
-        estimate = estimate_tokens(body, content_type=headers.content_type)
+        caller = opening.asked.caller
+        content_type = opening.headers.content_type
+        estimate = (
+            estimate_tokens(body, content_type=content_type)
+            if opening.method == SPENDING
+            else NO_TOKENS
+        )
         return self._ledger.admit(caller.account, caller.limits or Limits(), estimate)
 
     def _request(self, opening: Opening, body: Body) -> UpstreamRequest:

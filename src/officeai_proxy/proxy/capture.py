@@ -142,6 +142,7 @@ class Capture:
     def _exchange(self, outcome: Outcome, error: str | None, reply: bytes) -> Exchange:
         call = self._call
         first = self._first_byte
+        is_counted = call.may_spend and not self._is_recorded
         return Exchange(
             id=call.id,
             workspace=call.caller.workspace,
@@ -166,7 +167,7 @@ class Capture:
             content_type=value_of(self._headers, b"content-type"),
             content_encoding=value_of(self._headers, b"content-encoding"),
             request_encoding=call.body_encoding,
-            usage=None if self._is_recorded else usage_in(b"".join(self._pieces)[-TAIL:]),
+            usage=usage_in(b"".join(self._pieces)[-TAIL:]) if is_counted else None,
             request=call.body,
             reply=reply,
         )

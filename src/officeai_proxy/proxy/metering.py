@@ -2,7 +2,7 @@
 here.
 
 What the upstream counted is taken where the reply says it. Where it does not, because the reply was
-cut or has no `usage`, the tokens are estimated from what came.
+cut or has no `usage`, the tokens are estimated from what came. Only calls that may spend take any.
 """
 
 from typing import cast
@@ -39,6 +39,7 @@ class MeteredCapture(Capture):
         """As `Capture`; *lease* is given back at the end."""
         super().__init__(call, upstream=upstream, limit=limit, keep=keep)
         self._lease = lease
+        self._counts_tokens = lease.counts_tokens and call.may_spend
         self._meter = Meter(prompt_tokens=lease.estimate.prompt)
 
     @override
@@ -48,7 +49,7 @@ class MeteredCapture(Capture):
 
     @override
     def take(self, data: bytes) -> bool:
-        if self._lease.counts_tokens and not self.is_settled:
+        if self._counts_tokens and not self.is_settled:
             self._meter.take(data)
         return super().take(data)
 
@@ -57,7 +58,7 @@ class MeteredCapture(Capture):
         try:
             super().settle(outcome, error=error)
         finally:
-            tokens = self._meter.tokens(outcome) if self._lease.counts_tokens else 0
+            tokens = self._meter.tokens(outcome) if self._counts_tokens else 0
             self._lease.settle(tokens)
 
 
