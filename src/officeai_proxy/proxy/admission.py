@@ -40,6 +40,9 @@ PREFIX = b"/v1"
 CHAT_COMPLETIONS = "/v1/chat/completions"
 _CHATS = CHAT_COMPLETIONS.encode()
 
+_READ_PLAIN = frozenset((CHAT_COMPLETIONS, "/v1/responses", "/v1/completions", "/v1/embeddings"))
+"""Where something of the reply is read while it passes: the end of a stream, the usage at its end.
+That can be seen only in bytes that are not compressed."""
 
 NOT_A_CHAT = ChatRequest(None, False, ())
 
@@ -135,7 +138,8 @@ class Admission:
         started_ns, started_mono = time.time_ns(), time.monotonic_ns()
         headers = read_request_headers(scope["headers"], keeps_account=not self._credentials)
         method = scope["method"]
-        is_chat = method == "POST" and _is_chats(scope["path"])
+        path = _without_empty_steps(scope["path"])
+        is_chat = method == "POST" and path == CHAT_COMPLETIONS
         client_ip = scope["client"][0] if scope.get("client") else "unknown"
         asked = self._asked(headers, client_ip, is_chat=is_chat)
         if method == "TRACE":
@@ -150,7 +154,7 @@ class Admission:
             method=method,
             path=raw_path,
             target=target,
-            forwarded=self._forwarded(headers, is_chat=is_chat),
+            forwarded=self._forwarded(headers, is_read=method == "POST" and path in _READ_PLAIN),
             start=HeadStart(),
             content_length=headers.content_length,
             is_chat=is_chat,
@@ -322,20 +326,19 @@ class Admission:
             )
         return Body(replace_model(body, asked=chat.model, sent=sent), chat, sent)
 
-    def _forwarded(self, headers: RequestHeaders, *, is_chat: bool) -> list[Header]:
+    def _forwarded(self, headers: RequestHeaders, *, is_read: bool) -> list[Header]:
         forwarded = headers.forwarded
-        if is_chat:
-            # The end of a stream can only be seen in bytes that are not compressed.
+        if is_read:
             forwarded = [h for h in forwarded if h[0] != b"accept-encoding"]
             forwarded.append((b"accept-encoding", b"identity"))
         return forwarded + self._credentials
 
 
-def _is_chats(path: str) -> bool:
-    """Whether *path* is that of chats, also with slashes that a client put too many."""
-    return path == CHAT_COMPLETIONS or (
-        "/" + "/".join(filter(None, path.split("/"))) == CHAT_COMPLETIONS
-    )
+def _without_empty_steps(path: str) -> str:
+    """*path* without the slashes that a client put too many."""
+    if "//" not in path and path[-1:] != "/":
+        return path
+    return "/" + "/".join(filter(None, path.split("/")))
 
 
 def _raw_path(scope: Scope) -> bytes:
