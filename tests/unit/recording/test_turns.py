@@ -7,10 +7,12 @@ import tracemalloc
 
 import pytest
 from tests.factories import an_exchange, assistant, reply_body, request_body, user
+from tests.packages import no_packages
 
 from officeai_proxy.model import Outcome, Usage
 from officeai_proxy.recording import turns
 from officeai_proxy.recording.turns import read_turn
+from officeai_proxy.wire.encoding import UnknownEncoding
 
 
 @pytest.mark.parametrize(
@@ -133,6 +135,17 @@ def test_compressed_bodies_are_read() -> None:
     )
 
     assert [m.content for m in (*turn.request, *turn.replies)] == ["packed", "unpacked"]
+
+
+@pytest.mark.parametrize("side", ["content_encoding", "request_encoding"])
+def test_a_body_that_nobody_here_can_unpack_makes_no_turn(
+    monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    """A turn without what was said would look whole, and the bytes would be gone."""
+    no_packages(monkeypatch)
+
+    with pytest.raises(UnknownEncoding, match="'br'"):
+        read_turn(an_exchange(**{side: "br"}))
 
 
 def test_a_call_without_recording_has_numbers_only() -> None:
