@@ -309,6 +309,26 @@ def test_an_upstream_that_compresses_all_the_same_loses_only_the_usage(
     assert (line["outcome"], line["total_tokens"]) == ("complete", None)
 
 
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/chat/completions"])
+def test_the_call_log_has_the_upstreams_word_for_an_error(
+    shared: RunningProxy, behind: ScriptedUpstream, session: str, path: str
+) -> None:
+    """Also of a call that is not recorded, of which the message stays with the client."""
+
+    async def script(_: ReceivedRequest, answer: Answer) -> None:
+        error = (
+            b'{"error": {"message": "Slow down, you said: secret", "code": "rate_limit_exceeded"}}'
+        )
+        await answer.whole(error, ("retry-after", "0"), status=429)
+
+    behind.script = script
+    with shared.client(session) as client:
+        body = {"model": "m", "messages": [], "input": "secret"}
+        assert client.post(path, json=body, headers={"X-Record": "off"}).status_code == 429
+
+    assert record_of(shared, session=session)["error"] == "rate_limit_exceeded"
+
+
 def test_a_session_on_another_call_makes_no_conversation(
     shared: RunningProxy, behind: ScriptedUpstream, session: str
 ) -> None:

@@ -13,7 +13,7 @@ from officeai_proxy.auth.limits.estimate import BYTES_PER_TOKEN
 from officeai_proxy.auth.limits.ledger import Lease
 from officeai_proxy.model import JsonObject, Outcome
 from officeai_proxy.proxy.call import Call
-from officeai_proxy.proxy.capture import TAIL, Capture, Keep
+from officeai_proxy.proxy.capture import FIRST_ERROR_STATUS, TAIL, Capture, Keep
 from officeai_proxy.proxy.headers import value_of
 from officeai_proxy.proxy.upstream import Header
 from officeai_proxy.wire import jsontext
@@ -21,7 +21,6 @@ from officeai_proxy.wire.usage import usage_in
 
 _EVENT = b"data:"
 _EVENTS = "text/event-stream"
-_REFUSED = 400
 
 
 class MeteredCapture(Capture):
@@ -90,7 +89,7 @@ class Meter:
 
     def tokens(self, outcome: Outcome) -> int:
         """The tokens of the call, which ended like *outcome*; none of one that failed."""
-        if self._status is not None and self._status >= _REFUSED:
+        if self._status is not None and self._status >= FIRST_ERROR_STATUS:
             return 0
         if self._status is None and outcome is not Outcome.CLIENT_CLOSED:
             return 0

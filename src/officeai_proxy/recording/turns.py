@@ -158,7 +158,9 @@ def _reason(exchange: Exchange, reply: Reply, outcome: Outcome) -> str | None:
     if outcome is exchange.outcome:
         return None
     if exchange.status is not None and exchange.status >= FIRST_ERROR_STATUS:
-        return f"The upstream answered with status {exchange.status} and gave no reason."
+        told = f"The upstream answered with status {exchange.status}"
+        # Of a call that is not recorded nobody looked for more than a word.
+        return f"{told} and gave no reason." if exchange.is_recorded else f"{told}."
     if not reply.choices:
         return "The upstream's reply holds no answer that can be read."
     return "The upstream's reply is not whole."

@@ -9,7 +9,7 @@ import pytest
 from officeai_proxy.auth.limits.ledger import Ledger
 from officeai_proxy.model import Caller, Exchange, Limits, Outcome
 from officeai_proxy.proxy.call import Call
-from officeai_proxy.proxy.capture import Capture
+from officeai_proxy.proxy.capture import TAIL, Capture
 from officeai_proxy.proxy.metering import MeteredCapture
 from officeai_proxy.proxy.upstream import Header, UpstreamRequest
 
@@ -54,6 +54,21 @@ def test_what_is_read_back_has_no_usage(method: str) -> None:
 def test_what_is_made_has_the_usage_of_its_reply() -> None:
     """A POST made what it got."""
     assert exchange_of("POST", REPLY).usage == '{"total_tokens": 33}'
+
+
+REFUSAL = json.dumps({"error": {"message": "You said: secret", "code": "too_much"}}).encode()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_refusal_leaves_the_upstreams_word_for_it(method: str) -> None:
+    """Nothing of the message, however the body came in pieces; and no word of a good reply."""
+    assert exchange_of(method, REFUSAL[:9], REFUSAL[9:], status=429).error == "too_much"
+    assert exchange_of(method, REFUSAL).error is None
+
+
+def test_half_a_refusal_leaves_no_word() -> None:
+    """Where the beginning of a body is gone, what is left may say anything."""
+    assert exchange_of("POST", b" " * 10 * TAIL, REFUSAL, status=500).error is None
 
 
 @pytest.mark.parametrize(("method", "left"), [*((name, 1000) for name in READING), ("POST", 967)])

@@ -254,6 +254,22 @@ def test_a_reply_that_says_no_reason_is_given_one(status: int, reply: bytes, err
     assert turn.call.error == error
 
 
+@pytest.mark.parametrize(
+    ("told", "error"),
+    [
+        ("rate_limit_exceeded", "rate_limit_exceeded"),
+        (None, "The upstream answered with status 429."),
+    ],
+)
+def test_a_refused_call_without_recording_claims_no_lack_of_a_reason(
+    told: str | None, error: str
+) -> None:
+    """It has the upstream's word, or says no more than the status does."""
+    turn = read_turn(an_exchange(b"", b"", is_recorded=False, status=429, error=told))
+
+    assert (turn.call.outcome, turn.call.error) == (Outcome.UPSTREAM_ERROR, error)
+
+
 def test_json_that_broke_off_is_kept_under_its_outcome() -> None:
     """As much as had come of the answer, marked with how it ended."""
     body = reply_body([assistant("It is forty-two")])
