@@ -29,7 +29,9 @@ def error_headers(error: ProxyError) -> list[tuple[bytes, bytes]]:
     headers = [(b"content-type", b"application/json")]
     if isinstance(error, InvalidKey):
         headers.append((b"www-authenticate", b"Bearer"))
-    if isinstance(error, (Unavailable, TooManyExports)):
+    if not error.may_pass:
+        headers.append((b"x-should-retry", b"false"))
+    if isinstance(error, (Unavailable, TooManyExports)) and error.may_pass:
         headers.append((b"retry-after", RETRY_AFTER))
     if isinstance(error, TooManyRequests):
         headers.append((b"retry-after", b"%d" % error.retry_after))
