@@ -14,6 +14,7 @@
     │   │   └── KeyMade
     │   ├── BodyTooLarge              413
     │   ├── UnsupportedMedia          415
+    │   │   └── UnsupportedEncoding
     │   ├── UnprocessableInput        422
     │   ├── TooManyExports            429
     │   └── TooManyRequests           429, and says when to try again
@@ -146,6 +147,12 @@ class UnsupportedMedia(RequestRefused):
 
     status = 415
     code = "unsupported_media_type"
+
+
+class UnsupportedEncoding(UnsupportedMedia):
+    """The body has an encoding that is not read here; use gzip, deflate, x-gzip or identity."""
+
+    code = "unsupported_encoding"
 
 
 class UnprocessableInput(RequestRefused):

@@ -23,6 +23,7 @@ from officeai_proxy.errors import (
     NotFound,
     ProxyError,
     RecordingUnavailable,
+    UnsupportedEncoding,
 )
 from officeai_proxy.model import Caller, Limits
 from officeai_proxy.model import Scope as KeyScope
@@ -34,6 +35,7 @@ from officeai_proxy.proxy.headers import RequestHeaders, read_request_headers
 from officeai_proxy.proxy.upstream import Header, HeadStart, UpstreamRequest
 from officeai_proxy.settings import OnFull, Record, Settings
 from officeai_proxy.wire.cleantext import clean_text
+from officeai_proxy.wire.encoding import UnknownEncoding
 from officeai_proxy.wire.requests import ChatRequest, read_request, replace_model
 
 PREFIX = b"/v1"
@@ -310,7 +312,8 @@ class Admission:
         except ValueError as exc:
             if not is_chat:
                 return Body(body, NOT_A_CHAT, None)
-            raise InvalidJson(f"The request body cannot be used: {exc}") from exc
+            refused = UnsupportedEncoding if isinstance(exc, UnknownEncoding) else InvalidJson
+            raise refused(f"The request body cannot be used: {exc}") from exc
         if chat.model is not None and clean_text(chat.model) != chat.model:
             raise InvalidRequest(
                 "The model's name holds a character that no name has.", param="model"

@@ -8,7 +8,7 @@ import zlib
 
 from officeai_proxy.wire.other_encodings import Unpacker, unpacker_of
 
-READABLE = ("gzip", "x-gzip", "deflate", "identity")
+READABLE = ("gzip", "deflate", "x-gzip", "identity")
 """The encodings that can be undone everywhere."""
 
 _MAX_LAYERS = 4
