@@ -13,7 +13,9 @@ from officeai_proxy.errors import (
     TooManyExports,
     TooManyRequests,
     Unavailable,
+    UnsupportedEncoding,
 )
+from officeai_proxy.wire.encoding import READABLE
 
 RETRY_AFTER = b"2"
 """Seconds after which a caller of something unavailable may try again."""
@@ -29,7 +31,12 @@ def error_headers(error: ProxyError) -> list[tuple[bytes, bytes]]:
     headers = [(b"content-type", b"application/json")]
     if isinstance(error, InvalidKey):
         headers.append((b"www-authenticate", b"Bearer"))
-    if isinstance(error, (Unavailable, TooManyExports)):
+    if isinstance(error, UnsupportedEncoding):
+        # RFC 9110, section 15.5.16.
+        headers.append((b"accept-encoding", ", ".join(READABLE).encode()))
+    if not error.may_pass:
+        headers.append((b"x-should-retry", b"false"))
+    if isinstance(error, (Unavailable, TooManyExports)) and error.may_pass:
         headers.append((b"retry-after", RETRY_AFTER))
     if isinstance(error, TooManyRequests):
         headers.append((b"retry-after", b"%d" % error.retry_after))

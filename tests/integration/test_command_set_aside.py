@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.factories import an_exchange, user
+from tests.factories import an_exchange, assistant, reply_body, user
 from tests.fakes import BadRow, InMemoryExchangeStore
+from tests.packages import a_brotli, no_packages, pack
 
 from officeai_proxy import cli
 from officeai_proxy.crypto.master_keys import MasterKeys
@@ -97,6 +98,28 @@ async def test_a_call_that_was_repaired_is_stored(journal_dir: Path) -> None:
 
     assert run("list").output == "Nothing is set aside.\n"
     assert sorted(call.session or "" for call in store.calls.values()) == ["s1", "s2"]
+
+
+async def test_a_reply_that_cannot_be_unpacked_is_shown_as_it_came(
+    journal_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every byte of it can be had, and with the package for it its text; then a retry stores it."""
+    no_packages(monkeypatch)
+    store, packed = InMemoryExchangeStore(), pack(reply_body([assistant("forty-two")]))
+    kept = an_exchange([user("why?")], packed, content_encoding="br")
+    await record(journal_dir, store, kept)
+
+    shown = json.loads(run("show", str(kept.id), "--json").output)
+    a_brotli(monkeypatch)
+    unpacked = json.loads(run("show", str(kept.id), "--json").output)
+    run("retry", "--all")
+    await record(journal_dir, store)
+
+    assert "content encoding 'br' is not supported" in shown["reason"]
+    assert (shown["reply_encoding"], base64.b64decode(shown["reply"])) == ("br, base64", packed)
+    assert (unpacked["reply_encoding"], "forty-two" in unpacked["reply"]) == (None, True)
+    assert [message.content for message in store.only().path()] == ["why?", "forty-two"]
+    assert run("list").output == "Nothing is set aside.\n"
 
 
 async def test_dropping_asks_first(journal_dir: Path) -> None:

@@ -1,5 +1,6 @@
 """`officeai-proxy set-aside`: what to do with calls that could not be stored; needs no database."""
 
+import base64
 import json
 
 import click
@@ -10,7 +11,9 @@ from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.journal import Journal, open_directory
 from officeai_proxy.recording.journal_keys import check_keys
 from officeai_proxy.recording.setaside import Aside, SetAsideFolder
+from officeai_proxy.recording.turns import UNPACKED_LIMIT
 from officeai_proxy.settings import Settings, load_settings
+from officeai_proxy.wire.encoding import UndecodableBody, decoded
 
 _SECONDS = 19
 """Characters of a moment in ISO 8601 up to its seconds."""
@@ -20,8 +23,9 @@ _SECONDS = 19
 def command() -> None:
     """See, retry and drop calls that could not be stored.
 
-    A call that the database refuses for what is in it is kept whole beside the journal, and the
-    calls around it are stored. `/health` counts such calls.
+    A call that the database refuses for what is in it, or whose reply is compressed in a way that
+    is not read here, is kept whole beside the journal, and the calls around it are stored.
+    `/health` counts such calls.
     """
 
 
@@ -135,10 +139,24 @@ def _told(one: Aside) -> dict[str, object]:
 def _said(call: Exchange | None) -> dict[str, object]:
     if call is None:
         return {"request": None, "reply": None}
+    request, request_encoding = _text(call.request, call.request_encoding)
+    reply, reply_encoding = _text(call.reply, call.content_encoding)
     return {
-        "request": call.request.decode("utf-8", "replace"),
-        "reply": call.reply.decode("utf-8", "replace"),
+        "request": request,
+        "request_encoding": request_encoding,
+        "reply": reply,
+        "reply_encoding": reply_encoding,
     }
+
+
+def _text(body: bytes, encoding: str) -> tuple[str, str | None]:
+    """*body* unpacked; or in base64, so that nothing of it is lost, and what has to be undone."""
+    limit = max(len(body), UNPACKED_LIMIT)
+    try:
+        unpacked = decoded(body, encoding=encoding, limit=limit, partial=True, by_packages=True)
+    except UndecodableBody:
+        return base64.b64encode(body).decode(), f"{encoding}, base64"
+    return unpacked.decode("utf-8", "replace"), None
 
 
 def _moment(epoch_ns: int) -> str:

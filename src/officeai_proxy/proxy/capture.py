@@ -14,14 +14,18 @@ from officeai_proxy.model import Exchange, Outcome
 from officeai_proxy.proxy.call import Call
 from officeai_proxy.proxy.headers import value_of
 from officeai_proxy.proxy.upstream import Header
+from officeai_proxy.wire.error_words import error_word_in
 from officeai_proxy.wire.usage import usage_in
 
 _DONE = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s*\Z")
 _DONE_FITS_IN = 32
 _SAYS_NOTHING = re.compile(rb"(?:\s++|:[^\r\n]*+)*+")  # White space, and comments of a stream.
 
+FIRST_ERROR_STATUS = 400
+
 TAIL = 4096
-"""Bytes at the end of a reply in which the usage of a call without recording is looked for."""
+"""Bytes at the end of a reply in which the usage of a call without recording is looked for, and the
+upstream's word for an error, if that is all of the reply."""
 
 
 class Capture:
@@ -110,8 +114,23 @@ class Capture:
         if outcome is Outcome.COMPLETE and is_truncated:
             outcome = Outcome.TRUNCATED
         reply = b"".join(self._pieces) if self._is_recorded else b""
+        if error is None and not self._is_recorded and outcome is Outcome.COMPLETE:
+            error = self._refusal()
         self._keep(self, self._exchange(outcome, error, reply))
         self._pieces = []
+
+    def _refusal(self) -> str | None:
+        """The upstream's word for why it refused a call of which nothing else is recorded."""
+        if self._status is None or self._status < FIRST_ERROR_STATUS:
+            return None
+        body = b"".join(self._pieces)
+        if len(body) < self.received:
+            return None
+        return error_word_in(
+            body,
+            content_type=value_of(self._headers, b"content-type"),
+            content_encoding=value_of(self._headers, b"content-encoding"),
+        )
 
     # While the call goes on, for its part-way record: see `partway`.
 
@@ -142,6 +161,7 @@ class Capture:
     def _exchange(self, outcome: Outcome, error: str | None, reply: bytes) -> Exchange:
         call = self._call
         first = self._first_byte
+        is_counted = call.may_spend and not self._is_recorded
         return Exchange(
             id=call.id,
             workspace=call.caller.workspace,
@@ -166,7 +186,7 @@ class Capture:
             content_type=value_of(self._headers, b"content-type"),
             content_encoding=value_of(self._headers, b"content-encoding"),
             request_encoding=call.body_encoding,
-            usage=None if self._is_recorded else usage_in(b"".join(self._pieces)[-TAIL:]),
+            usage=usage_in(b"".join(self._pieces)[-TAIL:]) if is_counted else None,
             request=call.body,
             reply=reply,
         )

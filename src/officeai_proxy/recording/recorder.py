@@ -24,6 +24,7 @@ from officeai_proxy.recording.reader import Batch, Entry, JournalReader
 from officeai_proxy.recording.setaside import set_aside
 from officeai_proxy.recording.turns import Turn, read_turn
 from officeai_proxy.recording.writer import ExchangeStore, write
+from officeai_proxy.wire.encoding import UnknownEncoding
 
 LOCK = "recorder.lock"
 
@@ -293,6 +294,9 @@ class Recorder:
         try:
             turn = read_turn(entry.exchange)
             turn.call.cost = self._cost_of(turn.call)
+        except UnknownEncoding as exc:
+            self._set_aside(entry, f"cannot be unpacked: {exc}")
+            return None
         except Exception as exc:  # noqa: BLE001 - a reply nobody foresaw must not stop its neighbours
             self._set_aside(entry, f"cannot be read: {type(exc).__name__}: {exc}"[:1000])
             return None
