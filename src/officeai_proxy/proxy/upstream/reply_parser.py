@@ -24,6 +24,7 @@ FRAMING_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 CONTINUE = 100
 SWITCHING_PROTOCOLS = 101
 FIRST_FINAL_STATUS = 200
+LAST_STATUS = 599
 
 
 class _Sizes(dict[bytes, int]):
@@ -153,6 +154,9 @@ class ReplyParser:
         if status < FIRST_FINAL_STATUS:
             self._skip_interim_reply(status)
             return
+        if status > LAST_STATUS:
+            # RFC 9110, section 15: it is none, and a client is not to see it.
+            raise BadReply(f"it sent status {status}, which does not exist")
         self._check_size()
         _check_framing(self._framing)
         self._inbox.put_head(status, self._headers)
