@@ -70,6 +70,9 @@ class ReplyParser:
     def __init__(self) -> None:
         """A parser that expects no reply yet."""
         self._parser = httptools.HttpResponseParser(self)
+        # Servers that write the size before they know it pad it to a fixed width. No two readers
+        # cut such a chunk differently, and what goes on to the caller is framed anew.
+        self._parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
         self.begin(Inbox())
 
     def begin(self, inbox: ReplySink, *, is_head_request: bool = False) -> None:
