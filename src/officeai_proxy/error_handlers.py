@@ -9,6 +9,7 @@ import json
 
 from officeai_proxy.errors import (
     InvalidKey,
+    MethodNotAllowed,
     ProxyError,
     TooManyExports,
     TooManyRequests,
@@ -29,6 +30,8 @@ def error_headers(error: ProxyError) -> list[tuple[bytes, bytes]]:
     headers = [(b"content-type", b"application/json")]
     if isinstance(error, InvalidKey):
         headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", ", ".join(error.allow).encode()))
     if isinstance(error, (Unavailable, TooManyExports)):
         headers.append((b"retry-after", RETRY_AFTER))
     if isinstance(error, TooManyRequests):

@@ -77,6 +77,7 @@ def test_connect_and_trace_are_405(
         head, body = wire.reply()
 
     assert (head.status, is_error_object(body)) == (405, True)
+    assert head.all(b"allow") == [b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]
     assert behind.requests == []
 
 
