@@ -9,6 +9,7 @@ import json
 
 from officeai_proxy.errors import (
     InvalidKey,
+    MethodNotAllowed,
     ProxyError,
     TooManyExports,
     TooManyRequests,
@@ -31,6 +32,8 @@ def error_headers(error: ProxyError) -> list[tuple[bytes, bytes]]:
     headers = [(b"content-type", b"application/json")]
     if isinstance(error, InvalidKey):
         headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", ", ".join(error.allow).encode()))
     if isinstance(error, UnsupportedEncoding):
         # RFC 9110, section 15.5.16.
         headers.append((b"accept-encoding", ", ".join(READABLE).encode()))

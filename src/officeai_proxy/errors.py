@@ -42,6 +42,9 @@ names are those of OpenAI's error object (API reference, "Error codes").
 
 from typing import ClassVar
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""Those that an address may take; CONNECT and TRACE none does."""
+
 
 class ProxyError(Exception):
     """Something went wrong inside the proxy."""
@@ -115,6 +118,11 @@ class MethodNotAllowed(RequestRefused):
 
     status = 405
     code = "method_not_supported"
+
+    def __init__(self, message: str | None = None, *, allow: tuple[str, ...] = METHODS) -> None:
+        """*allow* is the methods that the address takes (RFC 9110, section 15.5.6)."""
+        super().__init__(message)
+        self.allow = allow
 
 
 class Conflict(RequestRefused):

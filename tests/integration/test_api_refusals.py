@@ -7,7 +7,9 @@ import httpx
 import pytest
 from tests.api import KEY, NOW, STRANGER, Api, Services
 
+from officeai_proxy.api.policy import policies
 from officeai_proxy.auth.keyring import Keyring
+from officeai_proxy.history.fixed_words import FIXED_WORDS
 from officeai_proxy.storage.database import Database
 
 ROUTES = [
@@ -281,6 +283,10 @@ async def test_other_addresses_are_a_404_without_a_redirect(client: httpx.AsyncC
         ("HEAD", "/conversations/s1/messages", "GET, POST"),
         ("BREW", "/history", "GET"),
         ("GET", "/conversations/s1/restore", "POST"),
+        ("OPTIONS", "/conversations/import", "POST"),
+        ("GET", "/conversations/import", "POST"),
+        ("DELETE", "/conversations/search", "GET"),
+        ("PATCH", "/conversations/export-all", "GET"),
     ],
 )
 async def test_wrong_methods_name_the_right_ones(
@@ -290,6 +296,27 @@ async def test_wrong_methods_name_the_right_ones(
     response = await client.request(method, path)
 
     assert (response.status_code, response.headers["allow"]) == (405, allow)
+
+
+def test_the_fixed_words_are_those_of_the_routes(api: Api):
+    """Whoever adds a word in the place of a session's id says that it is one."""
+    steps = [route.path.split("/") for route in policies(api.app.routes)]
+    words = {path[2] for path in steps if len(path) == 3 and path[1] == "conversations"}
+
+    assert words - {"", "{session_id}"} == FIXED_WORDS
+
+
+async def test_a_slip_of_the_method_deletes_no_session(client: httpx.AsyncClient):
+    """A session with such a name is not at that address; it is read and deleted by its name."""
+    for word in sorted(FIXED_WORDS):
+        new = {"session_id": word, "user_identifier": "u"}
+        assert (await client.post("/conversations/", json=new)).status_code == 201
+        assert error_of(await client.delete(f"/conversations/{word}"), 405)
+        said = {"role": "user", "content": "hi"}
+        added = await client.post(f"/conversations/{word}/messages", json=said)
+        assert added.status_code == 201
+        (found,) = (await client.get(f"/conversations/{word}/messages")).json()["data"]
+        assert found["content"] == "hi"
 
 
 async def test_a_database_that_is_away_is_a_503(api: Api, tmp_path: Any):

@@ -77,6 +77,7 @@ def test_connect_and_trace_are_405(
         head, body = wire.reply()
 
     assert (head.status, is_error_object(body)) == (405, True)
+    assert head.all(b"allow") == [b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]
     assert behind.requests == []
 
 
@@ -138,8 +139,9 @@ def test_the_upstream_is_the_configured_one_whatever_the_target_says(
 
 
 @pytest.mark.parametrize("ending", ["whole", "broken"])
+@pytest.mark.parametrize("target", [CHATS, "/v1/chat/completion%73"], ids=["direct", "asgi"])
 def test_a_client_of_http_1_0_gets_no_chunks(
-    shared: RunningProxy, behind: ScriptedUpstream, ending: str
+    shared: RunningProxy, behind: ScriptedUpstream, target: str, ending: str
 ) -> None:
     """It would take their framing for text: its stream ends with the connection (RFC 9112, 6.1).
 
@@ -156,7 +158,8 @@ def test_a_client_of_http_1_0_gets_no_chunks(
             answer.reset()
 
     behind.script = script
-    head = HEAD.replace("HTTP/1.1", "HTTP/1.0") + "Connection: keep-alive\r\n"
+    head = HEAD.replace("HTTP/1.1", "HTTP/1.0").replace(CHATS, target)
+    head += "Connection: keep-alive\r\n"
     with Wire(shared) as wire:
         wire.send((head + LENGTH + "\r\n").encode() + BODY)
         reply = wire.head()
@@ -166,6 +169,25 @@ def test_a_client_of_http_1_0_gets_no_chunks(
         else:
             with pytest.raises(ConnectionResetError):
                 wire.rest()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_client_of_http_1_0_gets_an_export_without_chunks(
+    shared: RunningProxy, method: str
+) -> None:
+    """A file in pieces is the bytes of the file, and ends with its connection."""
+    with shared.client("exported") as client:
+        assert client.post(CHATS, content=BODY).status_code == 200
+        whole = client.get("/conversations/exported/export?format=jsonl").content
+    key = f"Authorization: Bearer {shared.key}\r\n"
+    target = "/conversations/exported/export?format=jsonl"
+    with Wire(shared) as wire:
+        wire.send(f"{method} {target} HTTP/1.0\r\nHost: x\r\n{key}\r\n".encode())
+        reply = wire.head()
+        rest = wire.rest()
+
+    assert reply.all(b"transfer-encoding") == []
+    assert (reply.status, rest) == ((200, whole) if method == "GET" else (405, b""))
 
 
 OFFERS = {

@@ -99,6 +99,13 @@ def test_what_a_client_says_to_this_proxy_stays_here(
         "OpenAI-Project": "proj-1",
         "X-Forwarded-For": "10.0.0.1",
         "X-Real-IP": "10.0.0.1",
+        "CF-Connecting-IP": "10.0.0.1",
+        "Fly-Client-IP": "10.0.0.1",
+        "True-Client-IP": "10.0.0.1",
+        "X-Client-IP": "10.0.0.1",
+        "X-Cluster-Client-IP": "10.0.0.1",
+        "api-key": "azure-1",
+        "X-API-Key": "anthropic-1",
         "Forwarded": "for=10.0.0.1",
         "Via": "1.1 x",
     }
@@ -150,8 +157,10 @@ def test_a_clients_account_passes_when_the_proxy_has_no_key(
     """Without a key of its own the proxy sends none, and leaves the account's names in."""
     proxy = start_proxy(UPSTREAM_API_KEY="")
     with proxy.client() as client:
-        client.get("/v1/models", headers={"OpenAI-Organization": "org-1"})
+        account = {"OpenAI-Organization": "org-1", "api-key": "azure-1"}
+        client.get("/v1/models", headers=account)
 
+    assert upstream.requests[0].header("api-key") == "azure-1"
     assert upstream.requests[0].header("openai-organization") == "org-1"
     assert upstream.requests[0].header("authorization") is None
 

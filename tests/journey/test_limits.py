@@ -146,12 +146,40 @@ def test_ten_a_minute_and_no_more(pair: RunningProxy, upstream: ScriptedUpstream
     assert calls_logged(pair) - before == 10
 
 
+@pytest.mark.parametrize("limits", [{"concurrency": 5}, {"rpm": 100}, {"tpm": 100_000}])
+@pytest.mark.parametrize("path", [ASK, "/v1/models?a=%20"])
+def test_the_upstreams_limits_are_not_those_of_a_limited_key(
+    pair: RunningProxy, upstream: ScriptedUpstream, limits: dict[str, int], path: str
+) -> None:
+    """Whichever limit the key has, the answer speaks of the key's, and of no other."""
+    _, key = a_key(pair, **limits)
+
+    async def told(_: ReceivedRequest, answer: Answer) -> None:
+        names = ("limit-requests", "remaining-requests", "limit-tokens", "reset-images")
+        await answer.whole(completion("hi"), *((f"x-ratelimit-{name}", "9") for name in names))
+
+    upstream.script = told
+    headers = {"Authorization": f"Bearer {key}"}
+    method, body = ("POST", BODY) if path == ASK else ("GET", None)
+    answer = httpx.request(method, pair.root + path, json=body, headers=headers, trust_env=False)
+
+    kind = {"concurrency": "concurrency", "rpm": "requests", "tpm": "tokens"}[next(iter(limits))]
+    ours = {name: value for name, value in answer.headers.items() if "ratelimit" in name}
+    assert answer.status_code == 200
+    assert {name.removesuffix(kind) for name in ours} <= {
+        "x-ratelimit-limit-",
+        "x-ratelimit-remaining-",
+        "x-ratelimit-reset-",
+    }
+    assert ours[f"x-ratelimit-limit-{kind}"] == str(limits[next(iter(limits))])
+
+
 def calls_logged(proxy: RunningProxy) -> int:
     return len(proxy.get("/history", limit="1000").json()["history"])
 
 
 def test_the_answer_says_how_the_key_stands(pair: RunningProxy, upstream: ScriptedUpstream) -> None:
-    """Our headers take the place of the upstream's of the same name, and only of a limited key."""
+    """Our headers take the place of all of the upstream's, and only of a limited key."""
 
     async def limited(request: ReceivedRequest, answer: Answer) -> None:
         theirs = [("x-ratelimit-limit-requests", "77"), ("x-ratelimit-limit-tokens", "88")]
@@ -162,7 +190,7 @@ def test_the_answer_says_how_the_key_stands(pair: RunningProxy, upstream: Script
     ours, theirs = call(pair, key), call(pair, pair.key)
 
     assert ours.headers.get_list("x-ratelimit-limit-requests") == ["10"]
-    assert ours.headers["x-ratelimit-limit-tokens"] == "88"
+    assert "x-ratelimit-limit-tokens" not in ours.headers
     assert theirs.headers["x-ratelimit-limit-requests"] == "77"
     assert "x-ratelimit-remaining-requests" not in theirs.headers
 

@@ -49,6 +49,14 @@ async def test_a_wrong_key(stranger: Reader) -> None:
     assert STRANGER not in answer.text
 
 
+async def test_who_tries_many_keys_is_told_when_to_come_back(stranger: Reader) -> None:
+    """The door says so as the API does."""
+    answers = [await stranger.sign_in(f"{STRANGER}-{number}") for number in range(65)]
+
+    assert answers[-1].status_code == 429
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+
+
 @pytest.mark.parametrize(
     "headers",
     [

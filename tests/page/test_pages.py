@@ -302,7 +302,16 @@ async def test_too_many_exports(paged: Api, reader: Reader) -> None:
     with slots.one(), slots.one():
         answer = await reader.get("/ui/download")
     assert answer.status_code == 429
+    assert answer.headers["retry-after"] == "2"
     assert "Too much at once" in answer.text
+
+
+async def test_a_wrong_method_names_the_right_ones(reader: Reader) -> None:
+    """A page too says in Allow what its address takes."""
+    answer = await reader.client.request("OPTIONS", "/ui/enter")
+    trace = await reader.client.request("TRACE", "/ui/users")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+    assert (trace.status_code, trace.headers["allow"]) == (405, "GET")
 
 
 async def test_half_a_character(paged: Api, reader: Reader) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from tests.databases import free_port
@@ -253,3 +254,24 @@ def test_no_web_framework_is_imported() -> None:
     imported = set(done.stdout.split())
     assert "officeai_proxy.session_history.http" in imported
     assert not imported & {"fastapi", "starlette", "uvicorn"}
+
+
+@pytest.mark.parametrize(
+    "name", ["search", "export-all", "import", "user", "all", ".", "..", "...", "a?b#c", "a%2Eb"]
+)
+async def test_a_session_may_be_called_like_an_address(house: House, name: str) -> None:
+    """Whatever its name is in a path, over HTTP it is read, added to and deleted."""
+    user = uuid4().hex
+    service = house.http_service()
+    session = await service.create_session(user, name)
+    lines = [said(Role.USER, str(number)) for number in range(1100)]
+    await service.append_message(session, lines)
+    house.chat(user, name, {"role": "user", "content": "and more"})
+
+    found = await service.get_session(user, name)
+    assert found is not None
+    assert len(found.messages) == len(lines) + 2
+    await service.delete_session(user, name)
+    assert await service.get_session(user, name) is None
+    assert await service.list_sessions(user) == []
+    await service.stop()

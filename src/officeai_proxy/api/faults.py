@@ -12,6 +12,7 @@ from starlette.routing import Match
 
 from officeai_proxy.error_handlers import error_body, error_headers, error_object
 from officeai_proxy.errors import (
+    METHODS,
     InvalidJson,
     MethodNotAllowed,
     NotFound,
@@ -19,8 +20,6 @@ from officeai_proxy.errors import (
     RequestRefused,
     UnprocessableInput,
 )
-
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 INTERNAL = "Something went wrong inside the proxy. Try again; its log says what it was."
 
@@ -77,23 +76,20 @@ class _UnknownUrl(NotFound):
 
 
 def _method_not_allowed(request: Request) -> Response:
-    allowed = ", ".join(_methods_at(request))
-    where = _shown(request.url.path)
-    error = MethodNotAllowed(f"Not allowed to {request.method} on {where}. Use {allowed}.")
-    response = _response(error)
-    response.headers["allow"] = allowed
-    return response
+    allowed = methods_at(request)
+    told = f"Not allowed to {request.method} on {_shown(request.url.path)}."
+    return _response(MethodNotAllowed(f"{told} Use {', '.join(allowed)}.", allow=allowed))
 
 
-def _methods_at(request: Request) -> list[str]:
+def methods_at(request: Request) -> tuple[str, ...]:
     """The methods that some route takes here; the framework tells those of the first one only."""
     scope = {key: request.scope[key] for key in ("type", "path", "root_path", "headers")}
     routes = request.app.routes
-    return [
+    return tuple(
         method
         for method in METHODS
         if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
-    ]
+    )
 
 
 async def _on_validation_error(_: Request, error: Exception) -> Response:

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Body, Depends, Query
 from typing_extensions import override
 
 from officeai_proxy.api.answers import JsonAnswer, problems
-from officeai_proxy.api.bodies import JsonRoute
 from officeai_proxy.api.dependencies import Fresh, Reader, Writer
 from officeai_proxy.api.paging import page_request
 from officeai_proxy.api.trails import audited
@@ -31,6 +30,7 @@ from officeai_proxy.auth.labels import check_label
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.errors import UnprocessableInput
 from officeai_proxy.history import examples
+from officeai_proxy.history.fixed_words import SessionRoute
 from officeai_proxy.history.schemas import (
     Cleared,
     ConversationChange,
@@ -50,7 +50,9 @@ from officeai_proxy.storage.conversations import (
 )
 from officeai_proxy.storage.messages import MessageRepository
 
-router = APIRouter(tags=["Conversations"], route_class=JsonRoute, default_response_class=JsonAnswer)
+router = APIRouter(
+    tags=["Conversations"], route_class=SessionRoute, default_response_class=JsonAnswer
+)
 
 _ONE = problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 _ONE_CHANGED = problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, body=True)

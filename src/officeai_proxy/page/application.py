@@ -4,7 +4,9 @@ It shares the state of the application that it is installed in, and answers ever
 begins with `/ui`, also those where nothing is, in HTML.
 """
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import cast
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -12,6 +14,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
+from officeai_proxy.api.faults import methods_at
+from officeai_proxy.error_handlers import error_headers
 from officeai_proxy.errors import ProxyError
 from officeai_proxy.page.call_log import router as call_log
 from officeai_proxy.page.changes import router as changes
@@ -43,6 +47,11 @@ ROUTERS = (
     overview,
     keyroom,
 )
+
+_FOR_BROWSERS = (b"allow", b"retry-after")
+"""What goes with an error of the API also where a browser gets a page of it."""
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def application(app: FastAPI) -> ASGIApp:
@@ -77,7 +86,9 @@ async def _on_nobody(request: Request, _: Exception) -> Response:
 
 async def _on_proxy_error(request: Request, error: Exception) -> Response:
     raised = cast("ProxyError", error)
-    return await _told(request, raised.status, raised.message)
+    said = [header for header in error_headers(raised) if header[0] in _FOR_BROWSERS]
+    headers = {name.decode(): value.decode() for name, value in said}
+    return await _told(request, raised.status, raised.message, headers=headers)
 
 
 async def _on_wrong_value(request: Request, error: Exception) -> Response:
@@ -88,7 +99,10 @@ async def _on_wrong_value(request: Request, error: Exception) -> Response:
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     status = cast("HTTPException", error).status_code
-    return await _told(request, status)
+    headers = {}
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["allow"] = ", ".join(methods_at(request))
+    return await _told(request, status, headers=headers)
 
 
 async def _on_anything_else(request: Request, _: Exception) -> Response:
@@ -96,8 +110,18 @@ async def _on_anything_else(request: Request, _: Exception) -> Response:
     return await _told(request, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-async def _told(request: Request, status: int, message: str = "", *, wrong: str = "") -> Response:
-    """An error as a page in the reader's language; *wrong* names the values that are."""
+async def _told(
+    request: Request,
+    status: int,
+    message: str = "",
+    *,
+    wrong: str = "",
+    headers: Mapping[str, str] = _NONE,
+) -> Response:
+    """An error as a page in the reader's language; *wrong* names the values that are.
+
+    *headers* go with it.
+    """
     may_pass = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS
     desk = bare_desk(request) if may_pass else await _desk_of(request)
     name = f"error.{status}"
@@ -105,9 +129,11 @@ async def _told(request: Request, status: int, message: str = "", *, wrong: str 
     said = desk.told(message)
     if wrong:
         said = Told(desk.words("error.value", names=wrong), desk.language)
-    return await desk.show(
+    answer = await desk.show(
         "error.html", status=status, kind=kind, code=status, said=said, may_pass=may_pass
     )
+    answer.headers.update(headers)
+    return answer
 
 
 async def _desk_of(request: Request) -> Desk:

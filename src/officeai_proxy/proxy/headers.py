@@ -52,13 +52,26 @@ _KEPT_FROM_UPSTREAM = HOP_BY_HOP | frozenset(
         b"x-forwarded-proto",
         b"x-real-ip",
         b"cf-connecting-ip",
+        b"fly-client-ip",
+        b"true-client-ip",
+        b"x-client-ip",
+        b"x-cluster-client-ip",
     )
 )
 
 _NOTED = frozenset((b"content-type", b"content-encoding", b"x-stainless-retry-count"))
 """What is forwarded and read as well."""
 
-_OF_THE_CALLERS_ACCOUNT = frozenset((b"openai-organization", b"openai-project"))
+_OF_THE_CALLERS_ACCOUNT = frozenset(
+    (
+        b"openai-organization",
+        b"openai-project",
+        # Azure's and Anthropic's clients have a key of the caller's here. The upstream must not
+        # learn it, and might take it instead of the proxy's.
+        b"api-key",
+        b"x-api-key",
+    )
+)
 """They name the caller's account, and would be refused or misbilled beside the proxy's key."""
 
 _KEPT_FROM_CALLER = HOP_BY_HOP | frozenset(

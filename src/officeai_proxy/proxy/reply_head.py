@@ -3,14 +3,18 @@
 from collections.abc import Sequence
 
 from officeai_proxy.proxy.call import Call
-from officeai_proxy.proxy.headers import reply_headers, without
+from officeai_proxy.proxy.headers import reply_headers
 from officeai_proxy.proxy.upstream import Header
+
+RATE_LIMIT = b"x-ratelimit-"
 
 
 def headers_for_caller(call: Call, status: int, upstream: Sequence[Header]) -> list[Header]:
     """What of the *upstream* headers may pass, and ours."""
     if call.lease is not None:
-        upstream = without(upstream, {name for name, _ in call.lease.headers})
+        # One key of the upstream's stands behind all keys of ours: how it stands is no use to the
+        # caller of a limited one, who would take it for the standing of that key.
+        upstream = [header for header in upstream if not header[0].startswith(RATE_LIMIT)]
     return reply_headers(status, upstream, own_headers(call))
 
 

@@ -9,9 +9,10 @@ import asyncio
 from typing import Any, cast
 
 import httptools
-from starlette.types import Scope
+from starlette.types import ASGIApp, Scope
 from typing_extensions import override
 from uvicorn import Config
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -20,6 +21,7 @@ from officeai_proxy.errors import InvalidRequest, MethodNotAllowed, ProxyError
 from officeai_proxy.proxy.admission import Opening
 from officeai_proxy.server.direct_call import DirectCall, Incoming
 from officeai_proxy.server.known_head import KnownHead, NextHead
+from officeai_proxy.server.open_ends import for_client_of
 from officeai_proxy.server.patience import RESERVE, Patience, Standing, Waiting
 from officeai_proxy.server.refusals import (
     HeadTooLarge,
@@ -188,6 +190,12 @@ class Connection(HttpToolsProtocol):
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
+
+    @override
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Begin a request that goes through ASGI."""
+        served = for_client_of(cycle, cast("ASGIApp", app))
+        super()._start_asgi_task(cycle, cast("ASGI3Application", served))
 
     def _begins_call(self) -> bool:
         """Serve this request here, if it is a call that need not wait and nothing is before it."""

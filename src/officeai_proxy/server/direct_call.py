@@ -4,8 +4,6 @@ It stands where uvicorn has its cycle of request and response, so that connectio
 server's end treat both alike. Calls that have to wait for something go through ASGI instead.
 """
 
-import socket
-import struct
 from asyncio import Transport
 from collections.abc import Callable
 from typing import ClassVar, Protocol
@@ -17,11 +15,7 @@ from officeai_proxy.error_handlers import error_body, error_headers
 from officeai_proxy.errors import ProxyError
 from officeai_proxy.proxy.relay import Relay
 from officeai_proxy.proxy.upstream import Header
-
-_WITHOUT_BODY = (204, 304)
-_RESET = struct.pack(
-    "ii", 1, 0
-)  # How to close a socket so that the other side sees it (socket(7)).
+from officeai_proxy.server.open_ends import WITHOUT_BODY, end_in_order, end_in_reset
 
 
 class Incoming(Protocol):
@@ -52,6 +46,7 @@ class DirectCall:
         "_flow",
         "_incoming",
         "_is_chunked",
+        "_is_open_ended",
         "_knows_chunks",
         "_on_response",
         "_relay",
@@ -92,6 +87,7 @@ class DirectCall:
         self._on_response = on_response
         self._relay: Relay | None = None
         self._is_chunked = False
+        self._is_open_ended = False
         self._knows_chunks = knows_chunks
 
     # The connection's side.
@@ -166,10 +162,6 @@ class DirectCall:
     def break_off(self) -> None:
         """Close the connection where the end of the reply would be."""
         self.disconnected = True
-        if not self._knows_chunks:
-            # A reply whose end is that of its connection must not seem to have come to it.
-            connection = self._transport.get_extra_info("socket")
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._transport.close()
 
     def _head(self, status: int, headers: list[Header]) -> bytes:
@@ -179,9 +171,12 @@ class DirectCall:
         for name, value in (*self._default_headers, *headers):
             parts += (name, b": ", value, b"\r\n")
             has_length |= name == b"content-length"
-        is_open = not has_length and status not in _WITHOUT_BODY
+        is_open = not has_length and status not in WITHOUT_BODY
         self._is_chunked = is_open and self._knows_chunks
-        self.keep_alive = self.keep_alive and not (is_open and not self._knows_chunks)
+        if is_open and not self._knows_chunks:
+            self._is_open_ended = True
+            self.keep_alive = False
+            end_in_reset(self._transport)
         if not self.keep_alive:
             parts.append(b"connection: close\r\n")
         if self._is_chunked:
@@ -193,6 +188,8 @@ class DirectCall:
         self.response_complete = True
         # They know each other: what goes round in circles waits for the garbage collector.
         self._relay = None
+        if self._is_open_ended:
+            end_in_order(self._transport)
         if not self.keep_alive:
             self._transport.close()
         self._on_response()

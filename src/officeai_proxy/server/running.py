@@ -17,11 +17,13 @@ from types import FrameType
 from typing import cast
 
 import uvicorn
+from starlette.types import ASGIApp
 from typing_extensions import override
 from uvicorn.supervisors import Multiprocess
 
-from officeai_proxy.app import Application, create_app
+from officeai_proxy.app import create_app
 from officeai_proxy.server.connection import Connection
+from officeai_proxy.server.forwarded import BehindProxies
 from officeai_proxy.server.listening import BACKLOG
 from officeai_proxy.server.logs import log_config
 from officeai_proxy.server.patience import Limits, Patience
@@ -112,10 +114,12 @@ class Supervisor(Multiprocess):
         super().keep_subprocess_alive()
 
 
-def _application(settings: Settings) -> Application:
+def _application(settings: Settings) -> ASGIApp:
     """The application of this process, which may be a worker of its own."""
     sys.setswitchinterval(SWITCH_SECONDS)
-    return create_app(settings)
+    application = create_app(settings)
+    trusted = settings.trusted_proxies
+    return BehindProxies(application, trusted) if trusted else application
 
 
 def _allow_files(wanted: int) -> None:
@@ -140,8 +144,8 @@ def _config(settings: Settings) -> uvicorn.Config:
         timeout_worker_healthcheck=ANSWER_SECONDS,
         access_log=False,
         server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies or None,
+        # Whose word on that is taken, and for what, is up to BehindProxies.
+        proxy_headers=False,
         timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
         log_config=log_config(settings.log_level),
         log_level=settings.log_level if settings.log_level == "debug" else "warning",

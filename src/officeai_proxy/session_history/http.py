@@ -30,6 +30,11 @@ MAX_BYTES = 4_000_000
 """How much goes into one request of several messages, well below a proxy's usual limit."""
 
 
+# They name the session in the query. In a path `search` would be the search, and `.` nothing.
+ONE = "/session/history"
+MESSAGES = "/api/v1/chat/history"
+
+
 class HttpSessionHistoryService(StoredSessionHistoryService):
     """Sessions in the workspace of a proxy's key, which needs the scopes `read` and `write`.
 
@@ -82,13 +87,13 @@ class HttpSessionHistoryService(StoredSessionHistoryService):
     @override
     async def _find(self, key: Key) -> Session | None:
         session = Session(id=key.session_id, user_id=key.user_id)
-        wanted = {"user_identifier": key.user_id, "limit": str(PAGE)}
+        wanted = {**_named(key), "limit": str(PAGE)}
         try:
-            answer = await self._proxy.ask("GET", _path(key), params=wanted)
+            answer = await self._proxy.ask("GET", ONE, params=wanted)
             session.messages += _messages(answer.get("messages"))
             while isinstance(cursor := answer.get("next_cursor"), str):
                 more = {**wanted, "cursor": cursor}
-                answer = await self._proxy.ask("GET", f"{_path(key)}/messages", params=more)
+                answer = await self._proxy.ask("GET", MESSAGES, params=more)
                 session.messages += _messages(answer.get("data"))
         except NotFound:
             return None
@@ -96,7 +101,7 @@ class HttpSessionHistoryService(StoredSessionHistoryService):
 
     @override
     async def _all_of(self, user_id: str) -> list[Session]:
-        path = f"/conversations/user/{quote(user_id, safe='')}"
+        path = f"/conversations/user/{_step(user_id)}"
         ids = [one async for one in self._listed(path, {})]
         return [Session(id=one, user_id=user_id) for one in ids]
 
@@ -110,12 +115,13 @@ class HttpSessionHistoryService(StoredSessionHistoryService):
     async def _add(self, key: Key, messages: Sequence[Message]) -> None:
         posted: list[Json] = [_posted(openai_message(message)) for message in messages]
         whose = {"user_identifier": key.user_id}
-        await self._proxy.ask("POST", f"{_path(key)}/messages", params=whose, body=posted)
+        path = f"/conversations/{_step(key.session_id)}/messages"
+        await self._proxy.ask("POST", path, params=whose, body=posted)
 
     @override
     async def _remove(self, key: Key) -> None:
         try:
-            await self._proxy.ask("DELETE", _path(key), params={"user_identifier": key.user_id})
+            await self._proxy.ask("DELETE", MESSAGES, params=_named(key))
         except NotFound:
             return
 
@@ -154,8 +160,14 @@ class HttpSessionHistoryService(StoredSessionHistoryService):
             wanted["cursor"] = cursor
 
 
-def _path(key: Key) -> str:
-    return f"/conversations/{quote(key.session_id, safe='')}"
+def _named(key: Key) -> dict[str, str]:
+    return {"session_id": key.session_id, "user_identifier": key.user_id}
+
+
+def _step(name: str) -> str:
+    """*name* as a step of a path; one of dots alone would be taken out of it (RFC 3986, 5.2.4)."""
+    step = quote(name, safe="")
+    return step if step.strip(".") else step.replace(".", "%2E")
 
 
 def _objects(value: Json) -> list[JsonObject]:

@@ -10,6 +10,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from officeai_proxy.server import open_ends
 from officeai_proxy.server.connection import Connection
 from officeai_proxy.server.direct_call import DirectCall
 
@@ -67,6 +68,14 @@ def test_our_connection_asks_both_kinds_alike() -> None:
 
     assert asked <= names
     assert all(hasattr(call, name) for name in asked)
+
+
+def test_a_cycle_decides_for_chunks_where_we_change_that() -> None:
+    """What a reply without chunks and without a length sets in a cycle is what a cycle looks at."""
+    used = set(re.findall(r"\bcycle\.(\w+)", inspect.getsource(open_ends)))
+    names = set(re.findall(r"self\.(\w+)", inspect.getsource(RequestResponseCycle)))
+
+    assert used <= names
 
 
 async def test_methods_that_are_overridden_are_there() -> None:

@@ -108,14 +108,15 @@ class Ledger:
             now = self._clock()
             second = account.advance(now)
             now = max(now, second)
-            self._check_running(account, limits, now)
-            requests = _measured(limits.rpm, account.requests)
-            tokens = _measured(limits.tpm, account.tokens)
+            use = self._use(account, limits)
+            if use.running is not None and use.running.used >= use.running.limit:
+                raise _too_many_at_once(use, use.running, now)
+            requests, tokens = use.requests, use.tokens
             asked = 0 if tokens is None else min(estimate.total, tokens.limit)
             if requests is not None and requests.used >= requests.limit:
-                raise _too_many_requests(requests, tokens, now)
+                raise _too_many_requests(use, requests, now)
             if tokens is not None and asked and tokens.used + asked > tokens.limit:
-                raise _too_many_tokens(requests, tokens, now, asked)
+                raise _too_many_tokens(use, tokens, now, asked)
             account.touch(second, now)
             account.requests.here.add(second, 1)
             if asked:
@@ -123,7 +124,7 @@ class Ledger:
             account.begin(self._seats)
         lease = Lease(self, account, second=second, reserved=None if tokens is None else asked)
         lease.estimate = estimate
-        lease.headers = _headers(requests, tokens, now, requested=1, asked=asked)
+        lease.headers = use.headers(now, calls=1, asked=asked)
         return lease
 
     def settle(self, account: Account, spent: int, *, second: int) -> None:
@@ -178,20 +179,18 @@ class Ledger:
             log.warning("the limits of a key count in this worker alone: %s", exc)
             return mmap.mmap(-1, BYTES)
 
-    def _check_running(self, account: Account, limits: Limits, now: float) -> None:
-        most = limits.concurrency
-        if most is None or account.running(self._seats) < most:
-            return
-        self._seats.clear_dead()
-        if account.running(self._seats) >= most:
-            requests = _measured(limits.rpm, account.requests)
-            tokens = _measured(limits.tpm, account.tokens)
-            raise RequestsLimited(
-                f"Rate limit reached for this key on concurrent calls: Limit {most}. Try again "
-                "when one of its running calls has ended.",
-                retry_after=1,
-                headers=tuple(_headers(requests, tokens, now)),
-            )
+    def _use(self, account: Account, limits: Limits) -> "_Use":
+        most, running = limits.concurrency, None
+        if most is not None:
+            running = _Running(most, account.running(self._seats))
+            if running.used >= most:
+                self._seats.clear_dead()
+                running = _Running(most, account.running(self._seats))
+        return _Use(
+            _measured(limits.rpm, account.requests),
+            _measured(limits.tpm, account.tokens),
+            running,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,53 +201,73 @@ class _Measured:
     used: int
     minute: SharedMinute
 
-    def standing(self, now: float, *, more: int = 0) -> Standing:
+    def standing(self, now: float, *, more: int) -> Standing:
         """How the key stands once *more* was used as well."""
         left = max(0, self.limit - self.used - more)
         return Standing(self.limit, left, self.minute.reset(now))
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """The limit of calls at one time, and how many ran when a call came."""
+
+    limit: int
+    used: int
+
+    def standing(self, *, more: int) -> Standing:
+        """How the key stands once *more* run as well."""
+        return Standing(self.limit, max(0, self.limit - self.used - more))
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """How a key stood when a call came, in each limit that it has."""
+
+    requests: _Measured | None
+    tokens: _Measured | None
+    running: _Running | None
+
+    def headers(self, now: float, *, calls: int = 0, asked: int = 0) -> list[Header]:
+        """What tells the caller of it, once so many *calls* and *asked* tokens are booked."""
+        return standing_headers(
+            None if self.requests is None else self.requests.standing(now, more=calls),
+            None if self.tokens is None else self.tokens.standing(now, more=asked),
+            None if self.running is None else self.running.standing(more=calls),
+        )
 
 
 def _measured(limit: int | None, minute: SharedMinute) -> _Measured | None:
     return None if limit is None else _Measured(limit, minute.total(), minute)
 
 
-def _too_many_requests(
-    requests: _Measured, tokens: _Measured | None, now: float
-) -> RequestsLimited:
+def _too_many_at_once(use: _Use, running: _Running, now: float) -> RequestsLimited:
+    return RequestsLimited(
+        f"Rate limit reached for this key on concurrent calls: Limit {running.limit}. Try again "
+        "when one of its running calls has ended.",
+        retry_after=1,
+        headers=tuple(use.headers(now)),
+    )
+
+
+def _too_many_requests(use: _Use, requests: _Measured, now: float) -> RequestsLimited:
     wait = requests.minute.wait(now, requests.used + 1 - requests.limit)
     return RequestsLimited(
         "Rate limit reached for this key on requests per min (RPM): "
         f"Limit {requests.limit}, Used {requests.used}, Requested 1. "
         f"Please try again in {wait}s.",
         retry_after=wait,
-        headers=tuple(_headers(requests, tokens, now)),
+        headers=tuple(use.headers(now)),
     )
 
 
-def _too_many_tokens(
-    requests: _Measured | None, tokens: _Measured, now: float, asked: int
-) -> TokensLimited:
+def _too_many_tokens(use: _Use, tokens: _Measured, now: float, asked: int) -> TokensLimited:
     wait = tokens.minute.wait(now, tokens.used + asked - tokens.limit)
     return TokensLimited(
         "Rate limit reached for this key on tokens per min (TPM): "
         f"Limit {tokens.limit}, Used {tokens.used}, Requested {asked}. "
         f"Please try again in {wait}s.",
         retry_after=wait,
-        headers=tuple(_headers(requests, tokens, now)),
-    )
-
-
-def _headers(
-    requests: _Measured | None,
-    tokens: _Measured | None,
-    now: float,
-    *,
-    requested: int = 0,
-    asked: int = 0,
-) -> list[Header]:
-    return standing_headers(
-        None if requests is None else requests.standing(now, more=requested),
-        None if tokens is None else tokens.standing(now, more=asked),
+        headers=tuple(use.headers(now)),
     )
 
 

@@ -7,23 +7,35 @@ Header = tuple[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One limit: how much there is, how much is left, and in how many seconds all of it is."""
+    """One limit: how much there is, how much is left, and in how many seconds all of it is.
+
+    `reset_seconds` is None where nobody can know: a call that runs ends when it ends.
+    """
 
     limit: int
     remaining: int
-    reset_seconds: float
+    reset_seconds: float | None = None
 
 
-def standing_headers(requests: Standing | None, tokens: Standing | None) -> list[Header]:
-    """The headers that tell of a key's limits; none of a limit that it does not have."""
+def standing_headers(
+    requests: Standing | None, tokens: Standing | None, running: Standing | None
+) -> list[Header]:
+    """The headers that tell of a key's limits; none of a limit that it does not have.
+
+    OpenAI has no name for calls at one time; ours, for *running*, is made like its others.
+    """
     headers: list[Header] = []
-    for kind, standing in ((b"requests", requests), (b"tokens", tokens)):
-        if standing is not None:
-            headers += (
-                (b"x-ratelimit-limit-" + kind, b"%d" % standing.limit),
-                (b"x-ratelimit-remaining-" + kind, b"%d" % standing.remaining),
-                (b"x-ratelimit-reset-" + kind, duration(standing.reset_seconds).encode()),
-            )
+    kinds = ((b"requests", requests), (b"tokens", tokens), (b"concurrency", running))
+    for kind, standing in kinds:
+        if standing is None:
+            continue
+        headers += (
+            (b"x-ratelimit-limit-" + kind, b"%d" % standing.limit),
+            (b"x-ratelimit-remaining-" + kind, b"%d" % standing.remaining),
+        )
+        if standing.reset_seconds is not None:
+            reset = duration(standing.reset_seconds).encode()
+            headers.append((b"x-ratelimit-reset-" + kind, reset))
     return headers
 
 

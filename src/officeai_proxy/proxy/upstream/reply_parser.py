@@ -24,6 +24,7 @@ FRAMING_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 CONTINUE = 100
 SWITCHING_PROTOCOLS = 101
 FIRST_FINAL_STATUS = 200
+LAST_STATUS = 599
 
 
 class _Sizes(dict[bytes, int]):
@@ -69,6 +70,9 @@ class ReplyParser:
     def __init__(self) -> None:
         """A parser that expects no reply yet."""
         self._parser = httptools.HttpResponseParser(self)
+        # Servers that write the size before they know it pad it to a fixed width. No two readers
+        # cut such a chunk differently, and what goes on to the caller is framed anew.
+        self._parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
         self.begin(Inbox())
 
     def begin(self, inbox: ReplySink, *, is_head_request: bool = False) -> None:
@@ -153,6 +157,9 @@ class ReplyParser:
         if status < FIRST_FINAL_STATUS:
             self._skip_interim_reply(status)
             return
+        if status > LAST_STATUS:
+            # RFC 9110, section 15: it is none, and a client is not to see it.
+            raise BadReply(f"it sent status {status}, which does not exist")
         self._check_size()
         _check_framing(self._framing)
         self._inbox.put_head(status, self._headers)

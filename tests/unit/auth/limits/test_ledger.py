@@ -175,10 +175,16 @@ def test_a_call_that_outlasts_its_minute_gives_nothing_back_twice(ledger: Ledger
 def test_no_more_calls_at_once_than_the_limit(ledger: Ledger):
     """A slot is free again when its call has ended, and is given back once."""
     limits = Limits(concurrency=2)
-    first, _ = ledger.admit("key", limits), ledger.admit("key", limits)
+    first, second = ledger.admit("key", limits), ledger.admit("key", limits)
+    assert dict(first.headers)[b"x-ratelimit-remaining-concurrency"] == b"1"
+    assert dict(second.headers)[b"x-ratelimit-remaining-concurrency"] == b"0"
     with pytest.raises(RequestsLimited, match="concurrent calls: Limit 2") as caught:
         ledger.admit("key", limits)
     assert caught.value.retry_after == 1
+    assert dict(caught.value.headers) == {
+        b"x-ratelimit-limit-concurrency": b"2",
+        b"x-ratelimit-remaining-concurrency": b"0",
+    }
     first.settle(0)
     first.settle(0)
 
@@ -255,7 +261,7 @@ def test_headers_are_those_of_openai(ledger: Ledger, clock: Clock):
         (b"x-ratelimit-remaining-tokens", b"900"),
         (b"x-ratelimit-reset-tokens", b"1m0s"),
     ]
-    assert ledger.admit("other", Limits(concurrency=1)).headers == []
+    assert ledger.admit("other", Limits()).headers == []
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

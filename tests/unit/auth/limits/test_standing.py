@@ -16,7 +16,15 @@ def test_durations(seconds: float, text: str):
 
 def test_only_limits_that_are_set_are_told():
     """A key without a limit on tokens says nothing of tokens."""
-    names = [name for name, _ in standing_headers(Standing(5, 4, 1.0), None)]
+    names = [name for name, _ in standing_headers(Standing(5, 4, 1.0), None, None)]
 
     assert [name.rpartition(b"-")[2] for name in names] == [b"requests"] * 3
-    assert standing_headers(None, None) == []
+    assert standing_headers(None, None, None) == []
+
+
+def test_nobody_knows_when_running_calls_end():
+    """The limit of calls at one time says how many more may run, and of no reset."""
+    assert standing_headers(None, None, Standing(5, 4)) == [
+        (b"x-ratelimit-limit-concurrency", b"5"),
+        (b"x-ratelimit-remaining-concurrency", b"4"),
+    ]

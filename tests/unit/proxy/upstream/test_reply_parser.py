@@ -51,6 +51,9 @@ def parsed(*data: bytes, is_head_request: bool = False) -> tuple[ReplyParser, In
             OK + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", id="te-te"
         ),
         pytest.param(CHUNKED + b"zz\r\nhi\r\n", id="chunk-size-garbage"),
+        pytest.param(CHUNKED + b"2 3\r\nhi\r\n", id="chunk-size-in-two"),
+        pytest.param(CHUNKED + b" 2\r\nhi\r\n", id="chunk-size-after-blank"),
+        pytest.param(CHUNKED + b"2 \nhi\r\n", id="chunk-size-blank-lf"),
         pytest.param(CHUNKED + b"-2\r\nhi\r\n", id="chunk-size-negative"),
         pytest.param(CHUNKED + b"fffffffffffffffff\r\nhi\r\n", id="chunk-size-overflow"),
         pytest.param(CHUNKED + b"2\r\nhiXX3\r\nabc\r\n", id="chunk-terminator"),
@@ -66,6 +69,8 @@ def parsed(*data: bytes, is_head_request: bool = False) -> tuple[ReplyParser, In
         pytest.param(b"HTTP/1.1 9999 OK\r\n\r\n", id="status-9999"),
         pytest.param(b"HTTP/1.1 20 OK\r\n\r\n", id="status-20"),
         pytest.param(b"HTTP/1.1 000 OK\r\nContent-Length: 0\r\n\r\n", id="status-000"),
+        pytest.param(b"HTTP/1.1 600 Odd\r\nContent-Length: 0\r\n\r\n", id="status-600"),
+        pytest.param(b"HTTP/1.1 999 No\r\nContent-Length: 0\r\n\r\n", id="status-999"),
         pytest.param(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", id="status-101"),
         pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n", id="ssh"),
         pytest.param(b"<html>not http</html>", id="html"),
@@ -78,6 +83,7 @@ def parsed(*data: bytes, is_head_request: bool = False) -> tuple[ReplyParser, In
         pytest.param(CHUNKED + b"0\r\n" + b"X-T: 1\r\n" * 9000, id="many-trailers"),
         pytest.param(CHUNKED + b"0\r\nX-T: " + b"a" * 70000, id="endless-trailer"),
         pytest.param(CHUNKED + b"2;" + b"a" * 70000, id="endless-extension"),
+        pytest.param(CHUNKED + b"2" + b" " * 70000, id="endless-padding"),
     ],
 )
 @pytest.mark.parametrize("cut", [1, 7, 10**6])
@@ -89,6 +95,17 @@ def test_a_reply_that_could_be_read_two_ways_is_refused(reply: bytes, cut: int) 
     with pytest.raises(BadReply, match=r"\w+"):
         deque((read(parser, inbox, piece) for piece in pieces), maxlen=0)
     assert not inbox.is_complete
+
+
+@pytest.mark.parametrize("size", [b"2 ", b"2      ", b"00002 ", b"2 ;a=b"])
+@pytest.mark.parametrize("cut", [1, 7, 10**6])
+def test_the_size_of_a_chunk_may_be_padded(size: bytes, cut: int) -> None:
+    """Blanks behind it say nothing, with or without an extension, however the network cuts them."""
+    reply = CHUNKED + size + b"\r\nhi\r\n" + size + b"\r\nho\r\n0  \r\n\r\n"
+    _, inbox = parsed(*(reply[start : start + cut] for start in range(0, len(reply), cut)))
+
+    assert b"".join(inbox.take()) == b"hiho"
+    assert inbox.ended
 
 
 def test_bytes_after_the_end_are_refused_but_the_reply_is_whole() -> None:
