@@ -14,6 +14,7 @@ from officeai_proxy.errors import (
     TooManyRequests,
     Unavailable,
 )
+from officeai_proxy.wire.cleantext import clean_text
 
 RETRY_AFTER = b"2"
 """Seconds after which a caller of something unavailable may try again."""
@@ -40,5 +41,5 @@ def error_headers(error: ProxyError) -> list[tuple[bytes, bytes]]:
 def error_object(message: str, *, kind: str, param: str | None, code: str | None) -> bytes:
     """The JSON body with these four fields."""
     error = {"message": message, "type": kind, "param": param, "code": code}
-    # Half a surrogate pair has no UTF-8, but as a JSON escape it can be told.
-    return json.dumps({"error": error}, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    # Half a surrogate pair has no UTF-8, and its JSON escape is refused by strict readers.
+    return clean_text(json.dumps({"error": error}, ensure_ascii=False)).encode()
