@@ -50,6 +50,15 @@ async def test_walls(paged: Api, stranger: Reader, ids: dict[str, int]) -> None:
     assert (await stranger.get("/ui/download?format=json")).json()["conversations"] == []
 
 
+@pytest.mark.parametrize("number", [0, -1, 4711, 2**63 - 1, 2**63, 10**23])
+async def test_a_number_that_no_conversation_has(reader: Reader, number: int) -> None:
+    """It is not there, however large the number is."""
+    for path in ("", "/messages?after=0", "/title", "/export", "/download", "/erase"):
+        assert (await reader.get(f"/ui/c/{number}{path}")).status_code == 404, path
+    for path in ("title", "bin", "restore", "erase"):
+        assert (await reader.post(f"/ui/c/{number}/{path}", title="x")).status_code == 404, path
+
+
 async def test_the_first_view_of_nothing(reader: Reader) -> None:
     """An empty page says how to record the first chat, with the real address."""
     shown = (await reader.get("/ui")).text
