@@ -290,7 +290,9 @@ def _services(
     settings: Settings, journal: Journal, recorder: RecorderThread, metrics: Metrics
 ) -> Services:
     sealing = MasterKeys.of(settings.encryption_secrets)
-    database = Database(settings.database, durability=settings.durability, keys=sealing)
+    database = Database(
+        settings.database, durability=settings.durability, awaited=True, keys=sealing
+    )
     pulse = Pulse(
         journal_dir=settings.journal_dir,
         journal=journal,

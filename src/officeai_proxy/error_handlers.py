@@ -16,6 +16,7 @@ from officeai_proxy.errors import (
     Unavailable,
     UnsupportedEncoding,
 )
+from officeai_proxy.wire.cleantext import clean_text
 from officeai_proxy.wire.encoding import READABLE
 
 RETRY_AFTER = b"2"
@@ -50,5 +51,5 @@ def error_headers(error: ProxyError) -> list[tuple[bytes, bytes]]:
 def error_object(message: str, *, kind: str, param: str | None, code: str | None) -> bytes:
     """The JSON body with these four fields."""
     error = {"message": message, "type": kind, "param": param, "code": code}
-    # Half a surrogate pair has no UTF-8, but as a JSON escape it can be told.
-    return json.dumps({"error": error}, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    # Half a surrogate pair has no UTF-8, and its JSON escape is refused by strict readers.
+    return clean_text(json.dumps({"error": error}, ensure_ascii=False)).encode()

@@ -213,5 +213,6 @@ def _about(exchange: Exchange) -> dict[str, object]:
         "content_type": exchange.content_type,
         "content_encoding": exchange.content_encoding,
         "request_encoding": exchange.request_encoding,
+        "model_told": exchange.model_told,
         "usage": exchange.usage,
     }

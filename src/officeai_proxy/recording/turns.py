@@ -55,7 +55,7 @@ def read_turn(exchange: Exchange) -> Turn:
     """
     if not exchange.is_recorded:
         usage = _usage_of(exchange.usage)
-        reply = Reply((), usage, None, None, finished=True)
+        reply = Reply((), usage, exchange.model_told, None, finished=True)
         return Turn(call=_call(exchange, reply, _outcome(exchange, reply)))
     reply = read_reply(
         exchange.reply,
@@ -138,6 +138,7 @@ def _call(exchange: Exchange, reply: Reply, outcome: Outcome) -> CallRecord:
         status=exchange.status,
         ttft_ms=None if exchange.first_byte_ns is None else exchange.first_byte_ns / 1e6,
         model_asked=exchange.model_asked,
+        model_sent=exchange.model_sent,
         model_served=reply.model or exchange.model_sent,
         stream=exchange.stream,
         retry_count=exchange.retry_count,

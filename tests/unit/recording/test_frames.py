@@ -28,6 +28,7 @@ def test_an_exchange_comes_back_as_it_was() -> None:
         user=None,
         session="会话",
         error="x",
+        model_told="m",
         usage="{}",
         retry_count=2,
         stream=True,

@@ -160,6 +160,16 @@ def test_a_call_without_recording_has_numbers_only() -> None:
     assert turn.call.outcome is Outcome.COMPLETE
 
 
+@pytest.mark.parametrize(("told", "served"), [("served", "served"), (None, "sent")])
+def test_a_call_without_recording_has_the_model_served(told: str | None, served: str) -> None:
+    """The name is that of the reply, as of a recorded one; without it, the one sent."""
+    exchange = an_exchange(b"", b"", is_recorded=False, model_told=told, model_sent="sent")
+
+    call = read_turn(exchange).call
+
+    assert (call.model_asked, call.model_sent, call.model_served) == ("asked", "sent", served)
+
+
 @pytest.mark.parametrize(
     ("usage", "read"),
     [
