@@ -83,7 +83,9 @@ class RecorderHealth(BaseModel):
     pending: int = Field(description="Calls in the journal that are not in the database yet.")
     lag_seconds: float = Field(description="Age of the oldest of them.")
     journal_bytes: int = Field(description="Size of the journal on disk.")
-    set_aside: int = Field(description="Calls that can never be stored, kept for inspection.")
+    set_aside: int = Field(
+        description="Calls that can never be stored, and damaged parts of the journal, kept to see."
+    )
     dropped: int = Field(description="Calls of this process that could not be kept.")
     backlog_bytes: int = Field(
         0, description="Calls of this process in memory that the journal could not take yet."
@@ -181,7 +183,14 @@ class Pulse:
                 f"{recorder.pending} calls wait to be stored, the oldest for "
                 f"{recorder.lag_seconds:.0f} s; is the database full, locked or slow?"
             )
-        if recorder.set_aside:
-            yield f"{recorder.set_aside} calls can never be stored: {SEE_SET_ASIDE}."
+        yield from self._what_is_set_aside(recorder.set_aside)
         if self.is_stopping:
             yield "The program is ending."
+
+    def _what_is_set_aside(self, count: int) -> Iterator[str]:
+        """Damage is told apart: calls are lost in it, and nobody can say how many."""
+        damage = setaside.count_damage(self.journal_dir) if count else 0
+        if damage:
+            yield f"{damage} parts of the journal are damaged, with calls in them: {SEE_SET_ASIDE}."
+        if count > damage:
+            yield f"{count - damage} calls can never be stored: {SEE_SET_ASIDE}."
