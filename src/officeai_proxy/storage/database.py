@@ -79,6 +79,7 @@ class Database:
         self._pool: _Pool | None = None
         self.dialect = self._address.dialect
         self.location = self._address.location
+        self.identity = self._address.identity
         self.path = self._address.path
 
     @asynccontextmanager
