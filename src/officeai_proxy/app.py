@@ -250,11 +250,15 @@ class _RecorderWorker:
 
     async def _prepared(self) -> bool:
         """Bring the schema up to date, however long the database is away; False: stopped."""
+        told = ""
         while True:
             try:
                 await prepare(self._database)
             except Exception as exc:  # noqa: BLE001 - the recorder must outlive a database that is away
-                log.warning("the database cannot be prepared yet: %s", exc)
+                # Once for each reason, and not at every try.
+                if str(exc) != told:
+                    log.warning("the database cannot be prepared yet: %s", exc)
+                told = str(exc)
             else:
                 note_keys(self._journal_dir, self._keys)
                 return True

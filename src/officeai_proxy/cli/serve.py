@@ -1,5 +1,6 @@
 """`officeai-proxy serve`: check the configuration, make the first key, say what is where, serve."""
 
+import logging
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from officeai_proxy.recording.journal_keys import check_keys
 from officeai_proxy.server import bind, configure_logging, run
 from officeai_proxy.settings import OPENAI_BASE_URL, Settings, load_settings, strange_names
 from officeai_proxy.storage.database import Database
+
+log = logging.getLogger(__name__)
 
 
 @click.command("serve")
@@ -89,7 +92,8 @@ def _open_database(settings: Settings) -> tuple[FirstKey | str, str]:
     try:
         upgrade_apart(settings)
         return with_database(settings, prepared), location
-    except DatabaseUnavailable:
+    except DatabaseUnavailable as exc:
+        log.warning("the database %s is away: %s", location, exc)
         note = f"{location} (away right now; calls are kept in the journal until it is back)"
         is_known = RememberedKeys(settings.data_dir, wanted.identity).read() is not None
         return FROM_LAST_RUN if is_known else NOT_KNOWN, note

@@ -210,7 +210,7 @@ class Database:
         try:
             return open_engine(self._address, options)
         except OSError as exc:
-            raise DatabaseUnavailable from exc
+            raise unavailable(exc) from exc
 
     @asynccontextmanager
     async def _connection(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
