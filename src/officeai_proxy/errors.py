@@ -42,6 +42,8 @@ names are those of OpenAI's error object (API reference, "Error codes").
 
 from typing import ClassVar
 
+from typing_extensions import override
+
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """Those that an address may take; CONNECT and TRACE none does."""
 
@@ -259,6 +261,16 @@ class DatabaseUnavailable(Unavailable):
     """The database cannot be reached right now. Calls go on and are kept; try this again soon."""
 
     code = "database_unavailable"
+
+    def __init__(self, message: str | None = None, *, said: str = "") -> None:
+        """*said* is what the database or the system said: for who runs the program, not callers."""
+        super().__init__(message)
+        self.said = said
+
+    @override
+    def __str__(self) -> str:
+        """The message and what was said, for the log and the command line."""
+        return f"{self.message} It said: {self.said}" if self.said else self.message
 
 
 class DatabaseDamaged(DatabaseUnavailable):

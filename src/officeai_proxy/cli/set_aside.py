@@ -24,8 +24,8 @@ def command() -> None:
     """See, retry and drop calls that could not be stored.
 
     A call that the database refuses for what is in it, or whose reply is compressed in a way that
-    is not read here, is kept whole beside the journal, and the calls around it are stored.
-    `/health` counts such calls.
+    is not read here, is kept whole beside the journal, and the calls around it are stored. So are
+    parts of the journal that are damaged. `/health` counts them all.
     """
 
 
@@ -44,6 +44,7 @@ def list_(*, as_json: bool) -> None:
     for one in found:
         call = one.exchange
         whose = f"{call.workspace} {call.user or call.client_ip}" if call else "cannot be read"
+        whose = "damage" if one.is_damage else whose
         reason = one.reason.replace("\n", " ")
         click.echo(f"{one.name}  {_moment(one.set_aside_ns)[:_SECONDS]}Z  {whose}  {reason}")
     if not found:
@@ -61,6 +62,8 @@ def show(name: str, *, as_json: bool) -> None:
     folder, _ = _opened()
     one = folder.one(name)
     told = {**_told(one), **_said(one.exchange)}
+    if one.is_damage:
+        told["content"] = folder.damaged_bytes(name).decode("utf-8", "backslashreplace")
     if as_json:
         click.echo(json.dumps(told, ensure_ascii=False))
         return
@@ -80,9 +83,14 @@ def retry(names: tuple[str, ...], *, everything: bool) -> None:
     folder, settings = _opened()
     wanted = _wanted(folder, names, everything=everything)
     seal = FrameSeal.of(MasterKeys.of(settings.encryption_secrets))
+    count = 0
     for name in wanted:
+        if everything and folder.one(name).is_damage:
+            click.echo(f"{name} is damage, with no call in it to try again.", err=True)
+            continue
         folder.retry(name, Journal(settings.journal_dir, durability=settings.durability, seal=seal))
-    click.echo(f"{len(wanted)} in the journal again; `serve` stores them within a second.")
+        count += 1
+    click.echo(f"{count} in the journal again; `serve` stores them within a second.")
 
 
 @command.command("drop")

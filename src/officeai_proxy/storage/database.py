@@ -87,6 +87,7 @@ class Database:
         self._pool: _Pool | None = None
         self.dialect = self._address.dialect
         self.location = self._address.location
+        self.identity = self._address.identity
         self.path = self._address.path
 
     @asynccontextmanager
@@ -219,7 +220,7 @@ class Database:
         try:
             return open_engine(self._address, options)
         except OSError as exc:
-            raise DatabaseUnavailable from exc
+            raise unavailable(exc) from exc
 
     @asynccontextmanager
     async def _connection(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:

@@ -461,3 +461,28 @@ async def test_a_full_disk_does_not_stop_the_recorder(tmp_path: Path) -> None:
 
     async with running(a_recorder(tmp_path, store)):
         await until(lambda: len(store.calls) == 3 and not segments.sizes(tmp_path))
+
+
+async def test_damage_is_set_aside_once_before_its_segment_goes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A recorder that dies in between leaves one file of it, and it is said loudly."""
+    store = InMemoryExchangeStore()
+    frame = frames.encode(an_exchange())
+    damaged = bytearray(frame)
+    damaged[100] ^= 1
+    segment = tmp_path / "dead-00000001.seg"
+    for _ in range(2):
+        segment.write_bytes(damaged + frame)
+        (tmp_path / segments.STORED).unlink(missing_ok=True)
+        recorder = a_recorder(tmp_path, store)
+        recorder.stop()
+        await recorder.run()
+
+    (kept,) = setaside.SetAsideFolder(tmp_path).all()
+    assert kept.is_damage
+    assert setaside.SetAsideFolder(tmp_path).damaged_bytes(kept.name) == damaged
+    assert setaside.count_damage(tmp_path) == 1
+    assert len(store.calls) == 1
+    assert not segment.exists()
+    assert "dead-00000001.seg is damaged from byte 0" in caplog.text
