@@ -3,7 +3,7 @@
     ProxyError
     ├── ConfigurationError            the program cannot start like this
     ├── Unopenable                    what is stored is not what was sealed
-    ├── RequestRefused                the caller has to change something (4xx)
+    ├── RequestRefused                the caller has to change something (4xx, 501)
     │   ├── InvalidRequest            400
     │   ├── InvalidKey                401
     │   ├── NotAllowed                403
@@ -16,6 +16,7 @@
     │   ├── UnsupportedMedia          415
     │   │   └── UnsupportedEncoding
     │   ├── UnprocessableInput        422
+    │   ├── WebSocketsNotForwarded    501
     │   ├── TooManyExports            429
     │   └── TooManyRequests           429, and says when to try again
     │       ├── RequestsLimited
@@ -170,6 +171,14 @@ class UnprocessableInput(RequestRefused):
 
     status = 422
     code = "invalid_value"
+
+
+class WebSocketsNotForwarded(RequestRefused):
+    """WebSockets are not forwarded by this proxy; connect to the model's server itself for them."""
+
+    status = 501
+    code = "websocket_not_supported"
+    may_pass = False
 
 
 class TooManyExports(RequestRefused):

@@ -223,6 +223,60 @@ def test_an_offer_of_another_protocol_is_ignored(
     assert "Traceback" not in shared.stderr()
 
 
+WEBSOCKET = (
+    "GET {target} HTTP/1.1\r\nHost: proxy.test\r\nAuthorization: Bearer {key}\r\n"
+    "{connection}Upgrade: {upgrade}\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "connection", ["Connection: Upgrade\r\n", "Connection: keep-alive, upgrade\r\n", ""]
+)
+@pytest.mark.parametrize("upgrade", ["websocket", "WebSocket", "h2c, websocket", "websocket/13"])
+def test_a_websocket_is_refused(
+    shared: RunningProxy, behind: ScriptedUpstream, connection: str, upgrade: str
+) -> None:
+    """Nobody waits for events that never come: a 501 says that it is not forwarded."""
+    head = WEBSOCKET.format(
+        target="/v1/realtime?model=m", key=shared.key, connection=connection, upgrade=upgrade
+    )
+    with Wire(shared) as wire:
+        for _ in range(2):
+            wire.send(head.encode())
+            reply, body = wire.reply()
+            assert (reply.status, reply.all(b"x-should-retry")) == (501, [b"false"])
+            assert json.loads(body)["error"]["code"] == "websocket_not_supported"
+
+    assert behind.requests == []
+
+
+def test_a_websocket_needs_a_key_to_be_told_anything(shared: RunningProxy) -> None:
+    """As every call does."""
+    head = WEBSOCKET.format(
+        target="/v1/realtime",
+        key="wrong",
+        connection="Connection: Upgrade\r\n",
+        upgrade="websocket",
+    )
+    with Wire(shared) as wire:
+        wire.send(head.encode())
+        assert wire.reply()[0].status == 401
+
+
+@pytest.mark.parametrize(("target", "upgrade"), [("/v1/models", "h2c"), ("/health", "websocket")])
+def test_other_offers_of_a_get_are_ignored(
+    shared: RunningProxy, behind: ScriptedUpstream, target: str, upgrade: str
+) -> None:
+    """Java's client offers HTTP/2 and takes HTTP/1.1; our own routes have no WebSockets to miss."""
+    head = WEBSOCKET.format(
+        target=target, key=shared.key, connection="Connection: Upgrade\r\n", upgrade=upgrade
+    )
+    with Wire(shared) as wire:
+        wire.send(head.encode())
+        assert wire.reply()[0].status == 200
+
+
 def test_expect_100_continue_is_answered(shared: RunningProxy, behind: ScriptedUpstream) -> None:
     """A client that asks before it sends its body (curl does) is told to go on."""
     with Wire(shared) as wire:

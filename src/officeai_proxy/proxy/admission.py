@@ -24,6 +24,7 @@ from officeai_proxy.errors import (
     ProxyError,
     RecordingUnavailable,
     UnsupportedEncoding,
+    WebSocketsNotForwarded,
 )
 from officeai_proxy.model import Caller, Limits
 from officeai_proxy.model import Scope as KeyScope
@@ -31,7 +32,11 @@ from officeai_proxy.proxy.bodies import check_length, pieces_of, read_body
 from officeai_proxy.proxy.call import SPENDING, Call
 from officeai_proxy.proxy.context import ContextAdder
 from officeai_proxy.proxy.exchange_ids import ExchangeIds
-from officeai_proxy.proxy.headers import RequestHeaders, read_request_headers
+from officeai_proxy.proxy.headers import (
+    RequestHeaders,
+    asks_for_websocket,
+    read_request_headers,
+)
 from officeai_proxy.proxy.upstream import Header, HeadStart, UpstreamRequest
 from officeai_proxy.settings import OnFull, Record, Settings
 from officeai_proxy.wire.cleantext import clean_text
@@ -147,6 +152,8 @@ class Admission:
         if method == "TRACE":
             # It gives the request back as it came, and with it the upstream's key.
             raise MethodNotAllowed("TRACE is not forwarded.")
+        if method == "GET" and asks_for_websocket(scope["headers"]):
+            raise WebSocketsNotForwarded
         raw_path = _CHATS if is_chat else _raw_path(scope)
         target = self._target(raw_path, scope.get("query_string", b""))
         check_length(headers.content_length, self.limit)

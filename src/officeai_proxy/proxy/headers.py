@@ -161,6 +161,20 @@ def read_request_headers(headers: Iterable[Header], *, keeps_account: bool) -> R
     return sorted_
 
 
+def asks_for_websocket(headers: Iterable[Header]) -> bool:
+    """Whether one of the protocols that a GET with *headers* would change to is a WebSocket.
+
+    Other offers may be ignored, and the client goes on in HTTP/1.1 (RFC 9110, section 7.8); one who
+    wants a WebSocket has nothing to say without it (RFC 6455, section 4.1).
+    """
+    return any(
+        protocol.strip().partition(b"/")[0].lower() == b"websocket"
+        for name, value in headers
+        if name == b"upgrade"
+        for protocol in value.split(b",")
+    )
+
+
 def _note_kept(headers: RequestHeaders, name: bytes, value: bytes) -> None:
     if name == b"authorization":
         headers.authorization.append(value)

@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 from officeai_proxy.app import Application
 from officeai_proxy.errors import InvalidRequest, MethodNotAllowed, ProxyError
 from officeai_proxy.proxy.admission import Opening
+from officeai_proxy.proxy.headers import asks_for_websocket
 from officeai_proxy.server.direct_call import DirectCall, Incoming
 from officeai_proxy.server.known_head import KnownHead, NextHead
 from officeai_proxy.server.open_ends import for_client_of
@@ -351,10 +352,14 @@ class Connection(HttpToolsProtocol):
         """Read the request whose head offered another protocol as if it did not (RFC 9110, 7.8).
 
         Java's HTTP client offers HTTP/2 with every first request. httptools takes any offer for
-        accepted and gives the body up, so a fresh parser gets the head without it, then *rest*.
+        accepted and gives the body up, so a fresh parser gets the head without it, then *rest*. A
+        WebSocket under /v1 is left in, for the application to refuse: it is none to httptools
+        without `Connection`.
         """
+        is_call = self.url.startswith(CALLS) and self.parser.get_method() == b"GET"
+        left_out = b"connection" if is_call and asks_for_websocket(self.headers) else b"upgrade"
         line = (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
-        headers = b"".join(b"%b: %b\r\n" % h for h in self.headers if h[0] != b"upgrade")
+        headers = b"".join(b"%b: %b\r\n" % h for h in self.headers if h[0] != left_out)
         self.parser = httptools.HttpRequestParser(self)
         self.data_received(b"%b %b HTTP/%b\r\n" % line + headers + b"\r\n" + rest)
 
