@@ -318,6 +318,147 @@ CASES = [
         7,
     ),
     Case(
+        "what changes before the history is stored where it changed, and the history once",
+        [
+            ([user("9:00"), user("a")], [assistant("A")]),
+            ([user("9:01"), user("a"), assistant("A"), user("b")], [assistant("B")]),
+            (
+                [user("9:02"), user("a"), assistant("A"), user("b"), assistant("B"), user("c")],
+                [assistant("C")],
+            ),
+        ],
+        ["9:00", "a", "A", "9:01", "b", "B", "9:02", "c", "C"],
+        9,
+    ),
+    Case(
+        "a regenerated answer behind something that changes",
+        [
+            ([user("9:00"), user("a")], [assistant("A")]),
+            ([user("9:01"), user("a"), assistant("A"), user("b")], [assistant("B")]),
+            (
+                [user("9:02"), user("a"), assistant("A"), user("b, shorter")],
+                [assistant("b")],
+            ),
+        ],
+        ["9:00", "a", "A", "9:02", "b, shorter", "b"],
+        9,
+    ),
+    Case(
+        "a first message that stays, and a window",
+        [
+            ([user("task"), user("a")], [assistant("A")]),
+            ([user("task"), user("a"), assistant("A"), user("b")], [assistant("B")]),
+            ([user("task"), user("b"), assistant("B"), user("c")], [assistant("C")]),
+            ([user("task"), user("c"), assistant("C"), user("d")], [assistant("D")]),
+        ],
+        ["task", "a", "A", "b", "B", "c", "C", "d", "D"],
+        9,
+    ),
+    Case(
+        "files and their answer, which a client puts behind the history each time",
+        [
+            ([user("files"), assistant("Seen."), user("a")], [assistant("A")]),
+            (
+                [user("a"), assistant("A"), user("files"), assistant("Seen."), user("b")],
+                [assistant("B")],
+            ),
+            (
+                [
+                    *(user("a"), assistant("A"), user("b"), assistant("B")),
+                    *(user("new files"), assistant("Seen."), user("c")),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        ["files", "Seen.", "a", "A", "b", "B", "new files", "Seen.", "c", "C"],
+        10,
+    ),
+    Case(
+        "a note that always stands before the last answer",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("note"), assistant("A"), user("b")], [assistant("B")]),
+            (
+                [user("a"), assistant("A"), user("b"), user("note"), assistant("B"), user("c")],
+                [assistant("C")],
+            ),
+            (
+                [
+                    *(user("a"), assistant("A"), user("b"), assistant("B"), user("c")),
+                    *(user("note"), assistant("C"), user("d")),
+                ],
+                [assistant("D")],
+            ),
+        ],
+        ["a", "A", "note", "b", "B", "c", "C", "d", "D"],
+        9,
+    ),
+    Case(
+        "a question that the client has deleted from the middle stays",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+            (
+                [user("a"), assistant("A"), user("b"), assistant("B"), user("c")],
+                [assistant("C")],
+            ),
+            ([user("a"), assistant("A"), user("c"), assistant("C"), user("d")], [assistant("D")]),
+        ],
+        ["a", "A", "b", "B", "c", "C", "d", "D"],
+        8,
+    ),
+    Case(
+        "an edit behind words that were said twice belongs to the first of them",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("more")], [assistant("ok")]),
+            (
+                [user("a"), assistant("A"), user("more"), assistant("ok"), user("more")],
+                [assistant("ok")],
+            ),
+            (
+                [user("a"), assistant("A"), user("more"), assistant("ok"), user("less")],
+                [assistant("fine")],
+            ),
+        ],
+        ["a", "A", "more", "ok", "less", "fine"],
+        8,
+    ),
+    Case(
+        "the same words twice behind the history, with no answer between, are said twice",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("hello?"), user("b")], [assistant("B")]),
+            (
+                [
+                    *(user("a"), assistant("A"), user("hello?"), user("b"), assistant("B")),
+                    *(user("hello?"), user("c")),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        ["a", "A", "hello?", "b", "B", "hello?", "c", "C"],
+        8,
+    ),
+    Case(
+        "instructions that change while tools are called stand behind the tools' answers",
+        [
+            ([system("s"), user("time?")], [ASKS_TOOL]),
+            ([system("t"), user("time?"), ASKS_TOOL_RESENT, TOOL_SAYS], [assistant("noon")]),
+        ],
+        ["s", "time?", "", "noon", "t", "noon"],
+        6,
+    ),
+    Case(
+        "what changes before the history stands behind the tools' answers",
+        [
+            ([user("9:00"), user("time?")], [ASKS_TOOL]),
+            ([user("9:01"), user("time?"), ASKS_TOOL_RESENT, TOOL_SAYS], [assistant("noon")]),
+        ],
+        ["9:00", "time?", "", "noon", "9:01", "noon"],
+        6,
+    ),
+    Case(
         "only instructions",
         [([system("s")], [assistant("ready")]), ([system("s"), user("a")], [assistant("A")])],
         ["s", "ready", "a", "A"],

@@ -22,6 +22,7 @@ from officeai_proxy.auth.keyring import Keyring
 from officeai_proxy.auth.limits.ledger import Ledger
 from officeai_proxy.auth.limits.sharing import UseSharing
 from officeai_proxy.auth.refresher import KeyRefresher
+from officeai_proxy.auth.remembered import RememberedKeys
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import ProxyError
 from officeai_proxy.exports import ExportSlots
@@ -148,7 +149,7 @@ class Application:
                     tasks=tasks,
                 )
                 self._proxy = proxy
-                refresher = KeyRefresher(services, services.keyring)
+                refresher = _refresher(services)
                 await refresher.refresh()
                 chores = [
                     tasks.create_task(refresher.run()),
@@ -249,11 +250,15 @@ class _RecorderWorker:
 
     async def _prepared(self) -> bool:
         """Bring the schema up to date, however long the database is away; False: stopped."""
+        told = ""
         while True:
             try:
                 await prepare(self._database)
             except Exception as exc:  # noqa: BLE001 - the recorder must outlive a database that is away
-                log.warning("the database cannot be prepared yet: %s", exc)
+                # Once for each reason, and not at every try.
+                if str(exc) != told:
+                    log.warning("the database cannot be prepared yet: %s", exc)
+                told = str(exc)
             else:
                 note_keys(self._journal_dir, self._keys)
                 return True
@@ -290,7 +295,10 @@ def _services(
     settings: Settings, journal: Journal, recorder: RecorderThread, metrics: Metrics
 ) -> Services:
     sealing = MasterKeys.of(settings.encryption_secrets)
-    database = Database(settings.database, durability=settings.durability, keys=sealing)
+    database = Database(
+        settings.database, durability=settings.durability, awaited=True, keys=sealing
+    )
+    keyring = Keyring([key.get_secret_value() for key in settings.api_keys], utc_now)
     pulse = Pulse(
         journal_dir=settings.journal_dir,
         journal=journal,
@@ -298,11 +306,12 @@ def _services(
         dialect=database.dialect.value,
         upstream=settings.upstream_base_url,
         is_recording=lambda: recorder.is_alive,
+        knows_keys=lambda: keyring.managed_known,
+        lets_nobody_in=lambda: keyring.lets_nobody_in,
     )
-    keys = [key.get_secret_value() for key in settings.api_keys]
     return Services(
         settings=settings,
-        keyring=Keyring(keys, utc_now),
+        keyring=keyring,
         database=database,
         freshness=JournalFreshness(settings.journal_dir, poke=recorder.poke),
         pulse=pulse,
@@ -311,6 +320,11 @@ def _services(
         audit=AuditLog(database, utc_now),
         set_aside=SetAsideFolder(settings.journal_dir, FrameSeal.of(sealing)),
     )
+
+
+def _refresher(services: Services) -> KeyRefresher:
+    remembered = RememberedKeys(services.settings.data_dir, services.database.identity)
+    return KeyRefresher(services, services.keyring, remembered=remembered)
 
 
 async def _keep_part_way(proxy: Proxy, journal: Journal) -> None:

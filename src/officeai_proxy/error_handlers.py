@@ -14,7 +14,10 @@ from officeai_proxy.errors import (
     TooManyExports,
     TooManyRequests,
     Unavailable,
+    UnsupportedEncoding,
 )
+from officeai_proxy.wire.cleantext import clean_text
+from officeai_proxy.wire.encoding import READABLE
 
 RETRY_AFTER = b"2"
 """Seconds after which a caller of something unavailable may try again."""
@@ -32,7 +35,12 @@ def error_headers(error: ProxyError) -> list[tuple[bytes, bytes]]:
         headers.append((b"www-authenticate", b"Bearer"))
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", ", ".join(error.allow).encode()))
-    if isinstance(error, (Unavailable, TooManyExports)):
+    if isinstance(error, UnsupportedEncoding):
+        # RFC 9110, section 15.5.16.
+        headers.append((b"accept-encoding", ", ".join(READABLE).encode()))
+    if not error.may_pass:
+        headers.append((b"x-should-retry", b"false"))
+    if isinstance(error, (Unavailable, TooManyExports)) and error.may_pass:
         headers.append((b"retry-after", RETRY_AFTER))
     if isinstance(error, TooManyRequests):
         headers.append((b"retry-after", b"%d" % error.retry_after))
@@ -43,5 +51,5 @@ def error_headers(error: ProxyError) -> list[tuple[bytes, bytes]]:
 def error_object(message: str, *, kind: str, param: str | None, code: str | None) -> bytes:
     """The JSON body with these four fields."""
     error = {"message": message, "type": kind, "param": param, "code": code}
-    # Half a surrogate pair has no UTF-8, but as a JSON escape it can be told.
-    return json.dumps({"error": error}, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    # Half a surrogate pair has no UTF-8, and its JSON escape is refused by strict readers.
+    return clean_text(json.dumps({"error": error}, ensure_ascii=False)).encode()

@@ -14,6 +14,7 @@
     │   │   └── KeyMade
     │   ├── BodyTooLarge              413
     │   ├── UnsupportedMedia          415
+    │   │   └── UnsupportedEncoding
     │   ├── UnprocessableInput        422
     │   ├── TooManyExports            429
     │   └── TooManyRequests           429, and says when to try again
@@ -41,6 +42,8 @@ names are those of OpenAI's error object (API reference, "Error codes").
 
 from typing import ClassVar
 
+from typing_extensions import override
+
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """Those that an address may take; CONNECT and TRACE none does."""
 
@@ -51,6 +54,9 @@ class ProxyError(Exception):
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
     code: ClassVar[str | None] = None
+    may_pass: ClassVar[bool] = True
+    """Whether the same request may succeed in a while. OpenAI's SDKs send one again that got 408,
+    409, 429 or 5xx, unless they are told that it cannot."""
 
     def __init__(self, message: str | None = None, *, param: str | None = None) -> None:
         """Keep *message* (the class's docstring when none is given) and the field it is about."""
@@ -67,6 +73,7 @@ class Unopenable(ProxyError):
     """A sealed value cannot be opened: it was changed, moved, or sealed with another key."""
 
     code = "unopenable"
+    may_pass = False
 
 
 class RequestRefused(ProxyError):
@@ -125,6 +132,7 @@ class Conflict(RequestRefused):
 
     status = 409
     code = "conflict"
+    may_pass = False
 
 
 class AmbiguousSession(Conflict):
@@ -149,6 +157,12 @@ class UnsupportedMedia(RequestRefused):
 
     status = 415
     code = "unsupported_media_type"
+
+
+class UnsupportedEncoding(UnsupportedMedia):
+    """The body has an encoding that is not read here; use gzip, deflate, x-gzip or identity."""
+
+    code = "unsupported_encoding"
 
 
 class UnprocessableInput(RequestRefused):
@@ -200,6 +214,7 @@ class TooManyWrongKeys(TooManyRequests):
     """Too many incorrect API keys came from this address. Send a key of this proxy."""
 
     code = "too_many_wrong_keys"
+    may_pass = False
 
 
 class UpstreamError(ProxyError):
@@ -225,6 +240,7 @@ class UpstreamRefusedKey(UpstreamError):
     """The upstream refused the proxy's own key. Whoever runs it: set OFFICEAI_UPSTREAM_API_KEY."""
 
     code = "upstream_key_refused"
+    may_pass = False
 
 
 class UpstreamTimedOut(UpstreamError):
@@ -246,11 +262,22 @@ class DatabaseUnavailable(Unavailable):
 
     code = "database_unavailable"
 
+    def __init__(self, message: str | None = None, *, said: str = "") -> None:
+        """*said* is what the database or the system said: for who runs the program, not callers."""
+        super().__init__(message)
+        self.said = said
+
+    @override
+    def __str__(self) -> str:
+        """The message and what was said, for the log and the command line."""
+        return f"{self.message} It said: {self.said}" if self.said else self.message
+
 
 class DatabaseDamaged(DatabaseUnavailable):
     """The database file is damaged: restore a backup, or rescue it by `sqlite3 FILE .recover`."""
 
     code = "database_damaged"
+    may_pass = False
 
 
 class KeysUnavailable(Unavailable):

@@ -173,7 +173,8 @@ class Exchange:
     Times are nanoseconds: `started_ns` since 1970 (wall clock), the others since the start of the
     call (monotonic clock), so that none can be negative. `status` is what the client was told, and
     None when it was told nothing. `session` and `user` are None when the caller named none. Of a
-    call whose content is not recorded (`is_recorded`), `request` and `reply` are empty.
+    call whose content is not recorded (`is_recorded`), `request` and `reply` are empty, and
+    `model_told` and `usage` are what the reply said of itself.
     """
 
     id: UUID
@@ -199,6 +200,7 @@ class Exchange:
     content_type: str = ""
     content_encoding: str = ""
     request_encoding: str = ""
+    model_told: str | None = None
     usage: str | None = None
     request: bytes = b""
     reply: bytes = b""
@@ -300,7 +302,10 @@ class UserSummary:
 
 @dataclass(slots=True, kw_only=True)
 class CallRecord:
-    """A line of the call log: numbers and names of one exchange, none of its content."""
+    """A line of the call log: numbers and names of one exchange, none of its content.
+
+    `model_sent`, which an alias makes of `model_asked`, is there for the price and is not stored.
+    """
 
     exchange_id: UUID
     workspace: str
@@ -317,6 +322,7 @@ class CallRecord:
     status: int | None = None
     ttft_ms: float | None = None
     model_asked: str | None = None
+    model_sent: str | None = None
     model_served: str | None = None
     stream: bool = False
     retry_count: int = 0

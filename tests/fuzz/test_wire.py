@@ -93,7 +93,7 @@ def check_usage(data: bytes) -> None:
 
 
 KINDS = ("", "text/event-stream", "application/json", "text/html; charset=\xff")
-ENCODINGS = ("", "gzip", "deflate", "br", "gzip, gzip", "identity")
+ENCODINGS = ("", "gzip", "deflate", "gzip, gzip", "identity")
 
 
 @every_seed("events")

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 CALL: dict[str, Any] = {
@@ -86,9 +87,14 @@ async def test_half_a_character_hinders_nobody(client: httpx.AsyncClient) -> Non
     for page in pages:
         answer = await client.get(f"/conversations{page}")
         assert answer.status_code == 200, page
+        orjson.loads(answer.content)
     assert (await client.get("/conversations/s2")).json()["metadata"] == {"\ufffd": 1}
     (message,) = (await client.get(PATH)).json()["data"]
-    assert message["metadata"] == {"a": [{"x\ufffd": "\ud800"}]}
+    assert message["metadata"] == {"a": [{"x\ufffd": "\ufffd"}]}
     assert message["raw"]["tool_calls"][0]["function"] == function
     for kind in ("json", "jsonl", "openai", "csv", "md", "txt", "html", "xlsx", "zip"):
-        assert (await client.get(f"/conversations/export-all?format={kind}")).status_code == 200
+        answer = await client.get(f"/conversations/export-all?format={kind}")
+        assert answer.status_code == 200
+        if kind in ("json", "jsonl", "openai"):
+            texts = [answer.text] if kind == "json" else answer.text.splitlines()
+            assert [orjson.loads(text) for text in texts]

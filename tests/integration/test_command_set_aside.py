@@ -7,16 +7,19 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.factories import an_exchange, user
+from tests.factories import an_exchange, assistant, reply_body, user
 from tests.fakes import BadRow, InMemoryExchangeStore
+from tests.packages import a_brotli, no_packages, pack
 
 from officeai_proxy import cli
 from officeai_proxy.crypto.master_keys import MasterKeys
-from officeai_proxy.errors import ConfigurationError, NotFound
+from officeai_proxy.errors import ConfigurationError, Conflict, NotFound
 from officeai_proxy.model import Exchange
+from officeai_proxy.recording import frames
 from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.journal import Journal, open_directory
 from officeai_proxy.recording.recorder import Recorder
+from officeai_proxy.recording.setaside import SetAsideFolder
 
 SECRET = b"1" * 32
 SEAL = FrameSeal(MasterKeys({"k1": SECRET}))
@@ -99,6 +102,28 @@ async def test_a_call_that_was_repaired_is_stored(journal_dir: Path) -> None:
     assert sorted(call.session or "" for call in store.calls.values()) == ["s1", "s2"]
 
 
+async def test_a_reply_that_cannot_be_unpacked_is_shown_as_it_came(
+    journal_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every byte of it can be had, and with the package for it its text; then a retry stores it."""
+    no_packages(monkeypatch)
+    store, packed = InMemoryExchangeStore(), pack(reply_body([assistant("forty-two")]))
+    kept = an_exchange([user("why?")], packed, content_encoding="br")
+    await record(journal_dir, store, kept)
+
+    shown = json.loads(run("show", str(kept.id), "--json").output)
+    a_brotli(monkeypatch)
+    unpacked = json.loads(run("show", str(kept.id), "--json").output)
+    run("retry", "--all")
+    await record(journal_dir, store)
+
+    assert "content encoding 'br' is not supported" in shown["reason"]
+    assert (shown["reply_encoding"], base64.b64decode(shown["reply"])) == ("br, base64", packed)
+    assert (unpacked["reply_encoding"], "forty-two" in unpacked["reply"]) == (None, True)
+    assert [message.content for message in store.only().path()] == ["why?", "forty-two"]
+    assert run("list").output == "Nothing is set aside.\n"
+
+
 async def test_dropping_asks_first(journal_dir: Path) -> None:
     """Without a yes nothing goes; with it the call is gone for good."""
     store = InMemoryExchangeStore()
@@ -122,3 +147,34 @@ def test_without_its_key_it_is_refused(journal_dir: Path, monkeypatch: pytest.Mo
     monkeypatch.delenv("OFFICEAI_ENCRYPTION_KEYS", raising=False)
 
     assert isinstance(run("list").exception, ConfigurationError)
+
+
+async def test_damage_is_seen_and_dropped(journal_dir: Path) -> None:
+    """What cannot be read is told with its place, shown, never tried again, and resealed."""
+    is_sealed = "OFFICEAI_ENCRYPTION_KEYS" in os.environ
+    seal = SEAL if is_sealed else None
+    frame = bytearray(frames.encode(an_exchange([user("a secret")]), seal))
+    frame[40] ^= 1
+    (journal_dir / "dead-00000001.seg").write_bytes(frame)
+
+    await record(journal_dir, InMemoryExchangeStore(), an_exchange([user("good")]))
+
+    (listed,) = json.loads(run("list", "--json").output)
+    assert listed["name"] == "dead-00000001-0"
+    assert f"bytes 0 to {len(frame)} of dead-00000001.seg" in listed["reason"]
+    assert "damage" in run("list").output
+    shown = json.loads(run("show", listed["name"], "--json").output)["content"]
+    assert ("a secret" in shown) is not is_sealed
+    assert isinstance(run("retry", listed["name"]).exception, Conflict)
+    assert run("retry", "--all").output.endswith(
+        "0 in the journal again; `serve` stores them within a second.\n"
+    )
+    on_disk = b"".join(file.read_bytes() for file in (journal_dir / "set-aside").iterdir())
+    assert (b"a secret" in on_disk) is not is_sealed
+
+    newer = FrameSeal(MasterKeys({"k2": b"2" * 32, "k1": SECRET}))
+    assert SetAsideFolder(journal_dir, newer).reseal() == 2
+    assert SetAsideFolder(journal_dir, newer).damaged_bytes(listed["name"]) == frame
+    assert SetAsideFolder(journal_dir, newer).reseal() == 0
+    assert run("drop", "--all", "--yes").output == "1 dropped.\n"
+    assert list((journal_dir / "set-aside").iterdir()) == []

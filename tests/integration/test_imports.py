@@ -117,6 +117,17 @@ async def test_out_and_in_and_out_gives_the_same_bytes(database: Database, kind:
     assert await check(database) == []
 
 
+async def test_the_order_of_the_file_is_kept(database: Database) -> None:
+    """Whatever the sessions are called, an export of what was imported is the same file."""
+    names = ["s3", "s1", "z", "s2", "a"]
+    await import_(database, own_json(*(own_conversation(name) for name in names)))
+    first = await export(database)
+
+    assert [one["session_id"] for one in json.loads(first)["conversations"]] == names
+    await import_(database, first, caller=ELSEWHERE)
+    assert await export(database, ELSEWHERE) == first
+
+
 async def test_again_changes_nothing(database: Database) -> None:
     """Importing the same file again leaves every row as it is."""
     data = own_json(own_conversation(), own_conversation("s2", deleted_at="2026-02-01T00:00:00Z"))

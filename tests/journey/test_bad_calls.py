@@ -45,6 +45,38 @@ UNREADABLE = {
 }
 
 
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, br", "utf-8"])
+def test_a_chat_in_an_unknown_encoding_is_415(
+    shared: RunningProxy, behind: ScriptedUpstream, encoding: str
+) -> None:
+    """The client is told which encodings are read, and the upstream hears nothing."""
+    with shared.client("s") as client:
+        reply = client.post(CHATS, content=chat("hi"), headers={"Content-Encoding": encoding})
+
+    error = reply.json()["error"]
+    assert (reply.status_code, set(error)) == (415, NAMES)
+    assert (error["type"], error["code"]) == ("invalid_request_error", "unsupported_encoding")
+    assert "use gzip, deflate, x-gzip, identity" in error["message"]
+    assert reply.headers["accept-encoding"] == "gzip, deflate, x-gzip, identity"
+    assert behind.requests == []
+
+
+def test_the_description_tells_of_unknown_encodings(shared: RunningProxy) -> None:
+    """`/openapi.json` has the status, and which encodings are read."""
+    described = shared.get("/openapi.json").json()["paths"][CHATS]["post"]["responses"]["415"]
+
+    assert "gzip, deflate, x-gzip and identity" in described["description"]
+
+
+def test_other_calls_may_be_in_any_encoding(shared: RunningProxy, behind: ScriptedUpstream) -> None:
+    """What is not read here is the upstream's business."""
+    with shared.client() as client:
+        headers = {"Content-Encoding": "br", "Content-Type": "application/json"}
+        assert client.post("/v1/embeddings", content=b"packed", headers=headers).is_success
+
+    assert behind.requests[0].body == b"packed"
+
+
 @pytest.mark.parametrize("recorded", [True, False])
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
 def test_a_chat_body_that_is_no_json_object_is_400(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 
+import openai
 import pytest
 from tests.conftest import StartProxy
 from tests.databases import free_port
@@ -173,6 +174,25 @@ def test_the_upstream_refusing_our_key_is_no_fault_of_the_client(
     line = record_of(shared, session=session)
     assert line["outcome"] == "upstream_error"
     assert SECRET not in reply.text + shared.stderr() + json.dumps(line)
+
+
+def test_a_refused_upstream_key_is_not_tried_again(
+    shared: RunningProxy, behind: ScriptedUpstream
+) -> None:
+    """OpenAI's SDK, which sends a 502 three times, is told that it cannot heal by itself."""
+
+    async def script(_: ReceivedRequest, answer: Answer) -> None:
+        await answer.whole(b"{}", status=401)
+
+    behind.script = script
+    with (
+        openai.OpenAI(base_url=f"{shared.root}/v1", api_key=shared.key) as client,
+        pytest.raises(openai.InternalServerError) as caught,
+    ):
+        client.models.list()
+
+    assert caught.value.response.headers["x-should-retry"] == "false"
+    assert len(behind.requests) == 1
 
 
 @sqlite_only

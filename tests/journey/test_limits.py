@@ -207,6 +207,30 @@ def test_tokens_are_charged_as_the_upstream_counted_them(pair: RunningProxy) -> 
     assert left == 1000 - 2 * 8 - asked
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT"])
+def test_reading_back_what_was_made_costs_no_tokens(
+    pair: RunningProxy, upstream: ScriptedUpstream, method: str
+) -> None:
+    """Neither what goes up nor what comes back counts, and the call log has no usage for it."""
+    path = f"/v1/responses/resp_{method}"
+
+    async def stored(_: ReceivedRequest, answer: Answer) -> None:
+        await answer.whole(b'{"id": "resp_1", "usage": {"input_tokens": 30, "total_tokens": 33}}')
+
+    upstream.script = stored
+    _, key = a_key(pair, tpm=1000)
+    body = None if method == "GET" else {"metadata": {"a": "b"}}
+    with httpx.Client(trust_env=False, headers={"Authorization": f"Bearer {key}"}) as client:
+        for _ in range(2):
+            answer = client.request(method, pair.root + path, json=body)
+            assert answer.status_code == 200
+            assert answer.headers["x-ratelimit-remaining-tokens"] == "1000"
+
+    calls = pair.get("/history", limit="10").json()["history"]
+    read = [line for line in calls if line["api"] == path]
+    assert [line["total_tokens"] for line in read] == [None, None]
+
+
 def test_a_failed_call_costs_nothing_and_a_cut_one_what_came(
     pair: RunningProxy, upstream: ScriptedUpstream
 ) -> None:

@@ -1,5 +1,6 @@
 """Calls under /v1 that are no chat: they pass as they are, and only their line is kept."""
 
+import gzip
 import os
 import socket
 import threading
@@ -247,6 +248,85 @@ def test_a_redirect_is_passed_on_and_not_followed(
         f"{behind.base_url}/elsewhere",
     )
     assert len(behind.requests) == 1
+
+
+USAGE = b'{"usage": {"prompt_tokens": 4, "total_tokens": 4}}'
+
+
+async def packs_if_it_may(request: ReceivedRequest, answer: Answer) -> None:
+    """Compress a reply for whoever says to read that."""
+    if "gzip" in (request.header("accept-encoding") or ""):
+        await answer.whole(gzip.compress(USAGE), ("content-encoding", "gzip"))
+    else:
+        await answer.whole(USAGE)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/responses", "/v1/completions", "/v1/embeddings", "/v1/responses/", "/v1//responses"],
+)
+def test_usage_is_read_though_the_client_takes_gzip(
+    shared: RunningProxy, behind: ScriptedUpstream, session: str, path: str
+) -> None:
+    """Calls whose usage is looked for are asked for uncompressed, as chats are."""
+    behind.script = packs_if_it_may
+    with shared.client(session) as client:
+        reply = client.post(path, json={"model": "m"}, headers={"Accept-Encoding": "gzip, br"})
+
+    assert reply.content == USAGE
+    assert behind.requests[0].header("accept-encoding") == "identity"
+    assert record_of(shared, session=session)["total_tokens"] == 4
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/v1/responses"), ("POST", "/v1/files"), ("POST", "/v1/responses/r/x")],
+)
+def test_other_calls_may_be_compressed(
+    shared: RunningProxy, behind: ScriptedUpstream, method: str, path: str
+) -> None:
+    """What is not read here comes as the client and the upstream agree."""
+    behind.script = packs_if_it_may
+    with shared.client() as client:
+        reply = client.request(method, path, headers={"Accept-Encoding": "gzip"})
+
+    assert (reply.content, reply.headers["content-encoding"]) == (USAGE, "gzip")
+
+
+def test_an_upstream_that_compresses_all_the_same_loses_only_the_usage(
+    shared: RunningProxy, behind: ScriptedUpstream, session: str
+) -> None:
+    """The client gets what was sent; the call log has the call without its tokens."""
+
+    async def script(_: ReceivedRequest, answer: Answer) -> None:
+        await answer.whole(gzip.compress(USAGE), ("content-encoding", "gzip"))
+
+    behind.script = script
+    with shared.client(session) as client:
+        assert client.post("/v1/embeddings", json={"model": "m"}).content == USAGE
+
+    line = record_of(shared, session=session)
+    assert (line["outcome"], line["total_tokens"]) == ("complete", None)
+
+
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/chat/completions"])
+def test_the_call_log_has_the_upstreams_word_for_an_error(
+    shared: RunningProxy, behind: ScriptedUpstream, session: str, path: str
+) -> None:
+    """Also of a call that is not recorded, of which the message stays with the client."""
+
+    async def script(_: ReceivedRequest, answer: Answer) -> None:
+        error = (
+            b'{"error": {"message": "Slow down, you said: secret", "code": "rate_limit_exceeded"}}'
+        )
+        await answer.whole(error, ("retry-after", "0"), status=429)
+
+    behind.script = script
+    with shared.client(session) as client:
+        body = {"model": "m", "messages": [], "input": "secret"}
+        assert client.post(path, json=body, headers={"X-Record": "off"}).status_code == 429
+
+    assert record_of(shared, session=session)["error"] == "rate_limit_exceeded"
 
 
 def test_a_session_on_another_call_makes_no_conversation(

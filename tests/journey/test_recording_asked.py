@@ -31,6 +31,22 @@ def test_x_record_off_leaves_one_call_out(shared: RunningProxy, session: str) ->
     assert shared.path_of(session) == [("user", "open"), ("assistant", "echo: open")]
 
 
+@pytest.mark.parametrize("words", ["short", "long " * 4000])
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_a_call_counts_under_one_name(
+    shared: RunningProxy, behind: ScriptedUpstream, session: str, words: str, is_stream: bool
+) -> None:
+    """The model that served it, whether it is recorded or not, however long its reply."""
+    asked = {"model": "asked-for", "messages": [{"role": "user", "content": words}]}
+    with shared.client(session) as client:
+        for word in ("on", "off"):
+            body = {**asked, "stream": is_stream}
+            client.post(CHATS, json=body, headers={"X-Record": word})
+
+    lines = shared.get("/history", session=session).json()["history"]
+    assert [line["model"] for line in lines] == ["gpt-test", "gpt-test"]
+
+
 @pytest.mark.parametrize("path", [f"{CHATS}/", "/v1//chat/completions", "/v1/chat/completions//"])
 def test_slashes_too_many_change_nothing(
     shared: RunningProxy, behind: ScriptedUpstream, session: str, path: str

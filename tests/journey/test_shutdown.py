@@ -48,9 +48,9 @@ def restarted(start_proxy: StartProxy, old: RunningProxy) -> RunningProxy:
     return start_proxy(DATA_DIR=str(old.folder / "data"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_an_idle_program_ends_at_once(start_proxy: StartProxy, number: int) -> None:
-    """Without running calls either signal ends the program within two seconds, with exit code 0."""
+    """Without running calls any of them ends the program within two seconds, with exit code 0."""
     proxy = start_proxy()
     with Wire(proxy) as idle:
         idle.ask("GET", "/v1/models")
@@ -62,17 +62,38 @@ def test_an_idle_program_ends_at_once(start_proxy: StartProxy, number: int) -> N
     assert "Traceback" not in proxy.stderr()
 
 
+def test_a_signal_to_open_logs_anew_ends_nothing(start_proxy: StartProxy) -> None:
+    """There is no log file; SIGUSR1 by itself kills a program that does not know it."""
+    proxy = start_proxy()
+    proxy.process.send_signal(signal.SIGUSR1)
+    assert proxy.get("/health/live").status_code == 200
+    assert proxy.stop() == 0
+
+
+def test_what_is_to_outlive_its_terminal_does(start_proxy: StartProxy) -> None:
+    """`nohup` has SIGHUP ignored, and it stays so."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        proxy = start_proxy()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    proxy.process.send_signal(signal.SIGHUP)
+    assert proxy.get("/health/live").status_code == 200
+    assert proxy.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_running_stream_may_finish(
-    start_proxy: StartProxy, upstream: ScriptedUpstream, gate: Gate
+    start_proxy: StartProxy, upstream: ScriptedUpstream, gate: Gate, number: int
 ) -> None:
-    """A stream goes on to its end after SIGTERM, and is recorded whole; new calls find no door."""
+    """A stream goes on to its end after a signal, and is recorded whole; new calls find no door."""
     upstream.script = events_around(gate)
     proxy = start_proxy(GRACE_SECONDS="20")
     with Wire(proxy) as wire:
         wire.say("hello", "s1", stream=True)
         wire.head()
         wire.content(len(b"".join(EVENTS[:3])))
-        proxy.process.send_signal(signal.SIGTERM)
+        proxy.process.send_signal(number)
         until(lambda: _refuses_connections(proxy))
         gate.open()
         rest = b"".join(iter(wire.piece, b""))

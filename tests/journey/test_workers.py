@@ -133,6 +133,47 @@ def test_workers_killed_while_they_are_asked_are_missed_at_once(start_proxy: Sta
     assert proxy.stop() == 0
 
 
+def test_workers_end_with_their_supervisor(start_proxy: StartProxy) -> None:
+    """A supervisor that is killed leaves nobody behind, and the port to its successor."""
+    proxy = start_proxy(WORKERS="2")
+    workers = until(lambda: found if len(found := workers_of(proxy)) == 2 else [])
+    with proxy.client("s1", "ann") as client:
+        assert client.post(ASK, json=ask("hello")).status_code == 200
+
+    os.kill(proxy.process.pid, signal.SIGKILL)
+    proxy.process.wait(10)
+    began = time.monotonic()
+    until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+
+    assert time.monotonic() - began < 5
+    proxy.kill()
+    again = start_proxy(WORKERS="2", PORT=str(proxy.port), DATA_DIR=str(proxy.folder / "data"))
+    assert again.path_of("s1")[0] == ("user", "hello")
+    assert again.stop() == 0
+
+
+def test_signals_for_the_supervisor_kill_no_worker(start_proxy: StartProxy) -> None:
+    """A terminal that closes, and whoever rotates logs, send them to every process."""
+    proxy = start_proxy(WORKERS="2")
+    assert proxy.get("/health/live").status_code == 200
+    workers = until(lambda: found if len(found := workers_of(proxy)) == 2 else [])
+    until(lambda: all(_ignores(worker, signal.SIGHUP) for worker in workers))
+    for worker in workers:
+        os.kill(worker, signal.SIGHUP)
+        os.kill(worker, signal.SIGUSR1)
+    os.kill(proxy.process.pid, signal.SIGUSR1)
+    time.sleep(1.5)
+
+    assert workers_of(proxy) == workers
+    assert proxy.stop() == 0
+
+
+def _ignores(process: int, number: signal.Signals) -> bool:
+    status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
+    ignored = next(line for line in status.splitlines() if line.startswith("SigIgn"))
+    return bool(int(ignored.split()[1], 16) >> (number - 1) & 1)
+
+
 def workers_of(proxy: RunningProxy) -> list[int]:
     """The processes that the program has started and that serve."""
     path = f"/proc/{proxy.process.pid}/task/{proxy.process.pid}/children"

@@ -182,6 +182,31 @@ def test_new_messages_come_by_themselves(person: Person) -> None:
     expect(page.locator(".said").last).to_be_in_viewport()
 
 
+def test_what_is_deleted_elsewhere_says_so(person: Person) -> None:
+    """A conversation that is open tells that somebody has deleted it for good."""
+    said = {"role": "user", "content": "Not for long"}
+    with person.site.proxy.client("soon-gone", "zoe") as client:
+        client.post("/v1/chat/completions", json={"model": "gpt-4o", "messages": [said]})
+        page = person.go("/ui?user=zoe")
+        page.locator("#rows .row").first.click()
+        expect(page.locator(".by-user").last).to_contain_text("Not for long")
+        client.delete("/conversations/soon-gone?permanent=true")
+    expect(page.locator(".chat-head [role=alert]")).to_contain_text("deleted for good")
+    person.faults.clear()  # The browser writes each answer 404 into its console.
+
+
+def test_an_upload_after_the_end_of_the_session_says_so(browser: Browser, site: Site) -> None:
+    """Whoever was signed out meanwhile is told at the door that nothing was imported."""
+    with somebody(browser, site) as person:
+        page = person.go("/ui/import")
+        person.context.clear_cookies()
+        file = {"name": "one.json", "mimeType": "application/json", "buffer": b"{}"}
+        page.locator("[data-drop] input[type=file]").set_input_files(file)  # type: ignore[arg-type]
+        expect(page.locator("main [role=alert]")).to_contain_text("the change was not made")
+        expect(page.locator("[name=next]").last).to_have_value("/ui/import")
+        person.faults.clear()  # The browser writes each answer 401 into its console.
+
+
 def test_rename_delete_and_undo(person: Person) -> None:
     """A title can be changed, and what was deleted comes back by a click."""
     page = person.go("/ui?user=10.0.0.7")

@@ -41,6 +41,23 @@ async def test_a_part_of_the_page_is_just_refused(stranger: Reader) -> None:
         assert not answer.content
 
 
+async def test_a_change_after_the_end_of_the_session(reader: Reader) -> None:
+    """The door says that it was not made, and leads back to where it was to be made."""
+    await reader.post("/ui/leave")
+    for referer, back in (
+        ("http://test/ui/c/1?user=a%26b", "/ui/c/1?user=a%26b"),
+        ("http://test//evil.example/ui", "/ui"),
+        ("", "/ui"),
+    ):
+        answer = await reader.client.post(
+            "/ui/c/1/title", data={"title": "new"}, headers={**SAME_ORIGIN, "Referer": referer}
+        )
+        assert answer.status_code == 303
+        door = await reader.get(answer.headers["location"])
+        assert "the change was not made" in door.text
+        assert f'name="next" value="{back}"' in door.text
+
+
 async def test_a_wrong_key(stranger: Reader) -> None:
     """A key that opens nothing opens nothing, and the door says so without repeating it."""
     answer = await stranger.sign_in(STRANGER)

@@ -19,6 +19,7 @@ from tests.page.stories import (
     tell_stories,
 )
 
+from officeai_proxy.formats.registry import FORMATS
 from officeai_proxy.model import Scope
 from officeai_proxy.storage.api_keys import ApiKeyRepository
 from officeai_proxy.storage.database import Database
@@ -48,6 +49,15 @@ async def test_walls(paged: Api, stranger: Reader, ids: dict[str, int]) -> None:
     assert "Python" not in (await stranger.get("/ui/search?q=Python")).text.split("<main")[1][900:]
     assert "user123" not in (await stranger.get("/ui/users")).text
     assert (await stranger.get("/ui/download?format=json")).json()["conversations"] == []
+
+
+@pytest.mark.parametrize("number", [0, -1, 4711, 2**63 - 1, 2**63, 10**23])
+async def test_a_number_that_no_conversation_has(reader: Reader, number: int) -> None:
+    """It is not there, however large the number is."""
+    for path in ("", "/messages?after=0", "/title", "/export", "/download", "/erase"):
+        assert (await reader.get(f"/ui/c/{number}{path}")).status_code == 404, path
+    for path in ("title", "bin", "restore", "erase"):
+        assert (await reader.post(f"/ui/c/{number}/{path}", title="x")).status_code == 404, path
 
 
 async def test_the_first_view_of_nothing(reader: Reader) -> None:
@@ -126,6 +136,29 @@ async def test_a_long_conversation(reader: Reader, ids: dict[str, int]) -> None:
     assert seen == [str(n) for n in range(1, 201, 2)]
 
 
+async def test_a_long_conversation_without_a_script(reader: Reader, ids: dict[str, int]) -> None:
+    """Its links lead to whole pages, on which one can go on in both directions and back."""
+    address = f"/ui/c/{ids['long']}"
+    seen: set[str] = set()
+    for end, way in (("1", "prepend"), ("199", "append")):
+        for _ in range(20):
+            shown = (await reader.get(address)).text
+            assert "<title>" in shown
+            assert 'href="/ui"' in shown
+            seen |= set(re.findall(r"Question (\d+):", shown))
+            more = re.search(rf'class="more" href="([^"]+)" data-more="{way}"', shown)
+            if more is None:
+                break
+            answer = await reader.get(more[1].replace("&amp;", "&"))
+            assert answer.status_code == 303
+            address = answer.headers["location"]
+        assert f"Question {end}:" in shown
+    assert len(seen) == 100
+    assert (await reader.get(f"/ui/c/{ids['long']}/messages")).headers["location"] == (
+        f"/ui/c/{ids['long']}"
+    )
+
+
 async def test_what_is_new(paged: Api, reader: Reader) -> None:
     """Asking for what is new gives it once, and nothing when there is nothing."""
     database = paged.services.database
@@ -140,6 +173,18 @@ async def test_what_is_new(paged: Api, reader: Reader) -> None:
     assert f'id="m{after[1]}"' in news.text
     gone = str(int(after[1]) - 10**6)
     assert (await reader.get(address + gone, x_part="more")).status_code in (205, 422)
+
+
+@pytest.mark.parametrize(
+    ("q", "told"),
+    [(" ".join(f"w{n}" for n in range(65)), "at most 64 words"), ("?!", "one letter or digit")],
+)
+async def test_a_search_that_cannot_be_done(reader: Reader, q: str, told: str) -> None:
+    """What is wrong with the words is told in their place."""
+    answer = await reader.get(f"/ui/search?q={q}")
+
+    assert answer.status_code == 200
+    assert told in told_in(answer.text)
 
 
 async def test_search(reader: Reader, ids: dict[str, int]) -> None:
@@ -352,7 +397,7 @@ ENGLISH = re.compile(r"[A-Za-z]+(?:[ ,]+[a-z]+){3,}")
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 async def test_what_is_wrong_is_told_in_the_language_of_the_page(
-    reader: Reader, language: str
+    paged: Api, reader: Reader, language: str
 ) -> None:
     """Foreign files, faulty items, keys and addresses: sentences of ours, never of a library."""
     await reader.post("/ui/preferences", language=language)
@@ -371,10 +416,15 @@ async def test_what_is_wrong_is_told_in_the_language_of_the_page(
     wrong = [{"expires": "soon"}, {"expires": "0"}, {"rpm": "many"}, {"rpm": "0"}, {"name": ""}]
     answers += [await reader.post("/ui/keys", **{**form, **one}) for one in wrong]
     answers.append(await reader.post("/ui/keys", name="x"))
+    lists = ("/ui?", "/ui/calls?", "/ui/keys/audit?", "/ui/search?q=a&")
+    answers += [await reader.get(f"{address}cursor=x") for address in lists]
+    some = await tell_long(paged.services.database, NOW, 2)
+    downloads = ("/ui/download", f"/ui/c/{some}/download")
+    answers += [await reader.get(f"{address}?format=zzz") for address in downloads]
 
-    assert [one.status_code for one in answers] == [422, 404, 422, 422, 422, 200, *[422] * 6]
+    assert [one.status_code for one in answers] == [422, 404, 422, 422, 422, 200, *[422] * 12]
     for answer in answers:
-        said = told_in(answer.text)
+        said = told_in(answer.text).replace(", ".join(FORMATS), "json")
         for foreign in ("Value error", "Input should", "invalid literal", "validation", "List sh"):
             assert foreign not in said
         if language == "zh":

@@ -34,6 +34,42 @@ def test_body_and_headers_can_be_had_without_a_framework():
 
 @pytest.mark.parametrize(
     "kind",
+    [
+        errors.UpstreamRefusedKey,
+        errors.Unopenable,
+        errors.Conflict,
+        errors.AmbiguousSession,
+        errors.KeyMade,
+        errors.TooManyWrongKeys,
+        errors.DatabaseDamaged,
+    ],
+)
+def test_what_a_retry_cannot_heal_is_not_tried_again(kind: type[ProxyError]):
+    """SDKs repeat these statuses by themselves; only a person can change what is wrong here."""
+    headers = dict(error_handlers.error_headers(kind()))
+
+    assert kind.status in (409, 429) or kind.status >= 500
+    assert headers[b"x-should-retry"] == b"false"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        errors.UpstreamUnreachable,
+        errors.UpstreamTimedOut,
+        errors.KeysUnavailable,
+        errors.RecordingUnavailable,
+        errors.TokensLimited,
+        errors.ShuttingDown,
+    ],
+)
+def test_what_may_pass_is_left_to_the_client(kind: type[ProxyError]):
+    """Whether to try again is the SDK's decision."""
+    assert b"x-should-retry" not in dict(error_handlers.error_headers(kind()))
+
+
+@pytest.mark.parametrize(
+    "kind",
     [item for item in vars(errors).values() if isinstance(item, type) and item is not ProxyError],
     ids=lambda kind: kind.__name__,
 )

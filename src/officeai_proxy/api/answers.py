@@ -57,15 +57,16 @@ class ErrorAnswer(BaseModel):
 
 
 class JsonAnswer(JSONResponse):
-    """An answer that can carry every text a client ever sent.
+    """An answer that can carry every text a client ever sent, and that every reader takes.
 
-    The usual encoders refuse half a surrogate pair, which a JSON body may hold as an escape.
+    The usual encoders refuse half a surrogate pair, which a JSON body may hold as an escape; here
+    it becomes U+FFFD.
     """
 
     @override
     def render(self, content: Any) -> bytes:
         """JSON text of *content*, which pydantic has made of plain values."""
-        return jsontext.dumps(content).encode()
+        return jsontext.dumps_readable(content).encode()
 
 
 def problems(*statuses: HTTPStatus, body: bool = False) -> dict[int | str, dict[str, Any]]:

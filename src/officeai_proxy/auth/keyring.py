@@ -62,6 +62,11 @@ class Keyring:
         """Whether the managed keys were read at least once."""
         return self._managed is not None
 
+    @property
+    def lets_nobody_in(self) -> bool:
+        """Whether every call is refused, because no key at all is known."""
+        return self._managed is None and not self._configured
+
     def replace_managed(self, keys: Sequence[ApiKey]) -> None:
         """From now on *keys* are the managed ones, and no others."""
         self._managed = {key.digest: _Managed(key, key.caller()) for key in keys}

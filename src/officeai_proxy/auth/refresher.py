@@ -1,10 +1,14 @@
-"""Keeps the keyring's managed keys as fresh as the database has them; never checks a key itself."""
+"""Keeps the keyring's managed keys as fresh as the database has them; never checks a key itself.
+
+Where the database was never reached since the start, the keys are those that this host knew last.
+"""
 
 import asyncio
 import logging
 from typing import Protocol
 
 from officeai_proxy.auth.keyring import Keyring
+from officeai_proxy.auth.remembered import RememberedKeys
 from officeai_proxy.model import ApiKey
 
 INTERVAL = 2.0
@@ -31,10 +35,18 @@ class KeySource(Protocol):
 class KeyRefresher:
     """Reads the managed keys again and again, and hands them to the keyring."""
 
-    def __init__(self, source: KeySource, keyring: Keyring, *, interval: float = INTERVAL) -> None:
-        """Read *source* every *interval* seconds into *keyring*."""
+    def __init__(
+        self,
+        source: KeySource,
+        keyring: Keyring,
+        *,
+        remembered: RememberedKeys | None = None,
+        interval: float = INTERVAL,
+    ) -> None:
+        """Read *source* every *interval* seconds into *keyring*, and keep it as *remembered*."""
         self._source = source
         self._keyring = keyring
+        self._remembered = remembered
         self._interval = interval
         self._failing = False
 
@@ -51,14 +63,26 @@ class KeyRefresher:
                 keys = await self._source.active_keys()
         except Exception as exc:  # noqa: BLE001 - calls go on with the old keys, whatever happens here
             self._report_failure(exc)
+            self._remember()
             return
         self._keyring.replace_managed(keys)
+        if self._remembered is not None:
+            await asyncio.to_thread(self._remembered.keep, keys)
         if self._failing:
             _log.info("the managed keys can be read again")
         self._failing = False
 
+    def _remember(self) -> None:
+        """Begin with the keys of the last run, where nothing was read in this one."""
+        if self._remembered is None or self._keyring.managed_known:
+            return
+        keys = self._remembered.read()
+        if keys is not None:
+            _log.warning("%d managed keys are known from the last run of this host", len(keys))
+            self._keyring.replace_managed(keys)
+
     def _report_failure(self, reason: Exception) -> None:
         """Say it once and not every two seconds."""
         if not self._failing:
-            _log.warning("the managed keys cannot be read, the old ones stay: %r", reason)
+            _log.warning("the managed keys cannot be read, the old ones stay: %s", reason)
         self._failing = True

@@ -79,10 +79,10 @@ def main() -> None:
     try:
         root(prog_name="officeai-proxy", standalone_mode=True)
     except ConfigurationError as error:
-        click.echo(f"officeai-proxy: {error.message}", err=True)
+        click.echo(f"officeai-proxy: {error}", err=True)
         sys.exit(WRONG_CONFIGURATION)
     except ProxyError as error:
-        click.echo(f"officeai-proxy: {error.message}", err=True)
+        click.echo(f"officeai-proxy: {error}", err=True)
         sys.exit(FAILED)
     except OSError as error:
         if error.errno not in NO_MORE or error.filename is not None:

@@ -20,6 +20,7 @@ from officeai_proxy.retention.archive import check_directory
 from officeai_proxy.settings import MEGABYTE, Settings, load_settings, strange_names
 from officeai_proxy.storage.inspection import look_over
 from officeai_proxy.storage.migrations import SCHEMA_REVISION, revision_of
+from officeai_proxy.storage.rights import missing_right
 
 LITTLE_SPACE = 512 * MEGABYTE
 SERVER_ERROR = 500
@@ -94,10 +95,16 @@ async def _database(settings: Settings) -> Finding:
         if revision == SCHEMA_REVISION:
             await database.unlock()
         await look_over(database)
+        missing = await missing_right(database, is_current=revision == SCHEMA_REVISION)
     except ProxyError as error:
-        return Finding("database", is_well=False, note=f"{database.location}: {error.message}")
+        return Finding("database", is_well=False, note=f"{database.location}: {error}")
     finally:
         await database.close()
+    if missing:
+        return Finding("database", is_well=False, note=f"{database.location}: {missing}")
+    if revision is not None and revision > SCHEMA_REVISION:
+        note = f"the schema is newer than this version; see `officeai-proxy db check` ({revision})"
+        return Finding("database", is_well=False, note=f"{database.location}: {note}")
     if revision == SCHEMA_REVISION:
         note = f"schema up to date, {_sealing(settings)}"
     else:

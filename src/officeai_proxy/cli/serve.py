@@ -1,5 +1,6 @@
 """`officeai-proxy serve`: check the configuration, make the first key, say what is where, serve."""
 
+import logging
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from pathlib import Path
 import click
 
 from officeai_proxy import __version__
+from officeai_proxy.auth.remembered import RememberedKeys
 from officeai_proxy.cli.opening import first_key, upgrade_apart, with_database
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import DatabaseUnavailable
@@ -19,6 +21,8 @@ from officeai_proxy.recording.journal_keys import check_keys
 from officeai_proxy.server import bind, configure_logging, run
 from officeai_proxy.settings import OPENAI_BASE_URL, Settings, load_settings, strange_names
 from officeai_proxy.storage.database import Database
+
+log = logging.getLogger(__name__)
 
 
 @click.command("serve")
@@ -54,8 +58,8 @@ def serve(settings: Settings, *, upstream_note: str = "") -> None:
     choose_upstream(settings.upstream_base_url, timeouts, trust_env=settings.upstream_trust_env)
     listener = bind(settings)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-    first, database_note = _open_database(settings)
-    lines = banner(settings, first=first, database_note=database_note, upstream_note=upstream_note)
+    keys, database_note = _open_database(settings)
+    lines = banner(settings, keys=keys, database_note=database_note, upstream_note=upstream_note)
     sys.exit(run(settings, listener, on_ready=lambda: click.echo(lines)))
 
 
@@ -67,29 +71,42 @@ class FirstKey:
     once: str
 
 
-def _open_database(settings: Settings) -> tuple[FirstKey | None, str]:
+MADE_EARLIER = "made earlier; `officeai-proxy keys create` makes another"
+FROM_LAST_RUN = "made earlier, as this host knew them last; new ones once the database is back"
+NOT_KNOWN = "none is known while the database is away, none could be made: set OFFICEAI_API_KEYS"
+
+
+def _open_database(settings: Settings) -> tuple[FirstKey | str, str]:
     """Bring the database up to date and make the first key; neither stops a start without it."""
     configured = bool(settings.api_keys)
-    location = Database(settings.database).location
+    wanted = Database(settings.database)
+    location = wanted.location
 
-    async def prepared(database: Database) -> FirstKey | None:
+    async def prepared(database: Database) -> FirstKey | str:
         now = datetime.now(UTC)
         key = None if configured else await first_key(database, now=now)
-        return None if key is None else FirstKey(key, await invite(database, key, now=now))
+        if key is None:
+            return MADE_EARLIER
+        return FirstKey(key, await invite(database, key, now=now))
 
     try:
         upgrade_apart(settings)
         return with_database(settings, prepared), location
-    except DatabaseUnavailable:
-        note = f"{location} (away right now; calls are kept in the journal until it is back"
-        note += ")" if configured else "; no key could be made: set OFFICEAI_API_KEYS)"
-        return None, note
+    except DatabaseUnavailable as exc:
+        log.warning("the database %s is away: %s", location, exc)
+        note = f"{location} (away right now; calls are kept in the journal until it is back)"
+        is_known = RememberedKeys(settings.data_dir, wanted.identity).read() is not None
+        return FROM_LAST_RUN if is_known else NOT_KNOWN, note
 
 
 def banner(
-    settings: Settings, *, first: FirstKey | None, database_note: str, upstream_note: str = ""
+    settings: Settings, *, keys: FirstKey | str, database_note: str, upstream_note: str = ""
 ) -> str:
-    """What a newcomer needs to see: where to point a client, with which key, and what is kept."""
+    """What a newcomer needs to see: where to point a client, with which key, and what is kept.
+
+    *keys* is the key of a first start, or what to say of the keys that there are.
+    """
+    first = keys if isinstance(keys, FirstKey) else None
     root = settings.base_url.removesuffix("/v1")
     upstream = settings.upstream_base_url + (f" ({upstream_note})" if upstream_note else "")
     if settings.upstream_api_key is None and settings.upstream_base_url == OPENAI_BASE_URL:
@@ -111,7 +128,7 @@ def banner(
     elif settings.api_keys:
         lines.append(f"  key        {len(settings.api_keys)} in OFFICEAI_API_KEYS")
     else:
-        lines.append("  key        made earlier; `officeai-proxy keys create` makes another")
+        lines.append(f"  key        {keys}")
     return "\n".join(lines)
 
 

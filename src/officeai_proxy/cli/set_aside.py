@@ -1,5 +1,6 @@
 """`officeai-proxy set-aside`: what to do with calls that could not be stored; needs no database."""
 
+import base64
 import json
 
 import click
@@ -10,7 +11,9 @@ from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.journal import Journal, open_directory
 from officeai_proxy.recording.journal_keys import check_keys
 from officeai_proxy.recording.setaside import Aside, SetAsideFolder
+from officeai_proxy.recording.turns import UNPACKED_LIMIT
 from officeai_proxy.settings import Settings, load_settings
+from officeai_proxy.wire.encoding import UndecodableBody, decoded
 
 _SECONDS = 19
 """Characters of a moment in ISO 8601 up to its seconds."""
@@ -20,8 +23,9 @@ _SECONDS = 19
 def command() -> None:
     """See, retry and drop calls that could not be stored.
 
-    A call that the database refuses for what is in it is kept whole beside the journal, and the
-    calls around it are stored. `/health` counts such calls.
+    A call that the database refuses for what is in it, or whose reply is compressed in a way that
+    is not read here, is kept whole beside the journal, and the calls around it are stored. So are
+    parts of the journal that are damaged. `/health` counts them all.
     """
 
 
@@ -40,6 +44,7 @@ def list_(*, as_json: bool) -> None:
     for one in found:
         call = one.exchange
         whose = f"{call.workspace} {call.user or call.client_ip}" if call else "cannot be read"
+        whose = "damage" if one.is_damage else whose
         reason = one.reason.replace("\n", " ")
         click.echo(f"{one.name}  {_moment(one.set_aside_ns)[:_SECONDS]}Z  {whose}  {reason}")
     if not found:
@@ -57,6 +62,8 @@ def show(name: str, *, as_json: bool) -> None:
     folder, _ = _opened()
     one = folder.one(name)
     told = {**_told(one), **_said(one.exchange)}
+    if one.is_damage:
+        told["content"] = folder.damaged_bytes(name).decode("utf-8", "backslashreplace")
     if as_json:
         click.echo(json.dumps(told, ensure_ascii=False))
         return
@@ -76,9 +83,14 @@ def retry(names: tuple[str, ...], *, everything: bool) -> None:
     folder, settings = _opened()
     wanted = _wanted(folder, names, everything=everything)
     seal = FrameSeal.of(MasterKeys.of(settings.encryption_secrets))
+    count = 0
     for name in wanted:
+        if everything and folder.one(name).is_damage:
+            click.echo(f"{name} is damage, with no call in it to try again.", err=True)
+            continue
         folder.retry(name, Journal(settings.journal_dir, durability=settings.durability, seal=seal))
-    click.echo(f"{len(wanted)} in the journal again; `serve` stores them within a second.")
+        count += 1
+    click.echo(f"{count} in the journal again; `serve` stores them within a second.")
 
 
 @command.command("drop")
@@ -135,10 +147,24 @@ def _told(one: Aside) -> dict[str, object]:
 def _said(call: Exchange | None) -> dict[str, object]:
     if call is None:
         return {"request": None, "reply": None}
+    request, request_encoding = _text(call.request, call.request_encoding)
+    reply, reply_encoding = _text(call.reply, call.content_encoding)
     return {
-        "request": call.request.decode("utf-8", "replace"),
-        "reply": call.reply.decode("utf-8", "replace"),
+        "request": request,
+        "request_encoding": request_encoding,
+        "reply": reply,
+        "reply_encoding": reply_encoding,
     }
+
+
+def _text(body: bytes, encoding: str) -> tuple[str, str | None]:
+    """*body* unpacked; or in base64, so that nothing of it is lost, and what has to be undone."""
+    limit = max(len(body), UNPACKED_LIMIT)
+    try:
+        unpacked = decoded(body, encoding=encoding, limit=limit, partial=True, by_packages=True)
+    except UndecodableBody:
+        return base64.b64encode(body).decode(), f"{encoding}, base64"
+    return unpacked.decode("utf-8", "replace"), None
 
 
 def _moment(epoch_ns: int) -> str:

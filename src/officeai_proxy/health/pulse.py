@@ -22,6 +22,10 @@ NOT_WRITTEN = (
 )
 NOT_SYNCED = "The journal cannot be synced: calls would not survive a power loss. Look at the disk."
 NOT_RECORDING = "The recorder does not run: calls wait in the journal. The log says why."
+NO_KEYS = (
+    "The database was not reached since the start, and there is no copy of its keys here: calls "
+    "with keys of `keys create` get 503."
+)
 SEE_SET_ASIDE = "`officeai-proxy set-aside list` tells which, and why"
 
 
@@ -83,7 +87,9 @@ class RecorderHealth(BaseModel):
     pending: int = Field(description="Calls in the journal that are not in the database yet.")
     lag_seconds: float = Field(description="Age of the oldest of them.")
     journal_bytes: int = Field(description="Size of the journal on disk.")
-    set_aside: int = Field(description="Calls that can never be stored, kept for inspection.")
+    set_aside: int = Field(
+        description="Calls that can never be stored, and damaged parts of the journal, kept to see."
+    )
     dropped: int = Field(description="Calls of this process that could not be kept.")
     backlog_bytes: int = Field(
         0, description="Calls of this process in memory that the journal could not take yet."
@@ -114,7 +120,11 @@ class Alive(BaseModel):
 
 @dataclass(slots=True)
 class Pulse:
-    """What health is measured on; `is_recording` tells whether the recorder's thread runs."""
+    """What health is measured on.
+
+    `is_recording` tells whether the recorder's thread runs, `knows_keys` whether the managed keys
+    are known, `lets_nobody_in` whether there are no others either.
+    """
 
     journal_dir: Path
     journal: Keeping
@@ -122,6 +132,8 @@ class Pulse:
     dialect: str
     upstream: str
     is_recording: Callable[[], bool]
+    knows_keys: Callable[[], bool] = lambda: True
+    lets_nobody_in: Callable[[], bool] = lambda: False
     is_stopping: bool = False
     started: float = field(default_factory=time.monotonic)
     gauge: BacklogGauge = field(init=False)
@@ -134,6 +146,11 @@ class Pulse:
     def keeps_calls(self) -> bool:
         """Whether calls are served and kept; a database outage does not matter to that."""
         return self.journal.is_keeping and self.is_recording() and not self.is_stopping
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether calls are served and kept, and there is a key to make them with."""
+        return self.keeps_calls and not self.lets_nobody_in()
 
     async def health(self) -> Health:
         """How everything is now."""
@@ -155,7 +172,11 @@ class Pulse:
             append_errors=self.journal.append_errors,
             sync_errors=self.journal.sync_errors,
         )
-        reasons = [*self._faults(recorder), *([away] if away else [])]
+        reasons = [
+            *self._faults(recorder),
+            *([away] if away else []),
+            *([] if self.knows_keys() else [NO_KEYS]),
+        ]
         return Health(
             status="degraded" if reasons else "ok",
             reasons=reasons,
@@ -181,7 +202,14 @@ class Pulse:
                 f"{recorder.pending} calls wait to be stored, the oldest for "
                 f"{recorder.lag_seconds:.0f} s; is the database full, locked or slow?"
             )
-        if recorder.set_aside:
-            yield f"{recorder.set_aside} calls can never be stored: {SEE_SET_ASIDE}."
+        yield from self._what_is_set_aside(recorder.set_aside)
         if self.is_stopping:
             yield "The program is ending."
+
+    def _what_is_set_aside(self, count: int) -> Iterator[str]:
+        """Damage is told apart: calls are lost in it, and nobody can say how many."""
+        damage = setaside.count_damage(self.journal_dir) if count else 0
+        if damage:
+            yield f"{damage} parts of the journal are damaged, with calls in them: {SEE_SET_ASIDE}."
+        if count > damage:
+            yield f"{count - damage} calls can never be stored: {SEE_SET_ASIDE}."

@@ -35,8 +35,12 @@ async def live() -> Alive:
 )
 @router.head("/health/ready", include_in_schema=False)
 async def ready(request: Request, response: Response) -> Alive:
-    """Answer a readiness probe: 200 while calls are served and kept, a database outage included."""
-    if pulse_of(request).keeps_calls:
+    """Answer a readiness probe: 200 while calls are served and kept, a database outage included.
+
+    It is 503 as well while no key is known: the database is away since before the start, there is
+    no copy of its keys, and none is in the settings.
+    """
+    if pulse_of(request).is_ready:
         return Alive(status="ok")
     response.status_code = SERVICE_UNAVAILABLE
     return Alive(status="unavailable")

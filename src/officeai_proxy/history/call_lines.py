@@ -135,7 +135,7 @@ class CallLog(BaseModel):
 
 def as_jsonl(lines: Sequence[CallLine]) -> str:
     """One JSON object a line."""
-    return "".join(jsontext.dumps(line.model_dump(mode="json")) + "\n" for line in lines)
+    return "".join(jsontext.dumps_readable(line.model_dump(mode="json")) + "\n" for line in lines)
 
 
 def csv_head() -> str:

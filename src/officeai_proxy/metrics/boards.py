@@ -83,7 +83,11 @@ class Boards:
         models = {name: astuple(counts) for name, counts in total.models.items()}
         kept = {"samples": total.samples, "models": models, "moved": moved}
         hidden = self._directory / f"{PAST}.new"
-        hidden.write_text(json.dumps(kept), "utf-8")
+        descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            # One that an earlier version left behind has the mode that it was made with.
+            os.fchmod(descriptor, 0o600)
+            file.write(json.dumps(kept))
         hidden.replace(self._directory / PAST)
 
     @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import cast
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -20,7 +21,7 @@ from officeai_proxy.errors import ProxyError
 from officeai_proxy.page.call_log import router as call_log
 from officeai_proxy.page.changes import router as changes
 from officeai_proxy.page.conversations import router as conversations
-from officeai_proxy.page.desk import Desk, bare_desk, here, open_desk, see_other
+from officeai_proxy.page.desk import Desk, bare_desk, here, open_desk, own_address, see_other
 from officeai_proxy.page.door import knock
 from officeai_proxy.page.door import router as door
 from officeai_proxy.page.files import router as files
@@ -80,7 +81,10 @@ async def _on_nobody(request: Request, _: Exception) -> Response:
     if request.headers.get("x-part") is not None:
         return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"Cache-Control": "no-store"})
     if request.method not in SAFE_METHODS:
-        return see_other("/ui/enter")
+        # What the form said is lost; the page that it stood on is not (RFC 9110, 10.1.3).
+        left = urlsplit(request.headers.get("referer", ""))
+        back = own_address(left.path + (f"?{left.query}" if left.query else ""))
+        return see_other(f"/ui/enter?{urlencode({'next': back, 'lost': 1})}")
     return await knock(bare_desk(request), back=here(request))
 
 

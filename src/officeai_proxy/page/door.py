@@ -27,8 +27,15 @@ _A_YEAR = timedelta(days=365)
 
 
 @router.get("/ui/enter")
-async def show_door(desk: OpenDesk, next: str = "/ui", once: str = "") -> Response:  # noqa: A002 - the parameter's name
+async def show_door(
+    desk: OpenDesk,
+    next: str = "/ui",  # noqa: A002 - the parameter's name
+    once: str = "",
+    lost: str = "",
+) -> Response:
     """Ask for a key; or, with a link that works once, go in at once.
+
+    With `lost`, say that a change was not made, because the session had ended.
 
     A page of another site that leads here may want to sign the reader in as somebody else: then
     the reader is asked first.
@@ -39,7 +46,7 @@ async def show_door(desk: OpenDesk, next: str = "/ui", once: str = "") -> Respon
         return await _go_in_once(desk, once)
     if desk.visit is not None:
         return see_other(own_address(next))
-    return await _door(desk, back=own_address(next))
+    return await _door(desk, back=own_address(next), told="door.lost" if lost else "")
 
 
 @router.post("/ui/enter")
@@ -115,10 +122,16 @@ async def _go_in_once(desk: Desk, once: str) -> Response:
 
 
 async def _door(
-    desk: Desk, *, back: str, fault: str = "", once: str = "", status: int = HTTPStatus.OK
+    desk: Desk,
+    *,
+    back: str,
+    fault: str = "",
+    told: str = "",
+    once: str = "",
+    status: int = HTTPStatus.OK,
 ) -> Response:
     shown = HTTPStatus.UNAUTHORIZED if fault else status
-    return await desk.show("door.html", status=shown, back=back, fault=fault, once=once)
+    return await desk.show("door.html", status=shown, back=back, fault=fault, told=told, once=once)
 
 
 def _signed_in(desk: Desk, token: str, back: str) -> Response:

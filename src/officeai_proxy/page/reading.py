@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 
 from officeai_proxy.model import Conversation
-from officeai_proxy.page.desk import Desk, ReadingDesk
+from officeai_proxy.page.desk import Desk, ReadingDesk, see_other
 from officeai_proxy.page.listing import Chosen, Stretch, stretch_of
 from officeai_proxy.page.speech import Said, said_of
 from officeai_proxy.storage.audit_chain import Action
@@ -84,12 +84,18 @@ async def show_more(
 ) -> Response:
     """Messages before or after one that is shown already, as a part of the page.
 
+    Who has no script is led to the message itself, with the page around it.
+
     Nothing new is 204. When what is new goes on somewhere else than behind `after`, the
     conversation has branched off, and 205 says that it must be opened anew.
     """
     async with desk.services.database.read() as connection:
         transcripts = TranscriptRepository(connection, desk.caller)
         conversation = await transcripts.find(number)
+        if desk.part is None:
+            near = before or after
+            address = chosen.link(f"/ui/c/{number}", at=str(near or ""))
+            return see_other(f"{address}#m{near}" if near else address)
         tree = await transcripts.tree(conversation)
         ids = tree.line_through(line) if line and tree.parents else None
         if before:

@@ -14,6 +14,7 @@ from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.paging import PageRequest
 from officeai_proxy.storage.search import Hit, SearchFilter, SearchRepository
 from officeai_proxy.words.excerpt import excerpt
+from officeai_proxy.words.query import MAX_UNITS, TooManyWords
 from officeai_proxy.words.query import Query as SearchQuery
 
 router = APIRouter()
@@ -60,13 +61,22 @@ async def show_search(
     """The messages that say all the words of `q`, those first that were recorded last."""
     result = await search(desk, q, user=user, role=role, cursor=cursor) if q.strip() else Result([])
     template = "part_hits.html" if desk.part == "more" else "search.html"
-    return await desk.show(template, q=q, user=user, role=role, result=result)
+    return await desk.show(template, q=q, user=user, role=role, result=result, most=MAX_UNITS)
 
 
 async def search(desk: Desk, q: str, *, user: str = "", role: str = "", cursor: str = "") -> Result:
-    """What a search for *q* finds; a search that cannot be done is told and not raised."""
+    """What a search for *q* finds; a search that cannot be done is told and not raised.
+
+    Raises:
+        UnprocessableInput: the cursor belongs to another list.
+    """
     try:
         query = SearchQuery.of(q)
+    except TooManyWords:
+        return Result([], fault="search.many_words")
+    except UnprocessableInput:
+        return Result([], fault="search.no_word")
+    try:
         wanted = SearchFilter(
             query=query,
             user_identifier=check_user(desk.caller, user or None, param="user"),
@@ -76,8 +86,6 @@ async def search(desk: Desk, q: str, *, user: str = "", role: str = "", cursor: 
             page = await SearchRepository(connection, desk.caller).page(
                 wanted, PageRequest(limit=HITS, cursor=cursor or None)
             )
-    except UnprocessableInput:
-        return Result([], fault="search.no_word")
     except SearchTooSlow:
         return Result([], fault="search.too_slow")
     found = {"messages": len(page.items)}

@@ -14,7 +14,7 @@ from officeai_proxy.prices.price import Price, cost_of
 NOTHING_USED = Usage()
 
 MOST_SEEN = 1024
-"""Pairs of model names whose price is remembered; a caller may name any number."""
+"""Groups of model names whose price is remembered; a caller may name any number."""
 
 
 class Elsewhere(Enum):
@@ -37,7 +37,7 @@ class PriceBook:
         self._prices: Mapping[str, Price | None] = {**known, **own}
         self._own = own
         self._library = library
-        self._seen: dict[tuple[str | None, str | None], Price | Elsewhere | None] = {}
+        self._seen: dict[tuple[str | None, ...], Price | Elsewhere | None] = {}
 
     @classmethod
     def open(cls, path: Path | None) -> "PriceBook":
@@ -51,11 +51,12 @@ class PriceBook:
     def cost(self, call: CallRecord) -> float | None:
         """What *call* cost, in US dollars; None when its price or its tokens are not known.
 
-        The model that served it counts, and the one asked for only where that has no price.
+        The model that served it counts. Where that has no price, the one that was sent to the
+        upstream does, and else the one that the caller asked for.
         """
         if call.usage == NOTHING_USED:
             return None
-        models = (call.model_served, call.model_asked)
+        models = (call.model_served, call.model_sent, call.model_asked)
         if models not in self._seen:
             if len(self._seen) >= MOST_SEEN:
                 self._seen.clear()

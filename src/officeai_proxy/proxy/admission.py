@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope
 
 from officeai_proxy.auth.keyring import Keyring
 from officeai_proxy.auth.labels import plain_label
-from officeai_proxy.auth.limits.estimate import estimate_tokens
+from officeai_proxy.auth.limits.estimate import NO_TOKENS, estimate_tokens
 from officeai_proxy.auth.limits.ledger import Lease, Ledger
 from officeai_proxy.auth.permissions import check_scope, check_user
 from officeai_proxy.errors import (
@@ -23,23 +23,28 @@ from officeai_proxy.errors import (
     NotFound,
     ProxyError,
     RecordingUnavailable,
+    UnsupportedEncoding,
 )
 from officeai_proxy.model import Caller, Limits
 from officeai_proxy.model import Scope as KeyScope
 from officeai_proxy.proxy.bodies import check_length, pieces_of, read_body
-from officeai_proxy.proxy.call import Call
+from officeai_proxy.proxy.call import SPENDING, Call
 from officeai_proxy.proxy.context import ContextAdder
 from officeai_proxy.proxy.exchange_ids import ExchangeIds
 from officeai_proxy.proxy.headers import RequestHeaders, read_request_headers
 from officeai_proxy.proxy.upstream import Header, HeadStart, UpstreamRequest
 from officeai_proxy.settings import OnFull, Record, Settings
 from officeai_proxy.wire.cleantext import clean_text
+from officeai_proxy.wire.encoding import UnknownEncoding
 from officeai_proxy.wire.requests import ChatRequest, read_request, replace_model
 
 PREFIX = b"/v1"
 CHAT_COMPLETIONS = "/v1/chat/completions"
 _CHATS = CHAT_COMPLETIONS.encode()
 
+_READ_PLAIN = frozenset((CHAT_COMPLETIONS, "/v1/responses", "/v1/completions", "/v1/embeddings"))
+"""Where something of the reply is read while it passes: the end of a stream, the usage at its end.
+That can be seen only in bytes that are not compressed."""
 
 NOT_A_CHAT = ChatRequest(None, False, ())
 
@@ -135,7 +140,8 @@ class Admission:
         started_ns, started_mono = time.time_ns(), time.monotonic_ns()
         headers = read_request_headers(scope["headers"], keeps_account=not self._credentials)
         method = scope["method"]
-        is_chat = method == "POST" and _is_chats(scope["path"])
+        path = _without_empty_steps(scope["path"])
+        is_chat = method == "POST" and path == CHAT_COMPLETIONS
         client_ip = scope["client"][0] if scope.get("client") else "unknown"
         asked = self._asked(headers, client_ip, is_chat=is_chat)
         if method == "TRACE":
@@ -150,7 +156,7 @@ class Admission:
             method=method,
             path=raw_path,
             target=target,
-            forwarded=self._forwarded(headers, is_chat=is_chat),
+            forwarded=self._forwarded(headers, is_read=method == "POST" and path in _READ_PLAIN),
             start=HeadStart(),
             content_length=headers.content_length,
             is_chat=is_chat,
@@ -242,14 +248,18 @@ class Admission:
             retry_count=headers.retry_count,
             context=asked.context,
             # The last thing that can refuse the call: what is booked is sure to be settled.
-            lease=None
-            if asked.caller.limits is None
-            else self._leased(asked.caller, held, headers),
+            lease=None if asked.caller.limits is None else self._leased(opening, held),
         )
 
-    def _leased(self, caller: Caller, body: bytes | None, headers: RequestHeaders) -> Lease:
+    def _leased(self, opening: Opening, body: bytes | None) -> Lease:
         """The call booked on the account of its key, which has limits."""
-        estimate = estimate_tokens(body, content_type=headers.content_type)
+        caller = opening.asked.caller
+        content_type = opening.headers.content_type
+        estimate = (
+            estimate_tokens(body, content_type=content_type)
+            if opening.method == SPENDING
+            else NO_TOKENS
+        )
         return self._ledger.admit(caller.account, caller.limits or Limits(), estimate)
 
     def _request(self, opening: Opening, body: Body) -> UpstreamRequest:
@@ -302,7 +312,8 @@ class Admission:
         except ValueError as exc:
             if not is_chat:
                 return Body(body, NOT_A_CHAT, None)
-            raise InvalidJson(f"The request body cannot be used: {exc}") from exc
+            refused = UnsupportedEncoding if isinstance(exc, UnknownEncoding) else InvalidJson
+            raise refused(f"The request body cannot be used: {exc}") from exc
         if chat.model is not None and clean_text(chat.model) != chat.model:
             raise InvalidRequest(
                 "The model's name holds a character that no name has.", param="model"
@@ -318,20 +329,19 @@ class Admission:
             )
         return Body(replace_model(body, asked=chat.model, sent=sent), chat, sent)
 
-    def _forwarded(self, headers: RequestHeaders, *, is_chat: bool) -> list[Header]:
+    def _forwarded(self, headers: RequestHeaders, *, is_read: bool) -> list[Header]:
         forwarded = headers.forwarded
-        if is_chat:
-            # The end of a stream can only be seen in bytes that are not compressed.
+        if is_read:
             forwarded = [h for h in forwarded if h[0] != b"accept-encoding"]
             forwarded.append((b"accept-encoding", b"identity"))
         return forwarded + self._credentials
 
 
-def _is_chats(path: str) -> bool:
-    """Whether *path* is that of chats, also with slashes that a client put too many."""
-    return path == CHAT_COMPLETIONS or (
-        "/" + "/".join(filter(None, path.split("/"))) == CHAT_COMPLETIONS
-    )
+def _without_empty_steps(path: str) -> str:
+    """*path* without the slashes that a client put too many."""
+    if "//" not in path and path[-1:] != "/":
+        return path
+    return "/" + "/".join(filter(None, path.split("/")))
 
 
 def _raw_path(scope: Scope) -> bytes:

@@ -7,6 +7,12 @@ from officeai_proxy.auth.limits.ledger import Lease
 from officeai_proxy.model import Caller
 from officeai_proxy.proxy.upstream import UpstreamRequest
 
+SPENDING = "POST"
+"""The method of calls that can take tokens: only those do that make something.
+
+Whoever reads back what was made is told its usage once more, and has not spent it again.
+"""
+
 
 # Not frozen, as in `model`: these are made for every call.
 @dataclass(slots=True, kw_only=True)
@@ -39,3 +45,8 @@ class Call:
     lease: Lease | None = None
     context: int | None = None
     context_sent: int | None = None
+
+    @property
+    def may_spend(self) -> bool:
+        """Whether the call can take tokens."""
+        return self.method == SPENDING

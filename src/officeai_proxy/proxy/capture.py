@@ -14,20 +14,25 @@ from officeai_proxy.model import Exchange, Outcome
 from officeai_proxy.proxy.call import Call
 from officeai_proxy.proxy.headers import value_of
 from officeai_proxy.proxy.upstream import Header
-from officeai_proxy.wire.usage import usage_in
+from officeai_proxy.wire.error_words import error_word_in
+from officeai_proxy.wire.usage import model_in, usage_in
 
 _DONE = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s*\Z")
 _DONE_FITS_IN = 32
 _SAYS_NOTHING = re.compile(rb"(?:\s++|:[^\r\n]*+)*+")  # White space, and comments of a stream.
 
+FIRST_ERROR_STATUS = 400
+
 TAIL = 4096
-"""Bytes at the end of a reply in which the usage of a call without recording is looked for."""
+"""Bytes at either end of a reply that tell usage and model of a call without recording, and the
+upstream's word for an error, if that is all of the reply."""
 
 
 class Capture:
     """Follows one call from its admission to its end."""
 
     __slots__ = (
+        "_beginning",
         "_call",
         "_first_byte",
         "_headers",
@@ -57,6 +62,7 @@ class Capture:
         self._keep = keep
         self._is_recorded = call.is_recorded
         self._pieces: list[bytes] = []
+        self._beginning = b""
         self._tail_size = 0
         self._first_byte: int | None = None
         self._status: int | None = None
@@ -89,7 +95,9 @@ class Capture:
         self._pieces.append(data)
         self._tail_size += len(data)
         if self._tail_size > 2 * TAIL:
-            self._pieces = [b"".join(self._pieces)[-TAIL:]]
+            kept = b"".join(self._pieces)
+            self._beginning = self._beginning or kept[:TAIL]
+            self._pieces = [kept[-TAIL:]]
             self._tail_size = TAIL
 
     def _ends_with_done(self) -> bool:
@@ -110,8 +118,23 @@ class Capture:
         if outcome is Outcome.COMPLETE and is_truncated:
             outcome = Outcome.TRUNCATED
         reply = b"".join(self._pieces) if self._is_recorded else b""
+        if error is None and not self._is_recorded and outcome is Outcome.COMPLETE:
+            error = self._refusal()
         self._keep(self, self._exchange(outcome, error, reply))
         self._pieces = []
+
+    def _refusal(self) -> str | None:
+        """The upstream's word for why it refused a call of which nothing else is recorded."""
+        if self._status is None or self._status < FIRST_ERROR_STATUS:
+            return None
+        body = b"".join(self._pieces)
+        if len(body) < self.received:
+            return None
+        return error_word_in(
+            body,
+            content_type=value_of(self._headers, b"content-type"),
+            content_encoding=value_of(self._headers, b"content-encoding"),
+        )
 
     # While the call goes on, for its part-way record: see `partway`.
 
@@ -142,6 +165,9 @@ class Capture:
     def _exchange(self, outcome: Outcome, error: str | None, reply: bytes) -> Exchange:
         call = self._call
         first = self._first_byte
+        tail = b"" if self._is_recorded else b"".join(self._pieces)
+        asked = call.model_asked  # A file of old replies, say, names models that served no call.
+        told = model_in(self._beginning or tail[:TAIL], tail[-TAIL:]) if asked and tail else None
         return Exchange(
             id=call.id,
             workspace=call.caller.workspace,
@@ -166,7 +192,8 @@ class Capture:
             content_type=value_of(self._headers, b"content-type"),
             content_encoding=value_of(self._headers, b"content-encoding"),
             request_encoding=call.body_encoding,
-            usage=None if self._is_recorded else usage_in(b"".join(self._pieces)[-TAIL:]),
+            model_told=told,
+            usage=usage_in(tail[-TAIL:]) if tail and call.may_spend else None,
             request=call.body,
             reply=reply,
         )

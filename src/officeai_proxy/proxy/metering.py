@@ -2,7 +2,7 @@
 here.
 
 What the upstream counted is taken where the reply says it. Where it does not, because the reply was
-cut or has no `usage`, the tokens are estimated from what came.
+cut or has no `usage`, the tokens are estimated from what came. Only calls that may spend take any.
 """
 
 from typing import cast
@@ -13,7 +13,7 @@ from officeai_proxy.auth.limits.estimate import BYTES_PER_TOKEN
 from officeai_proxy.auth.limits.ledger import Lease
 from officeai_proxy.model import JsonObject, Outcome
 from officeai_proxy.proxy.call import Call
-from officeai_proxy.proxy.capture import TAIL, Capture, Keep
+from officeai_proxy.proxy.capture import FIRST_ERROR_STATUS, TAIL, Capture, Keep
 from officeai_proxy.proxy.headers import value_of
 from officeai_proxy.proxy.upstream import Header
 from officeai_proxy.wire import jsontext
@@ -21,7 +21,6 @@ from officeai_proxy.wire.usage import usage_in
 
 _EVENT = b"data:"
 _EVENTS = "text/event-stream"
-_REFUSED = 400
 
 
 class MeteredCapture(Capture):
@@ -39,6 +38,7 @@ class MeteredCapture(Capture):
         """As `Capture`; *lease* is given back at the end."""
         super().__init__(call, upstream=upstream, limit=limit, keep=keep)
         self._lease = lease
+        self._counts_tokens = lease.counts_tokens and call.may_spend
         self._meter = Meter(prompt_tokens=lease.estimate.prompt)
 
     @override
@@ -48,7 +48,7 @@ class MeteredCapture(Capture):
 
     @override
     def take(self, data: bytes) -> bool:
-        if self._lease.counts_tokens and not self.is_settled:
+        if self._counts_tokens and not self.is_settled:
             self._meter.take(data)
         return super().take(data)
 
@@ -57,7 +57,7 @@ class MeteredCapture(Capture):
         try:
             super().settle(outcome, error=error)
         finally:
-            tokens = self._meter.tokens(outcome) if self._lease.counts_tokens else 0
+            tokens = self._meter.tokens(outcome) if self._counts_tokens else 0
             self._lease.settle(tokens)
 
 
@@ -89,7 +89,7 @@ class Meter:
 
     def tokens(self, outcome: Outcome) -> int:
         """The tokens of the call, which ended like *outcome*; none of one that failed."""
-        if self._status is not None and self._status >= _REFUSED:
+        if self._status is not None and self._status >= FIRST_ERROR_STATUS:
             return 0
         if self._status is None and outcome is not Outcome.CLIENT_CLOSED:
             return 0

@@ -70,6 +70,7 @@ _ERRORS = {
         (401, "The key is not one of this proxy."),
         (403, "The key may not do this."),
         (413, "The body is larger than OFFICEAI_MAX_BODY_MB."),
+        (415, "The body's content encoding is none of gzip, deflate, x-gzip and identity."),
         (502, "The upstream cannot be reached, or refuses the proxy's own key."),
         (504, "The upstream stays silent."),
     )

@@ -10,13 +10,21 @@ no header to keep in step and no index, so that a torn or rotten frame can only 
 
 A frame may hold a piece of an exchange that is still going on: its JSON has a number, `piece`, that
 counts from 0. Piece 0 has the request; each has what of the reply came since the one before.
+
+A frame lies in the journal for as long as the database is away, so that another version may read it
+than wrote it. Each field that this version writes has to be there: a frame that lacks one is not
+read with a value that nobody wrote, but is `Undecodable`, and is set aside whole. Every version so
+far has written all fields but `is_recorded`, which the first ones did not know. Whoever adds a
+field writes it in `_about`, and in `_SINCE` what it was, in truth, for all calls before it was
+there. A field for which there is no such value must not go there. A field that is unknown here is
+`Undecodable`, too: it may say that the rest means something else.
 """
 
 import mmap
 import struct
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from uuid import UUID
 from zlib import crc32
@@ -24,7 +32,7 @@ from zlib import crc32
 import orjson
 
 from officeai_proxy.model import Exchange, Outcome
-from officeai_proxy.recording.frame_seal import FrameSeal
+from officeai_proxy.recording.frame_seal import SEALED, FrameSeal
 
 MAGIC = b"OAJ1"
 MAX_PAYLOAD = 2**31 - 1
@@ -34,6 +42,12 @@ _CRC = struct.Struct(">I")
 _PARTS = struct.Struct(">III")
 _HEADER = struct.Struct(">4sIQQI")
 HEADER_SIZE = _HEADER.size
+
+BEGINNING = HEADER_SIZE + _PARTS.size
+"""Bytes of a frame in which it says twice how long it is; a sealed one says so once."""
+
+_SINCE: Mapping[str, object] = MappingProxyType({})
+"""Fields that earlier versions did not write, and what each of them was in their frames."""
 
 _OUTCOMES = MappingProxyType({outcome.value: outcome for outcome in Outcome})
 
@@ -147,14 +161,21 @@ def _decode(payload: bytes) -> tuple[Exchange, int | None]:
         reply_at = request_at + request_size
         about = orjson.loads(payload[_PARTS.size : request_at])
         number = about.pop("piece", None)
+        if missing := _FIELDS - about.keys():
+            about |= {name: _SINCE[name] for name in sorted(missing)}
         about["id"] = UUID(about["id"])
         about["outcome"] = _OUTCOMES[about["outcome"]]
         about["request"] = payload[request_at:reply_at]
         about["reply"] = payload[reply_at : reply_at + reply_size]
         exchange = Exchange(**about)
-        return exchange, None if number is None else int(number)
-    except (struct.error, ValueError, TypeError, KeyError, AttributeError) as exc:
+        number = None if number is None else int(number)
+    except KeyError as exc:
+        raise Undecodable(f"a journal frame cannot be read: nothing is known of {exc}") from exc
+    except (struct.error, ValueError, TypeError, AttributeError) as exc:
         raise Undecodable(f"a journal frame cannot be read: {exc}") from exc
+    if reply_at + reply_size != len(payload):
+        raise Undecodable("a journal frame cannot be read: it is not as long as it says")
+    return exchange, number
 
 
 def read_header(data: bytes | memoryview | mmap.mmap, offset: int = 0) -> FrameHeader | None:
@@ -171,6 +192,23 @@ def is_intact(header: FrameHeader, payload: bytes | memoryview) -> bool:
     """Whether *payload* is what *header* was written for."""
     covered = _COVERED.pack(header.length, header.monotonic_ns, header.wall_ns)
     return crc32(payload, crc32(covered)) == header.crc
+
+
+def is_beginning(data: bytes, size: int) -> bool:
+    """Whether *size* bytes that begin with *data* may be a frame that was not written to its end.
+
+    Of *data* no more than `BEGINNING` bytes are needed.
+    """
+    if len(data) < HEADER_SIZE:
+        return data.startswith(MAGIC) or MAGIC.startswith(data)
+    header = read_header(data)
+    if header is None or size >= header.size:
+        return False
+    payload = data[HEADER_SIZE:]
+    if payload.startswith(SEALED) or len(payload) < _PARTS.size:
+        return True
+    parts: tuple[int, int, int] = _PARTS.unpack_from(payload)
+    return _PARTS.size + sum(parts) == header.length
 
 
 def scan(data: bytes | mmap.mmap, *, base: int = 0) -> Iterator[Frame]:
@@ -213,5 +251,9 @@ def _about(exchange: Exchange) -> dict[str, object]:
         "content_type": exchange.content_type,
         "content_encoding": exchange.content_encoding,
         "request_encoding": exchange.request_encoding,
+        "model_told": exchange.model_told,
         "usage": exchange.usage,
     }
+
+
+_FIELDS = frozenset(field.name for field in fields(Exchange)) - {"request", "reply"}

@@ -8,24 +8,43 @@ or a summary and a window. The rules, in the order in which they are tried:
    message is the same and has no answer yet, or half of one from a call that failed: then it is a
    retry, and what answers it stands beside that half.
 3. The request begins with the whole path as it is stored: it goes on at the end of it.
-4. Otherwise the longest run of messages that is stored as one line of the tree, the newest among
-   equals. What follows it in the request is a branch there; what precedes it and is not stored is
-   new as well.
+4. Otherwise a run of messages that is stored as one line of the tree: that on whose path most of
+   the request is, among equals the longest, and then the newest. What follows it in the request is
+   a branch there; what precedes it is new where it is not on that path.
 5. When no run can be trusted, append: a message stored twice is a blemish, a message in the wrong
    place is a defect.
 
+The longest run alone would not do: clients put something that changes (the time, open files, a
+summary) before what they keep, and what was stored of it stands between the turns ever after. Of
+the history that they resend no run is longer than a turn then, and all but one would be new again.
+Others put what they keep behind the history each time, before the new question: a question with its
+answer that are on the path already are not new there either.
+
 Instructions (system and developer messages) do not take part in runs: clients change them from turn
-to turn. One is stored when it is not among the last instructions of the path.
+to turn. One is stored when it is not among the last instructions of the path. Nothing comes between
+a call of tools and their answers.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from heapq import nlargest
+from itertools import takewhile
+from operator import attrgetter
+from typing import Protocol, TypeVar
 
 from officeai_proxy.model import Role
 from officeai_proxy.tree import Node, PathEnd
 from officeai_proxy.wire.identity import INSTRUCTIONS, chains
+
+T = TypeVar("T")
+
+ANSWERS = frozenset({Role.TOOL.value, Role.FUNCTION.value})
+"""The roles of what answers a call of tools."""
+
+MOST_RUNS = 8
+"""How many of the longest runs are weighed, and how many of those that end last in the request."""
 
 
 class Request(Protocol):
@@ -43,8 +62,8 @@ class Request(Protocol):
 class Seen(Enum):
     """How much of a conversation's tree is looked at, and when that is enough."""
 
-    NEAR = "the end of the path: enough when the request begins with a run that ends at the leaf"
-    FAR = "more of its end: enough when a run ends at the leaf"
+    NEAR = "the end of the path: enough when a run ends at the leaf and all before it is there"
+    FAR = "the whole path, or a very long part of it: enough when a run ends at the leaf"
     ALL = "the whole tree"
 
 
@@ -79,13 +98,13 @@ def place_at_end(request: Request, end: PathEnd) -> Place | None:
     """Rules 1 to 3, which need no more than the end of the path; None when they do not decide."""
     talk = _talk(request)
     if end.leaf is None or not talk:
-        return _place(request, end, talk, talk)
+        return _place(request, end, talk)
     if len(talk) == 1:
         if end.leaf.is_half:
             return None
-        return _place(request, end, talk, [] if _asks(end.leaf, request, talk) else talk)
+        return _place(request, end, [] if _asks(end.leaf, request, talk) else talk)
     known = _prefix_ending_with(end.chain, _at(request.identities, talk))
-    return None if known == 0 else _place(request, end, talk, talk[known:])
+    return None if known == 0 else _place(request, end, talk[known:])
 
 
 def place_by_run(
@@ -98,13 +117,17 @@ def place_by_run(
     talk = _talk(request)
     if len(talk) == 1 and end.leaf is not None and end.leaf.is_half:
         return _place_after_half(request, end, end.leaf, talk, seen=seen)
-    run = _longest_run(_at(request.identities, talk), nodes, leaf=end.leaf)
+    identities = _at(request.identities, talk)
+    run = _best_run(identities, nodes, leaf=end.leaf)
     if run is None:
-        return _place(request, end, talk, talk) if seen is Seen.ALL else None
-    rest = [at for n, at in enumerate(talk) if not run.first <= n <= run.last]
-    if run.node is end.leaf and (run.first == 0 or seen is not Seen.NEAR):
-        return _place(request, end, talk, rest)
-    return _place(request, PathEnd.at(run.node), talk, rest) if seen is Seen.ALL else None
+        return _place(request, end, talk) if seen is Seen.ALL else None
+    before = [talk[n] for n in _unknown_before(run, identities)]
+    after = [talk[n] for n in _fresh_after(run, identities, _at(request.roles, talk))]
+    if run.node is end.leaf and (not before or seen is not Seen.NEAR):
+        return _place(request, end, after, before=before)
+    if seen is Seen.ALL:
+        return _place(request, PathEnd.at(run.node), after, before=before)
+    return None
 
 
 def _place_after_half(
@@ -113,8 +136,8 @@ def _place_after_half(
     """Rule 2, where the path ends with *half* of an answer."""
     asked = half.parent
     if asked is None or not _asks(asked, request, talk):
-        return _place(request, end, talk, talk)
-    return _place(request, PathEnd.at(asked), talk, []) if seen is Seen.ALL else None
+        return _place(request, end, talk)
+    return _place(request, PathEnd.at(asked), []) if seen is Seen.ALL else None
 
 
 def _asks(node: Node, request: Request, talk: Sequence[int]) -> bool:
@@ -129,20 +152,27 @@ def _talk(request: Request) -> Sequence[int]:
     return [at for at, role in enumerate(request.roles) if role not in INSTRUCTIONS]
 
 
-def _at(identities: Sequence[int], places: Sequence[int]) -> Sequence[int]:
-    if len(places) == len(identities):
-        return identities
-    return [identities[at] for at in places]
+def _at(all_of_them: Sequence[T], places: Sequence[int]) -> Sequence[T]:
+    if len(places) == len(all_of_them):
+        return all_of_them
+    return [all_of_them[at] for at in places]
 
 
-def _place(request: Request, end: PathEnd, talk: Sequence[int], rest: Sequence[int]) -> Place:
-    """What is new: *rest* of its *talk*, and the instructions that the path does not end with."""
-    if len(talk) == len(request.roles):
-        return Place(end, rest)
+def _place(
+    request: Request, end: PathEnd, after: Sequence[int], *, before: Sequence[int] = ()
+) -> Place:
+    """What is new: of the talk what comes *after* the end that the request goes on from, and what
+    *before*; and the instructions that the path does not end with.
+    """
     said = [at for at, role in enumerate(request.roles) if role in INSTRUCTIONS]
     recent = end.instructions[-len(said) :]
     new = [at for at in said if request.identities[at] not in recent]
-    return Place(end, sorted((*rest, *new)))
+    if not new and not before:
+        return Place(end, after)
+    answers: Sequence[int] = ()
+    if end.leaf is not None and end.leaf.role == Role.ASSISTANT:
+        answers = list(takewhile(lambda at: request.roles[at] in ANSWERS, after))
+    return Place(end, [*answers, *sorted((*before, *new, *after[len(answers) :]))])
 
 
 def _prefix_ending_with(wanted: int, identities: Sequence[int]) -> int:
@@ -154,33 +184,106 @@ def _prefix_ending_with(wanted: int, identities: Sequence[int]) -> int:
     return known
 
 
-def _longest_run(
+def _best_run(identities: Sequence[int], nodes: Sequence[Node], *, leaf: Node | None) -> Run | None:
+    """The run that can be trusted on whose path most of *identities* are."""
+    runs = list(_trusted_runs(identities, nodes, leaf=leaf))
+    if len(runs) < 2:
+        return runs[0] if runs else None
+    longest = nlargest(MOST_RUNS, runs, key=attrgetter("length", "order"))
+    newest = nlargest(MOST_RUNS, runs, key=attrgetter("last", "length", "order"))
+    said = Counter(identities)
+    weighed = [
+        (_overlap(said, run.node), run.length, run.order, run.last) for run in longest + newest
+    ]
+    best = max(range(len(weighed)), key=weighed.__getitem__)
+    return (longest + newest)[best]
+
+
+def _overlap(said: Counter[int], node: Node) -> int:
+    """How many of the messages *said* are on the path to *node*."""
+    return (said & Counter(_talk_up_from(node))).total()
+
+
+def _unknown_before(run: Run, identities: Sequence[int]) -> list[int]:
+    """Positions in the request's talk before *run* of what is not on the path above it."""
+    if run.first == 0:
+        return []
+    above = Counter(list(_talk_up_from(run.node))[run.length :])
+    unknown = []
+    for place, identity in enumerate(identities[: run.first]):
+        if above[identity] > 0:
+            above[identity] -= 1
+        else:
+            unknown.append(place)
+    return unknown
+
+
+def _fresh_after(run: Run, identities: Sequence[int], roles: Sequence[str]) -> list[int]:
+    """Positions in the request's talk after *run*, without questions and answers sent once more.
+
+    The last one is new: it is what the model is asked.
+    """
+    path = list(_talk_up_from(run.node))[::-1]
+    places: dict[int, list[int]] = {}
+    for place, identity in enumerate(path):
+        places.setdefault(identity, []).append(place)
+    fresh: list[int] = []
+    at, end = run.last + 1, len(identities) - 1
+    while at < end:
+        newest = places.get(identities[at], [])[-MOST_RUNS:]
+        length = max((_common(identities, at, path, place) for place in newest), default=0)
+        is_resent = length > 1 and at + length <= end and Role.ASSISTANT in roles[at : at + length]
+        fresh += [] if is_resent else [at]
+        at += length if is_resent else 1
+    return fresh + list(range(at, end + 1))
+
+
+def _common(some: Sequence[int], at: int, others: Sequence[int], place: int) -> int:
+    """How many of *some*, from *at* on, are the same as *others* from *place* on."""
+    most = min(len(some) - at, len(others) - place)
+    return next((n for n in range(most) if some[at + n] != others[place + n]), most)
+
+
+def _talk_up_from(node: Node) -> Iterator[int]:
+    """The identities of the talk on the path from *node* up to the root."""
+    at: Node | None = node
+    while at is not None:
+        if at.role not in INSTRUCTIONS:
+            yield at.identity
+        at = at.parent
+
+
+def _trusted_runs(
     identities: Sequence[int], nodes: Sequence[Node], *, leaf: Node | None
-) -> Run | None:
-    """The longest run that can be trusted, and among equals the one stored last."""
+) -> Iterator[Run]:
+    """The runs that can be trusted: of those that begin in the same places, the longest."""
     talk = [node for node in nodes if node.role not in INSTRUCTIONS]
     parents = _talking_parents(talk)
     places: dict[int, list[int]] = {}
     for order, node in enumerate(talk):
         places.setdefault(node.identity, []).append(order)
-    best: Run | None = None
-    lengths: dict[int, int] = {}
+    # For each node that the message before may be: how long the run is that ends there, and where
+    # in the tree it begins.
+    going: dict[int, tuple[int, int]] = {}
+    found: dict[tuple[int, int], tuple[int, int, int]] = {}
     for last, identity in enumerate(identities):
         here = places.get(identity, ())
-        lengths = {order: lengths.get(parents[order], 0) + 1 for order in here}
-        for order, length in lengths.items():
-            if best is not None and (
-                length < best.length or (length == best.length and order <= best.order)
-            ):
-                continue
-            run = Run(length, talk[order], order, last)
-            is_rooted = run.first == 0 and parents[order] < 0
-            is_only_one = len(here) == 1
+        before, going = going, {}
+        for order in here:
+            known, begin = before.get(parents[order], (0, order))
+            going[order] = length, _ = known + 1, begin
+            is_rooted = last == known and parents[order] < 0
             if _is_trusted(
-                run, len(identities), leaf=leaf, is_rooted=is_rooted, is_only_one=is_only_one
+                talk[order],
+                length,
+                is_rooted=is_rooted,
+                is_leaf=talk[order] is leaf,
+                is_said_again=last > known and last == len(identities) - 1,
+                is_only_one=len(here) == 1,
             ):
-                best = run
-    return best
+                found[last - known, begin] = length, order, last
+    for length, order, last in found.values():
+        yield Run(length, talk[order], order, last)
 
 
 def _talking_parents(talk: Sequence[Node]) -> list[int]:
@@ -196,12 +299,20 @@ def _talking_parents(talk: Sequence[Node]) -> list[int]:
 
 
 def _is_trusted(
-    run: Run, count: int, *, leaf: Node | None, is_rooted: bool, is_only_one: bool
+    node: Node,
+    length: int,
+    *,
+    is_rooted: bool,
+    is_leaf: bool,
+    is_said_again: bool,
+    is_only_one: bool,
 ) -> bool:
-    """Whether a run says where the request goes on, rather than that words were said before."""
-    if run.first > 0 and run.last == count - 1:
+    """Whether a run of *length* that ends at *node* says where the request goes on, rather than
+    that words were said before.
+    """
+    if is_said_again:
         # Something unknown and then only known words: they may just have been said again.
         return False
-    if run.length >= 2 or run.node is leaf or is_rooted:
+    if length > 1 or is_leaf or is_rooted:
         return True
-    return is_only_one and run.node.role == Role.ASSISTANT
+    return is_only_one and node.role == Role.ASSISTANT

@@ -6,6 +6,7 @@ segment when it is told that everything in it is stored.
 
 import logging
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heapreplace
 from pathlib import Path
@@ -33,15 +34,26 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Damage:
+    """Bytes of a segment, from *start* to *end*, in which no frame can be read."""
+
+    segment: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """What is to be stored next, and up to where each segment is stored after that.
 
-    `has_more` says that what follows need not be waited for.
+    `has_more` says that what follows need not be waited for. `damage` is what was passed over on
+    the way: it goes with the segment, and has to be kept elsewhere before that.
     """
 
     entries: tuple[Entry, ...]
     ends: dict[str, int]
     has_more: bool = False
+    damage: tuple[Damage, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -87,6 +99,7 @@ class JournalReader:
         waiting = [(head.header.wall_ns, name, head) for name, head in heads.items() if head]
         heapify(waiting)
         entries: list[Entry] = []
+        damage: list[Damage] = []
         total = 0
         has_more = False
         while waiting:
@@ -98,6 +111,7 @@ class JournalReader:
                 break
             entries.append(self._entry(frame))
             total += len(frame.payload)
+            damage += self._gap(name, ends.get(name, self._offset(name)), frame.start)
             ends[name] = frame.end
             following = heads[name] = self._next(name, frame.end, look)
             if following is not None:
@@ -108,8 +122,12 @@ class JournalReader:
             has_more = name in look.followed
             if has_more:
                 break
-        self._pass_over_damage(ends, look)
-        return Batch(tuple(entries), ends, has_more)
+        damage += self._pass_over_ends(ends, look)
+        return Batch(tuple(entries), ends, has_more, tuple(damage))
+
+    def bytes_of(self, damage: Damage) -> bytes:
+        """What stands where nothing can be read, in a segment of the last batch."""
+        return self._open[damage.segment].read(damage.start, damage.end)
 
     def commit(self, batch: Batch) -> None:
         """Remember that *batch* is stored, and free the segments that are stored whole."""
@@ -143,7 +161,10 @@ class JournalReader:
             for name in line:
                 if not self._is_opened(name):
                     continue
-                look.sizes[name] = self._open[name].look()
+                look.sizes[name] = size = self._open[name].look()
+                if self._offset(name) > size:
+                    # The note is not of this file. What is stored already is stored once.
+                    del self._stored[name]
                 look.heads[name] = head = self._next(name, self._offset(name), look)
                 if head is not None:
                     if name != line[-1]:
@@ -172,21 +193,29 @@ class JournalReader:
             return frame
         return None
 
-    def _pass_over_damage(self, ends: dict[str, int], look: _Look) -> None:
+    def _gap(self, name: str, reached: int, start: int) -> Sequence[Damage]:
+        """What was passed over on the way to a frame, if anything was."""
+        return (Damage(name, reached, start),) if reached < start else ()
+
+    def _pass_over_ends(self, ends: dict[str, int], look: _Look) -> Iterator[Damage]:
         """A final segment without a further frame is read to its end, whatever stands there."""
         for name, size in look.sizes.items():
             reached = ends.get(name, self._offset(name))
             if self._open[name].is_final and look.heads[name] is None and reached <= size:
-                if reached < size:
-                    log.warning("journal %s: %d damaged bytes passed over", name, size - reached)
                 ends[name] = size
+                if reached == size:
+                    continue
+                if self._open[name].is_cut_short(reached, size):
+                    log.info("journal %s: its writer was killed as it wrote the last call", name)
+                else:
+                    yield Damage(name, reached, size)
 
     def _entry(self, frame: frames.Frame) -> Entry:
         found = frame.payload
         try:
             opened = found if self._seal is None else self._seal.open(found)
             return Entry(frames.decode(opened), found)
-        except frames.Undecodable:
-            return Entry(None, found, "written by an unknown version of this program")
+        except frames.Undecodable as exc:
+            return Entry(None, found, f"written by another version of this program: {exc}")
         except Unopenable as exc:
             return Entry(None, found, exc.message)

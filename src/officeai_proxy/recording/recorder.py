@@ -20,10 +20,11 @@ from officeai_proxy.model import CallRecord
 from officeai_proxy.recording import segments
 from officeai_proxy.recording.adoption import Adoption, Estate, in_batches
 from officeai_proxy.recording.frame_seal import FrameSeal
-from officeai_proxy.recording.reader import Batch, Entry, JournalReader
-from officeai_proxy.recording.setaside import set_aside
+from officeai_proxy.recording.reader import Batch, Damage, Entry, JournalReader
+from officeai_proxy.recording.setaside import set_aside, set_damage_aside
 from officeai_proxy.recording.turns import Turn, read_turn
 from officeai_proxy.recording.writer import ExchangeStore, write
+from officeai_proxy.wire.encoding import UnknownEncoding
 
 LOCK = "recorder.lock"
 
@@ -170,10 +171,19 @@ class Recorder:
                     return
                 await self._pause(self._pace.poll)
                 continue
-            if not await self._keep(batch.entries):
+            if not await self._keep_batch(reader, batch):
                 return
-            reader.commit(batch)
             await self._rest(batch)
+
+    async def _keep_batch(self, reader: JournalReader, batch: Batch) -> bool:
+        """Store *batch*, and let the journal go so far; False: stopped meanwhile."""
+        for damage in batch.damage:
+            # Twice the same file, if this process dies before the journal goes.
+            self._set_damage_aside(damage, reader.bytes_of(damage))
+        if not await self._keep(batch.entries):
+            return False
+        reader.commit(batch)
+        return True
 
     async def _rest(self, batch: Batch) -> None:
         """Wait after *batch* until another may be worth its cost, or somebody asks."""
@@ -293,6 +303,9 @@ class Recorder:
         try:
             turn = read_turn(entry.exchange)
             turn.call.cost = self._cost_of(turn.call)
+        except UnknownEncoding as exc:
+            self._set_aside(entry, f"cannot be unpacked: {exc}")
+            return None
         except Exception as exc:  # noqa: BLE001 - a reply nobody foresaw must not stop its neighbours
             self._set_aside(entry, f"cannot be read: {type(exc).__name__}: {exc}"[:1000])
             return None
@@ -302,6 +315,17 @@ class Recorder:
         kept = set_aside(self._directory, entry, reason=reason, seal=self._seal)
         self._on_event(RecorderEvent.SET_ASIDE, 1)
         log.error("an exchange cannot be stored and is set aside as %s: %s", kept.name, reason)
+
+    def _set_damage_aside(self, damage: Damage, found: bytes) -> None:
+        kept = set_damage_aside(self._directory, damage, found, seal=self._seal)
+        self._on_event(RecorderEvent.SET_ASIDE, 1)
+        log.error(
+            "the journal %s is damaged from byte %d to %d; what stands there is set aside as %s",
+            damage.segment,
+            damage.start,
+            damage.end,
+            kept.name,
+        )
 
 
 def _entry_of(turn: Turn, entries: Sequence[Entry]) -> Entry:

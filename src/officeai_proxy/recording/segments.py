@@ -22,6 +22,12 @@ HURRY = "hurry"
 STRETCH = 128 * 1024
 """Bytes of a segment that are read at once; a frame beyond them is read by itself."""
 
+PAGE = 4096
+"""Bytes of the smallest page of any system; larger ones are multiples of it."""
+
+ZEROS = 64
+"""So many zeros are in no text; a disk that lost what was written there gives them."""
+
 
 def sizes(directory: Path, *, suffix: str = SUFFIX) -> dict[str, int]:
     """Bytes of each segment, or other file of *suffix*, that is there now, by name."""
@@ -149,6 +155,23 @@ class Segment:
         with suppress(FileNotFoundError):
             self.path.unlink()
         self.close()
+
+    def is_cut_short(self, offset: int, size: int) -> bool:
+        """Whether from *offset* to *size* there is a frame whose writer was killed as it wrote.
+
+        Nobody was told that such a call is kept. The kernel copies what is written a page at a time
+        and looks for a kill in between: where it stopped, a page of the file ends. A file that ends
+        elsewhere was cut by something else, and so was one that ends with zeros.
+        """
+        if size % PAGE:
+            return False
+        beginning = os.pread(self._fd, frames.BEGINNING, offset)
+        is_zero = not any(os.pread(self._fd, min(size - offset, ZEROS), max(offset, size - ZEROS)))
+        return not is_zero and frames.is_beginning(beginning, size - offset)
+
+    def read(self, start: int, end: int) -> bytes:
+        """The bytes from *start* to *end* as they stand there."""
+        return os.pread(self._fd, end - start, start)
 
     def close(self) -> None:
         """Close the file; a lock on it goes with it."""

@@ -2,6 +2,9 @@
 
 A person can have one tried again, or dropped for good. With a seal, both the exchange and the
 reason are sealed, for a reason may quote what was said.
+
+Bytes of the journal in which nothing can be read are kept here as well, as they stand there. Nobody
+knows how many exchanges they were, or whose. There is nothing to try again.
 """
 
 import os
@@ -16,16 +19,20 @@ from uuid import UUID, uuid4
 import orjson
 
 from officeai_proxy.burials import burial_of_user, burials_of, graves_of
-from officeai_proxy.errors import NotFound, ProxyError, Unopenable
+from officeai_proxy.errors import Conflict, NotFound, ProxyError, Unopenable
 from officeai_proxy.model import Exchange
 from officeai_proxy.recording.frame_seal import FrameSeal, key_of
 from officeai_proxy.recording.frames import Undecodable, decode
-from officeai_proxy.recording.reader import Entry
+from officeai_proxy.recording.reader import Damage, Entry
 
 FOLDER = "set-aside"
 
-_FRAME, _RETRIED = ".frame", ".retried"
+_FRAME, _RETRIED, _DAMAGE = ".frame", ".retried", ".damage"
+_KINDS = (_FRAME, _RETRIED, _DAMAGE)
 _NAME = re.compile("[0-9A-Za-z-]{1,64}")
+_STRANGE = re.compile("[^0-9A-Za-z-]")
+_STEM = 40
+"""Characters of a segment's name at most: a place in it follows."""
 
 
 class Appending(Protocol):
@@ -42,13 +49,17 @@ class Appending(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """One exchange that is set aside, and why; `exchange` is None when it cannot be read here."""
+    """One exchange that is set aside, and why; `exchange` is None when it cannot be read here.
+
+    With `is_damage` it is a part of the journal in which no exchange can be read.
+    """
 
     name: str
     reason: str
     size: int
     set_aside_ns: int
     exchange: Exchange | None
+    is_damage: bool = False
 
 
 def set_aside(journal: Path, entry: Entry, *, reason: str, seal: FrameSeal | None = None) -> Path:
@@ -64,14 +75,37 @@ def set_aside(journal: Path, entry: Entry, *, reason: str, seal: FrameSeal | Non
     return kept
 
 
+def set_damage_aside(
+    journal: Path, damage: Damage, found: bytes, *, seal: FrameSeal | None = None
+) -> Path:
+    """Keep *found*, the bytes that *damage* tells of; a second time it is the same file."""
+    folder = journal / FOLDER
+    folder.mkdir(mode=0o700, exist_ok=True)
+    stem = _STRANGE.sub("-", Path(damage.segment).stem)[:_STEM]
+    kept = folder / f"{stem}-{damage.start}{_DAMAGE}"
+    reason = (
+        f"the journal was damaged: no call can be read in bytes {damage.start} to {damage.end} "
+        f"of {damage.segment}"
+    )
+    _write(kept.with_suffix(".json"), _sealed(orjson.dumps({"reason": reason}), seal))
+    # Damaged bytes may begin like sealed ones: they are sealed whatever they look like.
+    _write(kept, found if seal is None else seal.seal(found))
+    return kept
+
+
 def is_set_aside(journal: Path, exchange_id: UUID) -> bool:
     """Whether that exchange is set aside."""
     return (journal / FOLDER / f"{exchange_id}{_FRAME}").exists()
 
 
 def count(journal: Path) -> int:
-    """How many exchanges are set aside."""
+    """How many exchanges, and damaged parts of the journal, are set aside."""
     return len(_names(journal / FOLDER))
+
+
+def count_damage(journal: Path) -> int:
+    """How many of them are damaged parts of the journal."""
+    return sum(1 for _ in (journal / FOLDER).glob(f"*{_DAMAGE}"))
 
 
 class SetAsideFolder:
@@ -95,12 +129,22 @@ class SetAsideFolder:
             NotFound: there is none.
         """
         kept = self._find(name)
+        is_damage = kept.suffix == _DAMAGE
         found = kept.read_bytes()
         about = b""
         with suppress(FileNotFoundError):
             about = kept.with_suffix(".json").read_bytes()
         changed = kept.stat().st_mtime_ns
-        return Aside(name, self._reason(about), len(found), changed, self._exchange(found))
+        exchange = None if is_damage else self._exchange(found)
+        return Aside(name, self._reason(about), len(found), changed, exchange, is_damage)
+
+    def damaged_bytes(self, name: str) -> bytes:
+        """What is set aside under *name* as it stood in the journal.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return self._opened(self._find(name).read_bytes())
 
     def retry(self, name: str, journal: Appending) -> None:
         """Put what is set aside under *name* at the end of *journal*, which is closed then.
@@ -110,9 +154,15 @@ class SetAsideFolder:
 
         Raises:
             NotFound: there is none.
+            Conflict: it is damage, in which there is no exchange.
             ProxyError: the journal takes nothing; all is as it was.
         """
         kept = self._find(name)
+        if kept.suffix == _DAMAGE:
+            raise Conflict(
+                f"{name!r} is a damaged part of the journal: there is no call in it to try again. "
+                "`set-aside show` has what is left of it, `set-aside drop` deletes it."
+            )
         # Under its own name it would be deleted below although it was set aside again meanwhile.
         retried = kept.with_suffix(_RETRIED)
         kept.rename(retried)
@@ -130,7 +180,7 @@ class SetAsideFolder:
             NotFound: there is none.
         """
         kept = self._find(name)
-        for suffix in (_FRAME, _RETRIED, ".json"):
+        for suffix in (*_KINDS, ".json"):
             kept.with_suffix(suffix).unlink(missing_ok=True)
 
     def erase(self, *, workspace: str, user: str, session: str | None = None) -> int:
@@ -159,21 +209,30 @@ class SetAsideFolder:
             Unopenable: a file was changed, or is sealed with a key that is not there any more.
         """
         resealed = 0
-        suffixes = (_FRAME, _RETRIED, ".json")
+        suffixes = (*_KINDS, ".json")
         for kept in [file for s in suffixes for file in self._folder.glob(f"*{s}")]:
             found = kept.read_bytes()
             if self._seal is not None and key_of(found) != self._seal.current:
-                _write(kept, self._seal.seal(self._seal.open(found)))
+                is_damage = kept.suffix == _DAMAGE
+                opened = self._opened(found) if is_damage else self._seal.open(found)
+                _write(kept, self._seal.seal(opened))
                 resealed += 1
         return resealed
 
     def _find(self, name: str) -> Path:
         if _NAME.fullmatch(name):
-            for suffix in (_FRAME, _RETRIED):
+            for suffix in _KINDS:
                 kept = self._folder / f"{name}{suffix}"
                 if kept.exists():
                     return kept
         raise NotFound(f"Nothing is set aside as {name!r}; `set-aside list` tells what is.")
+
+    def _opened(self, found: bytes) -> bytes:
+        """Damaged bytes may look sealed and be none; they are what they are then."""
+        try:
+            return found if self._seal is None else self._seal.open(found)
+        except Unopenable:
+            return found
 
     def _exchange(self, found: bytes) -> Exchange | None:
         try:
@@ -190,7 +249,7 @@ class SetAsideFolder:
 
 
 def _names(folder: Path) -> set[str]:
-    return {file.stem for file in folder.glob("*") if file.suffix in (_FRAME, _RETRIED)}
+    return {file.stem for file in folder.glob("*") if file.suffix in _KINDS}
 
 
 def _write(path: Path, data: bytes) -> None:

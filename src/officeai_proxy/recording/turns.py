@@ -16,6 +16,7 @@ from officeai_proxy.model import (
 )
 from officeai_proxy.settings import MEGABYTE
 from officeai_proxy.wire import jsontext
+from officeai_proxy.wire.encoding import UnknownEncoding
 from officeai_proxy.wire.messages import RequestMessages, reply_message
 from officeai_proxy.wire.replies import Reply, ReplyError, read_reply, read_usage
 from officeai_proxy.wire.requests import read_request
@@ -46,10 +47,15 @@ class Turn:
 
 
 def read_turn(exchange: Exchange) -> Turn:
-    """The turn in *exchange*. Bytes that cannot be read give no messages and never an exception."""
+    """The turn in *exchange*. Bytes that cannot be understood give no messages and no exception.
+
+    Raises:
+        UnknownEncoding: a body has a content encoding that is not read here, so that a turn would
+            lack what was said.
+    """
     if not exchange.is_recorded:
         usage = _usage_of(exchange.usage)
-        reply = Reply((), usage, None, None, finished=True)
+        reply = Reply((), usage, exchange.model_told, None, finished=True)
         return Turn(call=_call(exchange, reply, _outcome(exchange, reply)))
     reply = read_reply(
         exchange.reply,
@@ -77,6 +83,8 @@ def _request_messages(exchange: Exchange) -> Sequence[JsonObject]:
         return read_request(
             exchange.request, encoding=exchange.request_encoding, limit=DECODED_LIMIT
         ).messages
+    except UnknownEncoding:
+        raise
     except ValueError:
         return ()
 
@@ -130,6 +138,7 @@ def _call(exchange: Exchange, reply: Reply, outcome: Outcome) -> CallRecord:
         status=exchange.status,
         ttft_ms=None if exchange.first_byte_ns is None else exchange.first_byte_ns / 1e6,
         model_asked=exchange.model_asked,
+        model_sent=exchange.model_sent,
         model_served=reply.model or exchange.model_sent,
         stream=exchange.stream,
         retry_count=exchange.retry_count,
@@ -150,7 +159,9 @@ def _reason(exchange: Exchange, reply: Reply, outcome: Outcome) -> str | None:
     if outcome is exchange.outcome:
         return None
     if exchange.status is not None and exchange.status >= FIRST_ERROR_STATUS:
-        return f"The upstream answered with status {exchange.status} and gave no reason."
+        told = f"The upstream answered with status {exchange.status}"
+        # Of a call that is not recorded nobody looked for more than a word.
+        return f"{told} and gave no reason." if exchange.is_recorded else f"{told}."
     if not reply.choices:
         return "The upstream's reply holds no answer that can be read."
     return "The upstream's reply is not whole."

@@ -19,8 +19,10 @@ from officeai_proxy.tree import Addition, Node, PathEnd, Thread
 from officeai_proxy.wire.messages import RequestMessages
 from officeai_proxy.wire.titles import title_of
 
-NEAR, FAR = 8, 64
-"""How many more messages than the request's are looked at first, and before the whole tree is."""
+NEAR, FARTHER, FAR = 8, 64, 2048
+"""How many more messages than the request's, or than twice as many, are looked at one after the
+other, before the whole tree is.
+"""
 
 
 class SessionName(NamedTuple):
@@ -184,11 +186,16 @@ class _Batch:
         added = [addition.node for addition in thread.additions]
         if thread not in self._trees:
             count = len(request)
-            for most, seen in ((count + NEAR, Seen.NEAR), (2 * count + FAR, Seen.FAR)):
+            looks = (count + NEAR, 2 * count + FARTHER, 2 * count + FAR)
+            for most in looks:
                 nodes = await self._path_end(thread, most)
+                is_whole = len(nodes) < most
+                seen = Seen.FAR if is_whole or most == looks[-1] else Seen.NEAR
                 place = place_by_run(request, thread.end, nodes + added, seen=seen)
                 if place is not None:
                     return place
+                if is_whole:
+                    break
             self._trees[thread] = await self._transaction.tree(thread)
         nodes = self._trees[thread] + added
         place = place_by_run(request, thread.end, nodes, seen=Seen.ALL)

@@ -1,15 +1,21 @@
 """Serves an application on a socket until a signal ends it, in one process or in several.
 
 SIGTERM and SIGINT end it in order: no new connections, running calls may finish within the grace
-period, the rest is cut off and recorded as such, the journal is emptied, exit code 0.
+period, the rest is cut off and recorded as such, the journal is emptied, exit code 0. So does
+SIGHUP, the end of a terminal, where there is one process; where there are several it has all of
+them replaced, one by one. A worker whose supervisor is gone ends like that, too.
 """
 
 import asyncio
+import logging
 import math
+import multiprocessing
+import os
 import resource
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -28,6 +34,8 @@ from officeai_proxy.server.listening import BACKLOG
 from officeai_proxy.server.logs import log_config
 from officeai_proxy.server.patience import Limits, Patience
 from officeai_proxy.settings import Settings
+
+log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 30
 """How long a worker may say nothing before its supervisor kills it and starts another.
@@ -59,7 +67,11 @@ def run(settings: Settings, listener: socket.socket, *, on_ready: Callable[[], N
         server.run(sockets=[listener])
         return 0 if server.started else 1
     on_ready()
-    Supervisor(config, sockets=[listener]).run()
+    hangs_up = _is_heard(signal.SIGHUP)
+    supervisor = Supervisor(config, sockets=[listener])
+    if not hangs_up:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    supervisor.run()
     return 0
 
 
@@ -84,8 +96,12 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Handle signals while serving. uvicorn raises them again at the end, and dies of them."""
-        handled = (signal.SIGINT, signal.SIGTERM)
+        handled = [signal.SIGINT, signal.SIGTERM]
+        if _is_heard(signal.SIGHUP):
+            handled.append(signal.SIGHUP)
         before = {number: signal.signal(number, self.handle_exit) for number in handled}
+        # Other servers take it for "open the log anew", and rotations of logs send it to all.
+        before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         try:
             yield
         finally:
@@ -117,9 +133,36 @@ class Supervisor(Multiprocess):
 def _application(settings: Settings) -> ASGIApp:
     """The application of this process, which may be a worker of its own."""
     sys.setswitchinterval(SWITCH_SECONDS)
+    if multiprocessing.parent_process() is not None:
+        _follow_supervisor()
     application = create_app(settings)
     trusted = settings.trusted_proxies
     return BehindProxies(application, trusted) if trusted else application
+
+
+def _follow_supervisor() -> None:
+    """Leave signals that are for the supervisor to it, and end when it is gone.
+
+    A terminal that closes sends SIGHUP to all processes that it started, workers included. A
+    supervisor that is killed tells nobody: its workers would hold the port for ever.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    threading.Thread(target=_end_with_supervisor, name="supervisor", daemon=True).start()
+
+
+def _end_with_supervisor() -> None:
+    supervisor = multiprocessing.parent_process()
+    if supervisor is not None:
+        # It waits for the end of a pipe that nobody but the supervisor holds open.
+        supervisor.join()
+        log.error("the supervisor of this worker is gone; it ends in order, as on SIGTERM")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _is_heard(number: signal.Signals) -> bool:
+    """Whether the program was not started to live through *number*, as by `nohup`."""
+    return signal.getsignal(number) != signal.SIG_IGN
 
 
 def _allow_files(wanted: int) -> None:

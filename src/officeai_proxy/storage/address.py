@@ -14,6 +14,7 @@ from officeai_proxy.errors import ConfigurationError
 
 _SQLITE = ("sqlite", "sqlite+aiosqlite")
 _POSTGRESQL = ("postgres", "postgresql", "postgresql+asyncpg")
+_SECRET = ("password", "passfile", "sslpassword")
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SSL_WORDS = {"true": "require", "1": "require", "false": "disable", "0": "disable"}
 
@@ -29,7 +30,8 @@ class Dialect(StrEnum):
 class Address:
     """Where a database is.
 
-    `location` is for people. `path` is SQLite's file, `dsn` PostgreSQL's URI. `statement_cache` is
+    `location` is for people, `identity` tells it from every other; there is no password in either.
+    `path` is SQLite's file, `dsn` PostgreSQL's URI. `statement_cache` is
     how many prepared statements a connection keeps, None for the driver's default; behind a
     PgBouncer that pools transactions it must be 0 (`?statement_cache_size=0`), unless PgBouncer
     (from 1.21 on) has `max_prepared_statements`.
@@ -37,6 +39,7 @@ class Address:
 
     dialect: Dialect
     location: str
+    identity: str
     path: Path | None = None
     dsn: str = field(default="", repr=False)
     statement_cache: int | None = None
@@ -69,7 +72,7 @@ def _sqlite(url: str) -> Address:
     if "?" in name:
         raise ConfigurationError("OFFICEAI_DATABASE_URL: a SQLite path takes no options after `?`")
     path = Path(name).expanduser()
-    return Address(Dialect.SQLITE, str(path), path=path)
+    return Address(Dialect.SQLITE, str(path), f"sqlite {path.absolute()}", path=path)
 
 
 def _postgresql(url: str) -> Address:
@@ -81,7 +84,10 @@ def _postgresql(url: str) -> Address:
     _normalise_ssl(options)
     dsn = parts._replace(scheme="postgresql", query=urlencode(options)).geturl()
     location = f"{hosts or options.get('host', 'localhost')}{parts.path}"
-    return Address(Dialect.POSTGRESQL, location, dsn=dsn, statement_cache=cache)
+    # Where the URL names no database, it is that of the user's name; options can name a schema.
+    open_options = {name: value for name, value in options.items() if name not in _SECRET}
+    identity = f"postgresql {parts.username}@{hosts}{parts.path}?{urlencode(open_options)}"
+    return Address(Dialect.POSTGRESQL, location, identity, dsn=dsn, statement_cache=cache)
 
 
 def _check_hosts(hosts: str, *, tail: str) -> None:

@@ -18,6 +18,7 @@ from officeai_proxy.errors import ConfigurationError, DatabaseUnavailable, Proxy
 from officeai_proxy.model import Durability
 from officeai_proxy.storage.address import Dialect, read_address
 from officeai_proxy.storage.engines import (
+    BUSY_SECONDS,
     CONNECT_SECONDS,
     EngineOptions,
     for_reading,
@@ -32,6 +33,9 @@ __all__ = ["Database", "Dialect", "is_transient"]
 
 # Waiting for a free connection, connecting, and asking an old one whether it lives.
 _CHECKOUT_SECONDS = 2 * CONNECT_SECONDS
+
+# For one transaction: a setting of the session would go astray in a PgBouncer that pools them.
+_WAIT_AS_SQLITE_DOES = f"SET LOCAL lock_timeout = {int(BUSY_SECONDS * 1000)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Database:
         checkpoints: bool = False,
         pool_size: int = 5,
         inline: bool = False,
+        awaited: bool = False,
         keys: MasterKeys | None = None,
     ) -> None:
         """Read *url*; nothing is opened yet.
@@ -66,6 +71,8 @@ class Database:
             pool_size: how many connections there are at most.
             inline: SQLite: statements run in the thread of the event loop, which stands still for
                 as long as each takes. Only for a loop that has nothing else to do.
+            awaited: somebody waits for what is read. A read on PostgreSQL then waits for a lock no
+                longer than one on SQLite does, and not as long as somebody alters a table.
             keys: seal the texts that are stored; None: they are plain.
 
         Raises:
@@ -75,10 +82,12 @@ class Database:
         self._options = EngineOptions(
             durability=durability, checkpoints=checkpoints, pool_size=pool_size, inline=inline
         )
+        self._awaited = awaited
         self._vault = Vault(keys)
         self._pool: _Pool | None = None
         self.dialect = self._address.dialect
         self.location = self._address.location
+        self.identity = self._address.identity
         self.path = self._address.path
 
     @asynccontextmanager
@@ -86,11 +95,13 @@ class Database:
         """A transaction that sees one moment's state and is rolled back at the end.
 
         Raises:
-            DatabaseUnavailable: the database cannot be reached right now.
+            DatabaseUnavailable: the database cannot be reached, or not read, right now.
             ConfigurationError: an encryption key is missing or wrong.
         """
         await self.unlock()
         async with self._connection(self._opened().reader) as connection:
+            if self._awaited and self.dialect is Dialect.POSTGRESQL:
+                await connection.exec_driver_sql(_WAIT_AS_SQLITE_DOES)
             yield connection
 
     @asynccontextmanager
@@ -209,7 +220,7 @@ class Database:
         try:
             return open_engine(self._address, options)
         except OSError as exc:
-            raise DatabaseUnavailable from exc
+            raise unavailable(exc) from exc
 
     @asynccontextmanager
     async def _connection(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:

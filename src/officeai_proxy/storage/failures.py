@@ -6,6 +6,7 @@ is about the values of one statement (PostgreSQL manual, appendix A; sqlite.org/
 """
 
 import sqlite3
+from asyncio import CancelledError
 from collections.abc import Iterator
 
 from sqlalchemy.exc import DBAPIError, EmulatedDBAPIException, StatementError
@@ -15,6 +16,9 @@ from officeai_proxy.errors import DatabaseDamaged, DatabaseUnavailable
 
 CANCELED = "57014"
 """What PostgreSQL says when a statement has taken longer than `statement_timeout`."""
+
+MOST_SAID = 300
+"""Characters that are told of what a database said."""
 
 READ_ONLY = "25006"
 """A server that only reads: after a failover the pool still leads to the demoted one."""
@@ -70,7 +74,24 @@ def unavailable(error: BaseException) -> DatabaseUnavailable:
     """
     codes = (getattr(cause, "sqlite_errorcode", None) for cause in _causes(error))
     is_damage = any(code is not None and code & 0xFF in _SQLITE_DAMAGE for code in codes)
-    return DatabaseDamaged() if is_damage else DatabaseUnavailable()
+    kind = DatabaseDamaged if is_damage else DatabaseUnavailable
+    return kind(said=said_by(error))
+
+
+def said_by(error: BaseException) -> str:
+    """What the database, or the system on the way to it, said: one line of it.
+
+    It is the words of the cause, for SQLAlchemy adds the statement and its values to them. What
+    PostgreSQL says of a connection names the user and the database and never a password.
+    """
+    words = ""
+    for cause in _causes(error):
+        if not isinstance(cause, (StatementError, CancelledError)):
+            words = str(cause).strip() or words
+    if not words:
+        is_late = any(isinstance(cause, TimeoutError) for cause in _causes(error))
+        words = "no answer in time" if is_late else type(error).__name__
+    return words.splitlines()[0][:MOST_SAID]
 
 
 def loses_connection(error: BaseException) -> bool:

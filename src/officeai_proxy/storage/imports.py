@@ -216,16 +216,18 @@ class ImportRepository:
         """Make conversations, still without messages; their ids."""
         if not owned:
             return {}
+        # The order of the ids is the order of the file, which lists and exports keep.
+        ids = await reserve_ids(self._connection, conversations, len(owned))
+        begun = zip(ids, owned, strict=True)
         # Two who import the same wait for one another in the same order.
-        ordered = sorted(owned, key=_name)
-        ids = await reserve_ids(self._connection, conversations, len(ordered))
-        values = [self._values(number, one) for number, one in zip(ids, ordered, strict=True)]
+        ordered = sorted(begun, key=lambda one: one[1].name)
+        values = [self._values(number, one) for number, one in ordered]
         try:
             await self._connection.execute(insert(conversations), values)
         except IntegrityError as exc:
             # Somebody else began one of them in this moment; the next try finds it.
             raise DatabaseUnavailable from exc
-        return {one.name: number for number, one in zip(ids, ordered, strict=True)}
+        return {one.name: number for number, one in ordered}
 
     def _values(self, number: int, owned: Owned) -> Mapping[str, object]:
         conversation = owned.conversation

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.errors import DatabaseUnavailable
 from officeai_proxy.storage.database import Database, Dialect
+from officeai_proxy.storage.failures import unavailable
 from officeai_proxy.storage.inspection import broken_rules
 
 SCHEMA_REVISION = "0008"
@@ -76,6 +77,11 @@ async def check(database: Database) -> list[str]:
         DatabaseUnavailable: it cannot be reached.
     """
     revision = await revision_of(database)
+    if revision is not None and revision > SCHEMA_REVISION:
+        return [
+            f"the schema has revision {revision!r}, which is newer than the {SCHEMA_REVISION!r} of "
+            "this version: install the version that the database was last used with, or a newer one"
+        ]
     if revision != SCHEMA_REVISION:
         has = f"revision {revision!r}" if revision else "no revision"
         return [
@@ -122,7 +128,7 @@ def _open_lock(database: Path) -> int:
     try:
         return os.open(f"{database}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as exc:
-        raise DatabaseUnavailable from exc
+        raise unavailable(exc) from exc
 
 
 async def _lock(file: int) -> None:

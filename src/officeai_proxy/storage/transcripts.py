@@ -27,6 +27,8 @@ from officeai_proxy.storage.walls import inside
 ADDED_UP = 20_000
 """Messages up to which the tokens of a conversation are added up when it is opened."""
 
+_LARGEST_ID = 2**63 - 1
+
 _c, _m, _x = conversations.c, conversation_messages.c, exchanges.c
 
 
@@ -101,7 +103,9 @@ class TranscriptRepository:
             NotFound: there is none inside the caller's walls.
         """
         row = select(*CONVERSATION_COLUMNS).where(_c.id == number, self._mine)
-        found = (await self._connection.execute(row)).one_or_none()
+        # What is beyond 64 bits no driver takes, and no id is.
+        is_id = 0 < number <= _LARGEST_ID
+        found = (await self._connection.execute(row)).one_or_none() if is_id else None
         if found is None:
             raise NotFound("There is no such conversation, or this key may not see it.")
         return conversation_of(found, sealer_of(self._connection))

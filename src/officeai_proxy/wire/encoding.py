@@ -1,9 +1,15 @@
 """A body as it was sent in, the body without its content encodings out; never more than asked for.
 
-Content encodings are those of RFC 9110, section 8.4, as far as the standard library reads them.
+Content encodings are those of RFC 9110, section 8.4, as far as the standard library reads them, and
+for the record also those that `other_encodings` can.
 """
 
 import zlib
+
+from officeai_proxy.wire.other_encodings import Unpacker, unpacker_of
+
+READABLE = ("gzip", "deflate", "x-gzip", "identity")
+"""The encodings that can be undone everywhere."""
 
 _MAX_LAYERS = 4
 _MAX_MEMBERS = 64  # Each one costs a copy of what follows it; no server sends more than a few.
@@ -15,14 +21,22 @@ class UndecodableBody(ValueError):
     """The body cannot be decoded."""
 
 
-def decoded(data: bytes, *, encoding: str, limit: int, partial: bool = False) -> bytes:
+class UnknownEncoding(UndecodableBody):
+    """The body has an encoding that is not read here; nothing is wrong with it otherwise."""
+
+
+def decoded(
+    data: bytes, *, encoding: str, limit: int, partial: bool = False, by_packages: bool = False
+) -> bytes:
     """*data* with the encodings named in *encoding* (a `Content-Encoding` value) undone.
 
     *limit* is the largest result in bytes; no more than that is ever unpacked. With *partial* a
-    body that was cut off gives what can be had of it.
+    body that was cut off gives what can be had of it. With *by_packages* encodings beyond READABLE
+    are undone where somebody installed what they take.
 
     Raises:
-        UndecodableBody: an encoding other than gzip and deflate, broken data, or too large.
+        UnknownEncoding: it has an encoding that cannot be undone here.
+        UndecodableBody: it is broken or too large.
     """
     if not encoding and len(data) <= limit:
         return data
@@ -30,7 +44,11 @@ def decoded(data: bytes, *, encoding: str, limit: int, partial: bool = False) ->
     if len(names) > _MAX_LAYERS:
         raise UndecodableBody(f"the body has more than {_MAX_LAYERS} content encodings")
     for name in reversed(names):
-        data = _undo(name, data, limit=limit, partial=partial)
+        other = unpacker_of(name) if by_packages and name not in READABLE else None
+        if other is None:
+            data = _undo(name, data, limit=limit, partial=partial)
+        else:
+            data = _undo_other(name, data, other, limit=limit, partial=partial)
     if len(data) > limit:
         raise UndecodableBody(f"the body is larger than {limit} bytes")
     return data
@@ -46,7 +64,23 @@ def _undo(name: str, data: bytes, *, limit: int, partial: bool) -> bytes:
             return _inflate(data, limit=limit, partial=partial)
     except zlib.error as exc:
         raise UndecodableBody(f"the body is not valid {name}") from exc
-    raise UndecodableBody(f"content encoding {name[:32]!r} is not supported; use gzip or identity")
+    raise UnknownEncoding(
+        f"content encoding {name[:32]!r} is not supported; use {', '.join(READABLE)}"
+    )
+
+
+def _undo_other(name: str, data: bytes, unpack: Unpacker, *, limit: int, partial: bool) -> bytes:
+    if not data:
+        return data
+    try:
+        output, has_ended = unpack(data, limit + 1)
+    except Exception as exc:  # each package has errors of its own
+        raise UndecodableBody(f"the body is not valid {name}") from exc
+    if len(output) > limit:
+        raise UndecodableBody(f"the body is larger than {limit} bytes when it is unpacked")
+    if not has_ended and not partial:
+        raise UndecodableBody("the compressed body is cut off")
+    return output
 
 
 def _gunzip(data: bytes, *, limit: int, partial: bool) -> bytes:

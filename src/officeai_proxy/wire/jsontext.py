@@ -32,6 +32,11 @@ _SMALL = 65536  # In what is larger there is so much of everything that half a l
 _FEW = 8
 _STRETCH = 1024 * 1024  # What is looked at is copied, and may be large.
 _HALF = re.compile("[\ud800-\udfff]|\\\\u[dD][89a-fA-F]")  # Half a surrogate pair, or its escape.
+# Pairs and other escapes go by as they are, so that no backslash is taken for another's.
+_LONE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
+)
 _MARK = secrets.token_hex(16)
 _SEPARATOR = f',"{_MARK}",'
 
@@ -105,6 +110,25 @@ def dumps(value: Json) -> str:
         return json.dumps(value, separators=(",", ":"), allow_nan=False)
     except RecursionError as exc:
         raise ValueError("the value is nested too deeply to be written as JSON") from exc
+
+
+def readable(text: str) -> str:
+    """*text*, which `dumps` has made, as JSON that every reader takes: U+FFFD for half a pair.
+
+    Half a surrogate pair is JSON by its grammar, but has no meaning (RFC 8259, 8.2): jq and orjson
+    refuse the whole text, of which the rest may be a year of talk.
+    """
+    if "\\ud" not in text:
+        return text
+    return _LONE.sub(lambda found: "\\ufffd" if found["lone"] else found[0], text)
+
+
+def dumps_readable(value: Json) -> str:
+    """What `dumps` gives, for those outside: see `readable`."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # As in `dumps`; only this writer lets half a pair through.
+        return readable(dumps(value))
 
 
 def has_long_number(data: bytes | str) -> bool:

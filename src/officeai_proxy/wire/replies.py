@@ -1,7 +1,8 @@
-"""The body of an upstream's reply in, its choices, usage and error out; never raises.
+"""The body of an upstream's reply in, its choices, usage and error out.
 
 A reply is read for the record only. What a server sent is kept as far as it can be understood, and
-a body that cannot be read at all gives a reply without choices.
+a body that is damaged beyond that gives a reply without choices. Only one that nobody here can
+unpack is an error: it is whole, and somebody else may read it.
 """
 
 import re
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 from officeai_proxy.model import Json, JsonObject, Usage
 from officeai_proxy.wire.cleantext import clean_text
-from officeai_proxy.wire.encoding import UndecodableBody, decoded
+from officeai_proxy.wire.encoding import UndecodableBody, UnknownEncoding, decoded
 from officeai_proxy.wire.jsontext import dumps, loads
 from officeai_proxy.wire.loosejson import loads_loosely
 from officeai_proxy.wire.streams import check_values, read_stream
@@ -60,13 +61,20 @@ def read_reply(body: bytes, *, content_type: str, content_encoding: str, limit: 
     *limit* is the largest unpacked body in bytes; one that was packed may hold MOST_VALUES besides,
     for a kilobyte can unpack to values that take gigabytes. Beside a reply that was cut off, or
     ended in an error, stands what of its choices had arrived.
+
+    Raises:
+        UnknownEncoding: its content encoding is not read here.
     """
     try:
-        unpacked = decoded(body, encoding=content_encoding, limit=limit, partial=True)
+        unpacked = decoded(
+            body, encoding=content_encoding, limit=limit, partial=True, by_packages=True
+        )
         most_values = None if unpacked is body else MOST_VALUES
         if _is_stream(unpacked, content_type):
             return _read_stream(unpacked, most_values=most_values)
         return _read_json(unpacked, most_values=most_values)
+    except UnknownEncoding:
+        raise
     except UndecodableBody as exc:
         return _failed(ReplyError(str(exc), None, "undecodable_body"))
 

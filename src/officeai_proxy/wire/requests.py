@@ -35,6 +35,7 @@ def read_request(body: bytes, *, encoding: str, limit: int) -> ChatRequest:
     *limit* is the largest unpacked body in bytes.
 
     Raises:
+        UnknownEncoding: the body has an encoding that is not read here; a ValueError, too.
         ValueError: the body cannot be unpacked or is not a JSON object; the message says which.
     """
     text = decoded(body, encoding=encoding, limit=limit)

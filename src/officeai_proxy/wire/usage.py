@@ -1,12 +1,18 @@
-"""The last bytes of a reply in, the token counts that the upstream put there out; keeps no content.
+"""Bytes of a reply in, the token counts and the model that the upstream told out; keeps no content.
 
 For calls whose content is not recorded: their reply is not parsed, and not kept.
 """
 
+import re
 from json import JSONDecoder
+
+from officeai_proxy.wire.cleantext import clean_text
+from officeai_proxy.wire.jsontext import loads
 
 _KEY = b'"usage"'
 _DECODER = JSONDecoder()
+# In what somebody said, each of these quotation marks has a backslash in front.
+_MODEL = re.compile(rb'"model"\s{0,9}:\s{0,9}("(?:[^"\\]|\\.){1,255}")')
 
 
 def usage_in(tail: bytes) -> str | None:
@@ -24,3 +30,17 @@ def usage_in(tail: bytes) -> str | None:
             return text[start:end]
         at = text.rfind('"usage"', 0, at)
     return None
+
+
+def model_in(beginning: bytes, tail: bytes) -> str | None:
+    """The model that a reply with this *beginning* and *tail* names; None when neither does.
+
+    Most replies name it at their beginning, a list of embeddings only behind the last of them.
+    """
+    found = _MODEL.search(beginning)
+    texts = _MODEL.findall(tail) if found is None else [found[1]]
+    try:
+        name = loads(texts[-1]) if texts else None
+    except ValueError:
+        return None
+    return clean_text(name) if isinstance(name, str) else None

@@ -30,6 +30,14 @@ _QUOTED = re.compile('["“”„＂]([^"“”„＂]*)["“”„＂]|([^"“�
 Phrase = tuple[str, ...]
 
 
+class TooManyWords(UnprocessableInput):
+    """There are more words in it than one search looks for."""
+
+    def __init__(self) -> None:
+        """Say how many it may have."""
+        super().__init__(f"q may have at most {MAX_UNITS} words.", param="q")
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What is searched for: each phrase must be in the message; a word alone is a phrase too."""
@@ -43,6 +51,7 @@ class Query:
 
         Raises:
             UnprocessableInput: there is no letter and no digit in it, or too much of them.
+            TooManyWords: there are more than 64.
         """
         if len(text) > MAX_QUERY:
             raise UnprocessableInput(f"q may have at most {MAX_QUERY} characters.", param="q")
@@ -50,7 +59,7 @@ class Query:
         if not phrases:
             raise UnprocessableInput("q must have at least one letter or digit.", param="q")
         if sum(map(len, phrases)) > MAX_UNITS:
-            raise UnprocessableInput(f"q may have at most {MAX_UNITS} words.", param="q")
+            raise TooManyWords
         return cls(phrases, tuple(map(pattern_of, phrases)))
 
     @property

@@ -5,11 +5,11 @@ from http import HTTPStatus
 from officeai_proxy.api.answers import ErrorAnswer, JsonAnswer, problems
 
 
-def test_half_a_character_and_a_huge_number_survive():
-    """What a client once sent comes back, also when the usual encoders refuse it."""
-    body = JsonAnswer({"text": "a\ud800", "number": 2**80}).body
+def test_half_a_character_and_a_huge_number_are_no_hindrance():
+    """What the usual encoders refuse is an answer that every reader takes."""
+    body = JsonAnswer({"text": "a\ud800😀", "number": 2**80}).body
 
-    assert body == b'{"text":"a\\ud800","number":1208925819614629174706176}'
+    assert body == b'{"text":"a\\ufffd\\ud83d\\ude00","number":1208925819614629174706176}'
 
 
 def test_chinese_is_not_escaped():

@@ -220,7 +220,7 @@ async def test_half_a_character_in_a_message_can_be_told(client: httpx.AsyncClie
     response = await client.get("/things/half")
 
     assert response.status_code == 404
-    assert error_of(response)["message"] == "There is no \ud800."
+    assert error_of(response)["message"] == "There is no \ufffd."
 
 
 async def test_a_route_that_works_is_left_alone(client: httpx.AsyncClient):

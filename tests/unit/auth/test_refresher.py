@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from officeai_proxy.auth import refresher
 from officeai_proxy.auth.keyring import Keyring
 from officeai_proxy.auth.keys import digest
 from officeai_proxy.auth.refresher import KeyRefresher
+from officeai_proxy.auth.remembered import RememberedKeys
 from officeai_proxy.errors import DatabaseUnavailable, InvalidKey
 from officeai_proxy.model import ApiKey, Scope
 
@@ -70,6 +72,25 @@ async def test_a_first_reading_that_fails_knows_nothing():
     await KeyRefresher(Source(DatabaseUnavailable()), keyring).refresh()
 
     assert not keyring.managed_known
+
+
+async def test_a_start_without_the_database_knows_the_keys_of_the_last_run(tmp_path: Path):
+    """They are in force until the database says otherwise, and never instead of what it said."""
+    remembered = RememberedKeys(tmp_path, "here")
+    await KeyRefresher(Source([A_KEY]), a_keyring(), remembered=remembered).refresh()
+    source, keyring = Source(DatabaseUnavailable()), a_keyring()
+    keys = KeyRefresher(source, keyring, remembered=RememberedKeys(tmp_path, "here"))
+
+    await keys.refresh()
+    assert keyring.caller_of(b"Bearer sk-managed").workspace == "team"
+    with pytest.raises(InvalidKey):
+        keyring.caller_of(b"Bearer sk-other")
+    source.keys = []
+    await keys.refresh()
+    source.keys = DatabaseUnavailable()
+    await keys.refresh()
+
+    assert not _opens(keyring)
 
 
 async def test_an_outage_is_told_once(caplog: pytest.LogCaptureFixture):

@@ -118,3 +118,25 @@ async def test_calls_that_wait_long_are_told(tmp_path: Path) -> None:
 
     assert (found.status, pulse.keeps_calls) == ("degraded", True)
     assert found.reasons[0].startswith("80 calls wait to be stored, the oldest for 75 s")
+
+
+async def test_damage_is_told_apart(tmp_path: Path) -> None:
+    """Nobody can say how many calls were in it."""
+    folder = tmp_path / "set-aside"
+    folder.mkdir()
+    (folder / "w-1-0.damage").touch()
+
+    (reason,) = (await a_pulse(tmp_path, FakeJournal()).health()).reasons
+
+    assert reason.startswith("1 parts of the journal are damaged")
+
+
+@pytest.mark.parametrize("lets_nobody_in", [True, False])
+async def test_keys_that_nobody_knows_are_told(tmp_path: Path, lets_nobody_in: bool) -> None:
+    """Where no other key is known either, no call is served, and a probe is told so."""
+    pulse = a_pulse(tmp_path, FakeJournal(), is_up=False)
+    pulse.knows_keys = lambda: False
+    pulse.lets_nobody_in = lambda: lets_nobody_in
+
+    assert (await pulse.health()).reasons == [told.DATABASE_AWAY, told.NO_KEYS]
+    assert pulse.is_ready is not lets_nobody_in

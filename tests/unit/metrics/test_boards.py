@@ -105,3 +105,13 @@ def test_models_are_bounded(boards: Boards) -> None:
     assert name == "模" * (NAME_BYTES // 3)
     assert len(boards.total().models) == MODELS + 1
     second.close()
+
+
+def test_the_past_is_for_its_owner_only(boards: Boards) -> None:
+    """Names of models are in it; a file of an earlier version that was for all does not stay so."""
+    first = boards.open()
+    folder = first.path.parent
+    (folder / f"{PAST}.new").touch(0o644)
+    boards.close(first)
+
+    assert (folder / PAST).stat().st_mode & 0o777 == 0o600

@@ -1,6 +1,7 @@
 """Where a price comes from: the operator's file, the table, the library; and none at all."""
 
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -99,6 +100,14 @@ def test_the_model_served_counts_before_the_one_asked_for() -> None:
     book = PriceBook({})
     assert book.cost(a_call("gpt-4o-mini", "gpt-4o")) == 0.15
     assert book.cost(a_call("local", "gpt-4o")) == 2.5
+
+
+def test_the_model_sent_counts_before_the_alias() -> None:
+    """A served name without a price costs what the name behind the alias does."""
+    book = PriceBook({})
+    assert book.cost(replace(a_call("local", "officeai"), model_sent="gpt-4o")) == 2.5
+    assert book.cost(replace(a_call("gpt-4o-mini", "x"), model_sent="gpt-4o")) == 0.15
+    assert book.cost(replace(a_call("local", "gpt-4o"), model_sent="gpt-4o-mini")) == 0.15
 
 
 @pytest.mark.parametrize(

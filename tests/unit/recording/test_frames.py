@@ -1,5 +1,6 @@
 """Frames survive everything that can happen to a file; what is damaged hides only itself."""
 
+import json
 import random
 import struct
 
@@ -28,6 +29,7 @@ def test_an_exchange_comes_back_as_it_was() -> None:
         user=None,
         session="会话",
         error="x",
+        model_told="m",
         usage="{}",
         retry_count=2,
         stream=True,
@@ -102,3 +104,28 @@ def test_no_bytes_make_the_scan_fail(data: bytes, seed: int) -> None:
     found = list(frames.scan(data[:cut] + frame + data[cut:]))
 
     assert any(one.start == cut for one in found)
+
+
+@pytest.mark.parametrize("name", ["is_recorded", "request_encoding", "stream", "session", "id"])
+def test_a_field_that_is_not_there_is_no_default(name: str) -> None:
+    """A frame of a version that did not write it is set aside whole, and not read as another."""
+    payload = frames.payload_of(an_exchange())
+    about_size, request_size, reply_size = struct.unpack_from(">III", payload)
+    about = json.loads(payload[12 : 12 + about_size])
+    del about[name]
+    changed = json.dumps(about).encode()
+    sizes = struct.pack(">III", len(changed), request_size, reply_size)
+
+    with pytest.raises(frames.Undecodable, match=name):
+        frames.decode(sizes + changed + payload[12 + about_size :])
+
+
+def test_a_payload_is_as_long_as_it_says() -> None:
+    """No part of a reply is taken for all of it."""
+    with pytest.raises(frames.Undecodable, match="long"):
+        frames.decode(frames.payload_of(an_exchange())[:-1])
+
+
+def test_every_field_of_an_exchange_is_written() -> None:
+    """Whoever adds one and forgets it here would have every frame set aside."""
+    frames.decode(frames.payload_of(an_exchange()))

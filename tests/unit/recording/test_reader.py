@@ -1,14 +1,19 @@
 """The journal's read side: order, damage, dead writers, freed segments."""
 
 import os
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
 from tests.factories import an_exchange
 
+from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.recording import frames, segments
+from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.journal import Journal, LockedSegment
-from officeai_proxy.recording.reader import Batch, JournalReader
+from officeai_proxy.recording.reader import Batch, Damage, JournalReader
+
+SEAL = FrameSeal(MasterKeys({"k1": b"1" * 32}))
 
 
 def read_all(reader: JournalReader, *, max_entries: int = 500) -> list[Batch]:
@@ -85,6 +90,90 @@ def test_damage_in_a_dead_writers_segment_hides_only_itself(tmp_path: Path) -> N
 
     assert found == good
     assert list(tmp_path.glob("*.seg")) == []
+
+
+def damage_in(batches: list[Batch]) -> list[Damage]:
+    return [damage for batch in batches for damage in batch.damage]
+
+
+@pytest.mark.parametrize("stretch", [1, 128 * 1024])
+def test_what_was_passed_over_is_handed_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stretch: int
+) -> None:
+    """Each damaged part with its place, and what stands there, whatever a batch holds."""
+    monkeypatch.setattr(segments, "STRETCH", stretch)
+    parts = [frames.encode(an_exchange()) for _ in range(5)]
+    flipped = bytearray(parts[1])
+    flipped[200] ^= 1
+    endless = parts[3][:4] + b"\xff" * 4 + parts[3][8:]
+    data = b"".join([parts[0], flipped, parts[2], endless, parts[4], bytes(500)])
+    (tmp_path / "dead-00000001.seg").write_bytes(data)
+    reader, found, kept = JournalReader(tmp_path), [], []
+
+    while not (batch := reader.next_batch(max_entries=1, max_bytes=10**7)).is_empty:
+        found += [(damage.start, damage.end) for damage in batch.damage]
+        kept += [reader.bytes_of(damage) for damage in batch.damage]
+        reader.commit(batch)
+
+    ends = list(accumulate(map(len, parts)))
+    assert found == [(ends[0], ends[1]), (ends[2], ends[3]), (ends[4], ends[4] + 500)]
+    assert kept == [flipped, endless, bytes(500)]
+
+
+def cut_at_a_page(frame: bytes, *, before: bytes = b"") -> bytes:
+    """A segment whose writer was killed as it wrote *frame*."""
+    whole = before + frame
+    return whole[: len(whole) // segments.PAGE * segments.PAGE]
+
+
+@pytest.mark.parametrize("seal", [None, SEAL], ids=["plain", "sealed"])
+def test_a_frame_whose_writer_was_killed_is_no_damage(
+    tmp_path: Path, seal: FrameSeal | None
+) -> None:
+    """Nobody was told that it is kept; a page of the file ends where the kernel stopped."""
+    good = an_exchange()
+    torn = frames.encode(an_exchange(reply=b"x" * 9000), seal)
+    data = cut_at_a_page(torn, before=frames.encode(good, seal))
+    (tmp_path / "dead-00000001.seg").write_bytes(data)
+
+    batches = read_all(JournalReader(tmp_path, seal))
+
+    assert (exchanges_in(batches), damage_in(batches)) == ([good], [])
+    assert segments.sizes(tmp_path) == {}
+
+
+def bad_ends() -> dict[str, bytes]:
+    torn = cut_at_a_page(frames.encode(an_exchange(reply=b"x" * 9000)))
+    longer = bytearray(frames.encode(an_exchange(reply=b"x" * 9000)))
+    longer[5] ^= 1
+    return {
+        "cut elsewhere": torn[:-7],
+        "zeroed": torn[:-500] + bytes(500),
+        "all zero": bytes(4096),
+        "garbled": b"?" * 4096,
+        "a false length": cut_at_a_page(bytes(longer)),
+        "a flipped bit": bytes(longer),
+    }
+
+
+@pytest.mark.parametrize("name", bad_ends())
+def test_any_other_end_is_damage(tmp_path: Path, name: str) -> None:
+    """Calls may have been there of which somebody was told that they are kept."""
+    data = bad_ends()[name]
+    (tmp_path / "dead-00000001.seg").write_bytes(data)
+
+    assert damage_in(read_all(JournalReader(tmp_path))) == [
+        Damage("dead-00000001.seg", 0, len(data))
+    ]
+
+
+def test_a_note_of_another_file_hides_nothing(tmp_path: Path) -> None:
+    """What is stored of a segment cannot be more than the segment."""
+    exchange = an_exchange()
+    (tmp_path / "dead-00000001.seg").write_bytes(frames.encode(exchange))
+    segments.write_stored(tmp_path, {"dead-00000001.seg": 10**9})
+
+    assert exchanges_in(read_all(JournalReader(tmp_path))) == [exchange]
 
 
 def test_half_a_frame_of_a_living_writer_is_waited_for(tmp_path: Path) -> None:

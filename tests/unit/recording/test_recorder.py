@@ -10,8 +10,9 @@ from pathlib import Path
 
 import orjson
 import pytest
-from tests.factories import an_exchange, assistant, user
+from tests.factories import an_exchange, assistant, reply_body, user
 from tests.fakes import FakeCall, InMemoryExchangeStore, InMemoryTransaction, StoreAway
+from tests.packages import a_brotli, a_zstandard, no_packages, pack
 
 from officeai_proxy.model import CallRecord, Exchange, Outcome
 from officeai_proxy.recording import frames, segments, setaside
@@ -123,6 +124,36 @@ async def test_one_bad_turn_is_set_aside_and_its_neighbours_are_stored(tmp_path:
     kept = tmp_path / setaside.FOLDER / f"{exchanges[7].id}.frame"
     assert frames.decode(kept.read_bytes()) == exchanges[7]
     assert "poison" in orjson.loads(kept.with_suffix(".json").read_bytes())["reason"]
+
+
+@pytest.mark.parametrize(("encoding", "install"), [("br", a_brotli), ("zstd", a_zstandard)])
+async def test_a_reply_that_cannot_be_unpacked_is_set_aside_until_it_can(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    encoding: str,
+    install: Callable[[pytest.MonkeyPatch], None],
+) -> None:
+    """It is kept whole and not without its answer; with the package for it a retry stores it."""
+    no_packages(monkeypatch)
+    store, journal = InMemoryExchangeStore(), Journal(tmp_path)
+    packed = pack(reply_body([assistant("forty-two")]))
+    kept = an_exchange([user("why?")], packed, session="a", content_encoding=encoding)
+    for exchange in (kept, an_exchange(session="b")):
+        journal.append(exchange)
+
+    async with running(a_recorder(tmp_path, store)):
+        await until(lambda: len(store.calls) == 1 and setaside.count(tmp_path) == 1)
+    (aside,) = setaside.SetAsideFolder(tmp_path).all()
+    install(monkeypatch)
+    setaside.SetAsideFolder(tmp_path).retry(aside.name, Journal(tmp_path))
+    async with running(a_recorder(tmp_path, store)):
+        await until(lambda: len(store.calls) == 2)
+
+    assert aside.exchange == kept
+    assert f"content encoding '{encoding}' is not supported" in aside.reason
+    said = [message.content for message in store.conversations[-1].path()]
+    assert said == ["why?", "forty-two"]
+    assert setaside.count(tmp_path) == 0
 
 
 async def test_a_frame_of_another_version_is_set_aside(tmp_path: Path) -> None:
@@ -430,3 +461,28 @@ async def test_a_full_disk_does_not_stop_the_recorder(tmp_path: Path) -> None:
 
     async with running(a_recorder(tmp_path, store)):
         await until(lambda: len(store.calls) == 3 and not segments.sizes(tmp_path))
+
+
+async def test_damage_is_set_aside_once_before_its_segment_goes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A recorder that dies in between leaves one file of it, and it is said loudly."""
+    store = InMemoryExchangeStore()
+    frame = frames.encode(an_exchange())
+    damaged = bytearray(frame)
+    damaged[100] ^= 1
+    segment = tmp_path / "dead-00000001.seg"
+    for _ in range(2):
+        segment.write_bytes(damaged + frame)
+        (tmp_path / segments.STORED).unlink(missing_ok=True)
+        recorder = a_recorder(tmp_path, store)
+        recorder.stop()
+        await recorder.run()
+
+    (kept,) = setaside.SetAsideFolder(tmp_path).all()
+    assert kept.is_damage
+    assert setaside.SetAsideFolder(tmp_path).damaged_bytes(kept.name) == damaged
+    assert setaside.count_damage(tmp_path) == 1
+    assert len(store.calls) == 1
+    assert not segment.exists()
+    assert "dead-00000001.seg is damaged from byte 0" in caplog.text

@@ -7,10 +7,12 @@ import tracemalloc
 
 import pytest
 from tests.factories import an_exchange, assistant, reply_body, request_body, user
+from tests.packages import no_packages
 
 from officeai_proxy.model import Outcome, Usage
 from officeai_proxy.recording import turns
 from officeai_proxy.recording.turns import read_turn
+from officeai_proxy.wire.encoding import UnknownEncoding
 
 
 @pytest.mark.parametrize(
@@ -135,6 +137,17 @@ def test_compressed_bodies_are_read() -> None:
     assert [m.content for m in (*turn.request, *turn.replies)] == ["packed", "unpacked"]
 
 
+@pytest.mark.parametrize("side", ["content_encoding", "request_encoding"])
+def test_a_body_that_nobody_here_can_unpack_makes_no_turn(
+    monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    """A turn without what was said would look whole, and the bytes would be gone."""
+    no_packages(monkeypatch)
+
+    with pytest.raises(UnknownEncoding, match="'br'"):
+        read_turn(an_exchange(**{side: "br"}))
+
+
 def test_a_call_without_recording_has_numbers_only() -> None:
     """Usage found at the end of the reply is in the log; the reply is not."""
     usage = json.dumps({"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3})
@@ -145,6 +158,16 @@ def test_a_call_without_recording_has_numbers_only() -> None:
     assert turn.replies == ()
     assert turn.call.usage == Usage(1, 2, 3)
     assert turn.call.outcome is Outcome.COMPLETE
+
+
+@pytest.mark.parametrize(("told", "served"), [("served", "served"), (None, "sent")])
+def test_a_call_without_recording_has_the_model_served(told: str | None, served: str) -> None:
+    """The name is that of the reply, as of a recorded one; without it, the one sent."""
+    exchange = an_exchange(b"", b"", is_recorded=False, model_told=told, model_sent="sent")
+
+    call = read_turn(exchange).call
+
+    assert (call.model_asked, call.model_sent, call.model_served) == ("asked", "sent", served)
 
 
 @pytest.mark.parametrize(
@@ -239,6 +262,22 @@ def test_a_reply_that_says_no_reason_is_given_one(status: int, reply: bytes, err
 
     assert turn.call.outcome is Outcome.UPSTREAM_ERROR
     assert turn.call.error == error
+
+
+@pytest.mark.parametrize(
+    ("told", "error"),
+    [
+        ("rate_limit_exceeded", "rate_limit_exceeded"),
+        (None, "The upstream answered with status 429."),
+    ],
+)
+def test_a_refused_call_without_recording_claims_no_lack_of_a_reason(
+    told: str | None, error: str
+) -> None:
+    """It has the upstream's word, or says no more than the status does."""
+    turn = read_turn(an_exchange(b"", b"", is_recorded=False, status=429, error=told))
+
+    assert (turn.call.outcome, turn.call.error) == (Outcome.UPSTREAM_ERROR, error)
 
 
 def test_json_that_broke_off_is_kept_under_its_outcome() -> None:

@@ -1,12 +1,13 @@
 """Turns into conversations: every merge case, and which conversation a turn belongs to."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from uuid import UUID
 
 import pytest
 from tests.factories import an_exchange, assistant, user
 from tests.fakes import InMemoryExchangeStore, InMemoryTransaction
-from tests.merge_cases import CASES, Case
+from tests.merge_cases import CASES, Case, Message
 
 from officeai_proxy.burials import burial_of_user, burials_of
 from officeai_proxy.model import Exchange
@@ -174,6 +175,56 @@ async def test_a_window_over_a_long_conversation_reads_no_tree() -> None:
 
     assert len(store.only().messages) == 200
     assert store.trees_read <= 3
+
+
+def _with_the_time(turn: int, history: list[Message]) -> list[Message]:
+    return [user(f"time {turn}"), *history]
+
+
+def _with_the_first_and_a_window(turn: int, history: list[Message]) -> list[Message]:
+    return history if turn < 4 else [history[0], *history[-7:]]
+
+
+def _with_a_summary_and_a_window(turn: int, history: list[Message]) -> list[Message]:
+    return history if turn < 4 else [user(f"summary {turn}"), *history[-7:]]
+
+
+def _with_a_note_in_the_middle(turn: int, history: list[Message]) -> list[Message]:
+    return history if turn < 4 else [*history[:-4], user("note"), *history[-4:]]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        _with_the_time,
+        _with_the_first_and_a_window,
+        _with_a_summary_and_a_window,
+        _with_a_note_in_the_middle,
+    ],
+)
+@pytest.mark.parametrize("asks_tools", [False, True], ids=["answers", "tools"])
+async def test_whatever_clients_put_around_the_history_each_message_is_stored_once(
+    sent: Callable[[int, list[Message]], list[Message]], asks_tools: bool
+) -> None:
+    """Storage grows with what was said: not with its square, and for no message twice."""
+    store, said = InMemoryExchangeStore(), set[str]()
+    history = [user("q0")]
+    for n in range(40):
+        call = {"id": f"c{n}", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        reply = {**assistant(""), "tool_calls": [call]} if asks_tools else assistant(f"a{n}")
+        request = sent(n, history)
+        await store_one_by_one(store, [an_exchange(request, [reply])])
+        said |= {repr(message) for message in (*request, reply)}
+        result = {"role": "tool", "tool_call_id": f"c{n}", "content": f"r{n}"}
+        history = [*history, reply, result if asks_tools else user(f"q{n + 1}")]
+
+    kept = store.only()
+    assert len(kept.messages) == len(kept.path()) == len(said)
+    assert store.trees_read == 0
+    talk = [message.role for message in kept.path()]
+    assert not asks_tools or talk.count("tool") == sum(
+        (before, role) == ("assistant", "tool") for before, role in pairwise(talk)
+    )
 
 
 async def test_the_turns_of_a_batch_share_one_look_at_the_path(

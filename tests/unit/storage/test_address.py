@@ -114,3 +114,20 @@ def test_options_in_libpq_words(query: str, expected: str) -> None:
 def test_location_of_unusual_hosts(url: str, location: str) -> None:
     """Sockets, several hosts and IPv6 are told as they were given."""
     assert read_address(url).location == location
+
+
+def test_databases_are_told_apart_without_a_password() -> None:
+    """Another host, name, user or schema is another database; another password is not."""
+    base = read_address("postgresql://ann:secret@host/x").identity
+    others = [
+        "postgresql://ann:secret@host2/x",
+        "postgresql://ann:secret@host/y",
+        "postgresql://bob:secret@host/x",
+        "postgresql://ann:secret@host/x?options=-csearch_path%3Dz",
+        "postgresql://ann:secret@host",
+        "sqlite:///x.db",
+    ]
+
+    assert read_address("postgres://ann:changed@host/x?password=changed").identity == base
+    assert "secret" not in base
+    assert len({base, *(read_address(url).identity for url in others)}) == len(others) + 1

@@ -199,3 +199,15 @@ class TestOutOfTime:
         for cause in (ServerError("57014"), file_error(sqlite3.SQLITE_INTERRUPT)):
             assert ran_out_of_time(self.unavailable(cause))
             assert ran_out_of_time(self.unavailable(wrapped(cause)))
+
+
+def test_what_a_database_said_has_neither_statement_nor_values() -> None:
+    """It is one line of the cause itself; who calls the proxy gets none of it."""
+    error = DBAPIError("SELECT 'a secret'", {"a": "a secret"}, file_error(5, "locked\nDETAIL: x"))
+
+    told = unavailable(error)
+
+    assert str(told) == f"{DatabaseUnavailable().message} It said: locked"
+    assert told.message == DatabaseUnavailable().message
+    assert unavailable(TimeoutError()).said == "no answer in time"
+    assert unavailable(OSError()).said == "OSError"

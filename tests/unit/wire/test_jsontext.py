@@ -3,12 +3,21 @@
 import json
 import sys
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from officeai_proxy.model import Json
-from officeai_proxy.wire.jsontext import MAX_DEPTH, dumps, has_long_number, loads, loads_all
+from officeai_proxy.wire.jsontext import (
+    MAX_DEPTH,
+    dumps,
+    dumps_readable,
+    has_long_number,
+    loads,
+    loads_all,
+    readable,
+)
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=20)
 NAMES = st.text(max_size=20)
@@ -129,6 +138,31 @@ def test_half_a_character_in_a_name_is_replaced(text: bytes | str) -> None:
     """In a text it stays, and two halves that belong together are one character."""
     whole = {"k\ufffd": [{"\ufffdk": 1}], "\U0001f600": "\ud800"}
     assert loads(text) == (whole if isinstance(text, bytes) else {"k\ufffd": 1})
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("emoji cut here \ud83d", r'"emoji cut here \ufffd"'),
+        ("\udc00 \ud83d\ud83d", r'"\ufffd \ufffd\ufffd"'),
+        (["\ud800", "😀"], r'["\ufffd","\ud83d\ude00"]'),
+        (["\ud800", r"\ud83d \\\ud83d"], r'["\ufffd","\\ud83d \\\\\\ud83d"]'),
+    ],
+)
+def test_strict_readers_take_what_leaves(value: Json, text: str) -> None:
+    """Half a pair becomes U+FFFD; a pair stays one, and so does text that looks like an escape."""
+    assert dumps_readable(value) == readable(dumps(value)) == text
+
+
+@given(JSON_VALUES)
+@settings(deadline=None)
+def test_what_leaves_is_json_for_orjson(value: Json) -> None:
+    """Whatever is in a text, it is read, and nothing but half a pair is different."""
+    text = dumps_readable(value)
+    orjson.loads(text)
+    whole = dumps(value)
+    if r"\ud" not in whole:
+        assert text == readable(whole) == whole
 
 
 @given(JSON_VALUES)

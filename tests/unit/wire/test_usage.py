@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from officeai_proxy.wire.usage import usage_in
+from officeai_proxy.wire.usage import model_in, usage_in
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,29 @@ def test_a_tail_may_begin_inside_a_character() -> None:
 def test_no_bytes_make_it_fail(tail: bytes) -> None:
     """Whatever the upstream sends, looking for usage never raises."""
     usage_in(tail)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "tail", "model"),
+    [
+        (b'{"id": "c", "model": "m-1", "choices": [', b'"model": "x"', "m-1"),
+        (b'data: {"model":"m-1"}\n\ndata: {"model":"m-2"}', b"", "m-1"),
+        (b'{"data": [0.1, 0.2', b'0.3], "model": "em\\u00e9", "usage": {}}', "em\u00e9"),
+        (b"", b'{"model": "a"} {"model": "b"}', "b"),
+        (rb'{"content": "\"model\": \"x\""', b"", None),
+        (b'{"object": "model", "id": "m"}', b"", None),
+        (b'{"model": null}', b'"model": ""', None),
+        (b'"model": "cut o', b'"model": "' + b"x" * 300 + b'"', None),
+        (rb'"model": "a\ud800"', b"", "a\ufffd"),
+        (rb'"model": "\x"', b"", None),
+    ],
+)
+def test_a_reply_names_its_model(beginning: bytes, tail: bytes, model: str | None) -> None:
+    """At the beginning, else as late as possible; what somebody said is no name."""
+    assert model_in(beginning, tail) == model
+
+
+@given(st.binary())
+def test_no_bytes_make_a_model_fail(data: bytes) -> None:
+    """Whatever the upstream sends, looking for the model never raises."""
+    model_in(b'"model":"' + data + b'"', data)

@@ -2,7 +2,8 @@
 
 This is what Cursor writes, and our own `md` export has the same shape: a title, a line that says
 when it was exported, and the turns, each behind a line `---` and one such as `**User**`. Lines of
-that kind inside a turn cannot be told from a new turn, unless they stand in a fence of code.
+that kind inside a turn cannot be told from a new turn, unless they stand in a fence of code. In our
+own export they are escaped, and so is HTML: there the texts come back as they were.
 """
 
 import re
@@ -10,6 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
+from officeai_proxy.formats.containment import (
+    OURS,
+    SPEAKER,
+    released,
+    unescaped,
+    unfenced,
+)
 from officeai_proxy.formats.reading.imported import (
     ImportedConversation,
     Reading,
@@ -29,8 +37,6 @@ _LONGEST_EXPORTED = 200
 # Markdown allows three spaces in front; in lists, fences stand deeper, at both of their ends.
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
 _EXPORTED = re.compile(r"[_*]Exported on (.+?)(?: from (.*))?[_*]")
-_OURS = "officeai-proxy"
-_ESCAPED = re.compile(r"\\([\\`*_~#<>\[\]&|])")
 _MOMENT = re.compile(
     r"(?P<date>\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4})(?:,| at)? +(?P<hour>\d{1,2}):(?P<minute>\d\d)"
     r"(?::(?P<second>\d\d))?(?: *(?P<half>[AP])M)?"
@@ -55,7 +61,7 @@ def conversation(text: str, reading: Reading) -> ImportedConversation:
     head = _head(lines, reading.now)
     exported = head.exported
     messages: list[NewMessage] = []
-    for role, said in _turns(lines):
+    for role, said in _our_turns(lines) if head.is_ours else _turns(lines):
         raw: JsonObject = {"role": role.value, "content": said}
         messages += new_messages([raw], timestamp=exported, model_name=None)
     count = len(messages)
@@ -82,7 +88,7 @@ class _Head:
     @property
     def plain_title(self) -> str | None:
         """The title as it was: our exporter escapes each character that Markdown might take."""
-        return _ESCAPED.sub(r"\1", self.title) if self.title and self.is_ours else self.title
+        return unescaped(self.title) if self.title and self.is_ours else self.title
 
 
 def _head(lines: list[str], now: datetime) -> _Head:
@@ -94,7 +100,7 @@ def _head(lines: list[str], now: datetime) -> _Head:
         if title is None and line.startswith("# "):
             title = clean_text(line[2:].strip()) or None
         elif len(line) <= _LONGEST_EXPORTED and (found := _EXPORTED.fullmatch(line.strip())):
-            exported, is_ours = _moment(found[1]) or now, found[2] == _OURS
+            exported, is_ours = _moment(found[1]) or now, found[2] == OURS
     return _Head(title, exported, is_ours)
 
 
@@ -118,6 +124,18 @@ def _turns(lines: list[str]) -> Iterator[tuple[Role, str]]:
         yield speaker, _without_rule(said)
 
 
+def _our_turns(lines: list[str]) -> Iterator[tuple[Role, str]]:
+    """The turns of a chat that our export has written, with their texts as they were."""
+    begins = [at for at, line in enumerate(lines) if SPEAKER.fullmatch(line)]
+    for begin, end in zip(begins, [*begins[1:], len(lines)], strict=True):
+        said = "\n".join(lines[begin + 1 : end]).strip("\n")
+        if end < len(lines):
+            said = _without_last_rule(said).rstrip("\n")
+        role = _ROLES[lines[begin][2:].partition("**")[0].lower()]
+        result = unfenced(said) if role in (Role.TOOL, Role.FUNCTION) else None
+        yield role, released(said) if result is None else result
+
+
 def _fence_after(line: str, fence: str) -> str:
     """The mark that closes the fence of code one is in after *line*; "" outside of any."""
     found = _FENCE.match(line)
@@ -130,10 +148,12 @@ def _fence_after(line: str, fence: str) -> str:
 
 
 def _without_rule(lines: list[str]) -> str:
-    text = "\n".join(lines).strip("\n \t")
-    if text.endswith("\n---") or text == "---":
-        text = text[: -len("---")]
-    return text.strip("\n")
+    return _without_last_rule("\n".join(lines).strip("\n \t")).strip("\n")
+
+
+def _without_last_rule(text: str) -> str:
+    is_there = text == "---" or text.endswith("\n---")
+    return text[: -len("---")] if is_there else text
 
 
 def _moment(text: str) -> datetime | None:

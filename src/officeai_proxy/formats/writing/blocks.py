@@ -5,17 +5,14 @@ Data inside a message, such as a picture, is named and not repeated; `MEDIA` has
 """
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from officeai_proxy.formats.containment import label_of_role
 from officeai_proxy.formats.writing.passages import Line, raw_of
 from officeai_proxy.model import Json, JsonObject, Role
 from officeai_proxy.wire.cleantext import clean_text
-
-# These three end a line (CommonMark 0.31, 2.1), and no other character does.
-_LINE_END = re.compile("\r\n|\r|\n")
 
 
 class Kind(StrEnum):
@@ -37,27 +34,9 @@ class Block:
     name: str = ""
 
 
-_LABELS = {
-    Role.SYSTEM.value: "System",
-    Role.DEVELOPER.value: "Developer",
-    Role.USER.value: "User",
-    Role.ASSISTANT.value: "Assistant",
-    Role.TOOL.value: "Tool",
-    Role.FUNCTION.value: "Function",
-}
-
-LABELS = frozenset(_LABELS.values())
-"""Who speaks, in words."""
-
-
 def label_of(line: Line) -> str:
     """Who speaks."""
-    return _LABELS.get(line.role) or one_line(line.role) or "Unknown"
-
-
-def lines_of(text: str) -> list[str]:
-    """The lines of *text*, without empty ones around it."""
-    return _LINE_END.split(text.strip("\r\n"))
+    return label_of_role(line.role) or one_line(line.role) or "Unknown"
 
 
 def one_line(text: str) -> str:

@@ -38,4 +38,4 @@ def _piece(passage: Passage) -> bytes:
 def _message(line: Line) -> object:
     if line.extra is None:
         return {"role": line.role, "content": line.content}
-    return orjson.Fragment(jsontext.dumps(raw_of(line)))
+    return orjson.Fragment(jsontext.dumps_readable(raw_of(line)))

@@ -87,7 +87,8 @@ class JsonlEncoder(Encoder):
                 "metadata": orjson.Fragment(metadata) if metadata else _NO_METADATA,
             }
             if extra is not None:
-                message["raw"] = orjson.Fragment(jsontext.dumps(rebuild(role, content, extra)))
+                raw = rebuild(role, content, extra)
+                message["raw"] = orjson.Fragment(jsontext.dumps_readable(raw))
             messages.append(message)
         return messages
 
@@ -131,7 +132,7 @@ def _head(conversation: ConversationHead) -> bytes:
         "session_id": conversation.session_id,
         "title": conversation.title,
         "user_identifier": conversation.user_identifier,
-        "metadata": orjson.Fragment(conversation.metadata or "{}"),
+        "metadata": orjson.Fragment(jsontext.readable(conversation.metadata or "{}")),
         "created_at": conversation.created_at,
         "updated_at": conversation.updated_at,
     }

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 from officeai_proxy.model import JsonObject
-from officeai_proxy.wire.jsontext import dumps, loads
+from officeai_proxy.wire.jsontext import dumps_readable, loads, readable
 from officeai_proxy.wire.messages import rebuild
 
 
@@ -147,12 +147,13 @@ def metadata_text(
     """
     if outcome is None and finish_reason is None:
         if exchange_id is None:
-            return metadata or ""
+            return readable(metadata) if metadata else ""
         if metadata is None:
             return f'{{"exchange_id":"{exchange_id}"}}'
     known = {"exchange_id": exchange_id, "outcome": outcome, "finish_reason": finish_reason}
     given = cast("JsonObject", loads(metadata)) if metadata else {}
-    return dumps({**given, **{name: value for name, value in known.items() if value is not None}})
+    there = {name: value for name, value in known.items() if value is not None}
+    return dumps_readable({**given, **there})
 
 
 def raw_of(line: Line) -> JsonObject:

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from typing_extensions import override
 
+from officeai_proxy.formats.containment import lines_of
 from officeai_proxy.formats.writing.blocks import (
     Block,
     Kind,
     blocks_of,
     label_of,
-    lines_of,
     one_line,
     told,
 )

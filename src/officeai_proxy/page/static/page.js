@@ -13,7 +13,11 @@ async function part(url, name, options = {}) {
     credentials: "same-origin",
     redirect: "follow",
   });
-  if (answer.status === 401) location.reload();
+  if (answer.status === 401) {
+    const here = encodeURIComponent(location.pathname + location.search);
+    if (options.method === "POST") location.assign(`/ui/enter?next=${here}&lost=1`);
+    else location.reload();
+  }
   return answer;
 }
 
@@ -173,6 +177,7 @@ async function look(place, pause) {
   let next = Math.min(pause * 1.3, 15000);
   try {
     const answer = await part(`${place.dataset.live}?after=${place.dataset.after}`, "more");
+    if (answer.status === 404) return gone(place);
     if (answer.status === 205) return open(location.href, false);
     if (answer.status === 200) {
       add(place, fragment(await answer.text()));
@@ -183,6 +188,16 @@ async function look(place, pause) {
     offline(true);
   }
   listen(next);
+}
+
+// Somebody has deleted it for good: what is on the screen is all that is left of it.
+function gone(place) {
+  const said = document.createElement("p");
+  said.className = "mark";
+  said.setAttribute("role", "alert");
+  said.textContent = place.dataset.gone;
+  $(".chat-head").append(said);
+  place.remove();
 }
 
 function add(place, content) {

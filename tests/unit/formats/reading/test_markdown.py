@@ -6,9 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.exports import CURSOR
+from tests.markdown_texts import TEXTS, as_lines
+from tests.passages import head, line, talk, written
 
 from officeai_proxy.formats.reading import markdown
 from officeai_proxy.formats.reading.imported import ImportedConversation, Reading
+from officeai_proxy.formats.writing.passages import Passage
+from officeai_proxy.wire.cleantext import clean_text
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 READING = Reading(now=NOW, item_bytes=10**6, total_bytes=10**6)
@@ -109,6 +113,23 @@ def test_our_own_chats_are_several() -> None:
         ["hi A", "ho A"],
         ["hi B", "ho B"],
     ]
+
+
+@given(
+    texts=st.lists(st.tuples(st.sampled_from(["user", "assistant", "tool"]), TEXTS), min_size=1),
+    title=st.text(),
+)
+def test_our_own_export_comes_back(texts: list[tuple[str, str]], title: str) -> None:
+    """Every title and every text, but for empty lines around it and what ends a line."""
+    lines = [line({"role": role, "content": text}, n) for n, (role, text) in enumerate(texts, 1)]
+    passages = [Passage(head(title=title), lines), talk("another")]
+
+    first, second = [read(one) for one in markdown.chats(written("md", passages).decode())]
+
+    assert [(str(m.role), m.content) for m in first.messages] == [
+        (role, clean_text(as_lines(text))) for role, text in texts
+    ]
+    assert [m.content for m in second.messages] == ["another"]
 
 
 @given(

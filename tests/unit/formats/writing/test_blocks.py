@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from tests.passages import PICTURE, line
 
-from officeai_proxy.formats.writing.blocks import Block, Kind, blocks_of, label_of, lines_of, told
+from officeai_proxy.formats.containment import lines_of
+from officeai_proxy.formats.writing.blocks import Block, Kind, blocks_of, label_of, told
 
 
 def read(message: dict[str, Any]) -> list[Block]:

@@ -1,0 +1,88 @@
+"""What is kept of a call that is not recorded: its usage, and only where it spent something."""
+
+import json
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from officeai_proxy.auth.limits.ledger import Ledger
+from officeai_proxy.model import Caller, Exchange, Limits, Outcome
+from officeai_proxy.proxy.call import Call
+from officeai_proxy.proxy.capture import TAIL, Capture
+from officeai_proxy.proxy.metering import MeteredCapture
+from officeai_proxy.proxy.upstream import Header, UpstreamRequest
+
+JSON: list[Header] = [(b"content-type", b"application/json")]
+REPLY = json.dumps({"id": "resp_1", "usage": {"total_tokens": 33}}).encode()
+READING = ["GET", "HEAD", "DELETE", "PUT", "PATCH", "OPTIONS"]
+
+
+def a_call(method: str) -> Call:
+    """A call to an address that is not recorded."""
+    return Call(
+        id=UUID(int=1),
+        caller=Caller("k"),
+        method=method,
+        path="/v1/responses",
+        client_ip="10.0.0.1",
+        started_ns=1,
+        started_mono=1,
+        request=UpstreamRequest(method.encode(), b"/v1/responses", [], None, None),
+    )
+
+
+def exchange_of(method: str, *pieces: bytes, status: int = 200) -> Exchange:
+    """What is kept of a call by *method* that got *pieces*."""
+    kept: list[Exchange] = []
+    capture = Capture(
+        a_call(method), upstream="u", limit=100, keep=lambda _, exchange: kept.append(exchange)
+    )
+    capture.head(status, JSON)
+    for piece in pieces:
+        capture.take(piece)
+    capture.settle(Outcome.COMPLETE)
+    return kept[0]
+
+
+@pytest.mark.parametrize("method", READING)
+def test_what_is_read_back_has_no_usage(method: str) -> None:
+    """A response tells its usage whenever it is read; it was spent once."""
+    assert exchange_of(method, REPLY).usage is None
+
+
+def test_what_is_made_has_the_usage_of_its_reply() -> None:
+    """A POST made what it got."""
+    assert exchange_of("POST", REPLY).usage == '{"total_tokens": 33}'
+
+
+REFUSAL = json.dumps({"error": {"message": "You said: secret", "code": "too_much"}}).encode()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_refusal_leaves_the_upstreams_word_for_it(method: str) -> None:
+    """Nothing of the message, however the body came in pieces; and no word of a good reply."""
+    assert exchange_of(method, REFUSAL[:9], REFUSAL[9:], status=429).error == "too_much"
+    assert exchange_of(method, REFUSAL).error is None
+
+
+def test_half_a_refusal_leaves_no_word() -> None:
+    """Where the beginning of a body is gone, what is left may say anything."""
+    assert exchange_of("POST", b" " * 10 * TAIL, REFUSAL, status=500).error is None
+
+
+@pytest.mark.parametrize(("method", "left"), [*((name, 1000) for name in READING), ("POST", 967)])
+def test_only_what_makes_something_takes_tokens_of_a_key(
+    tmp_path: Path, method: str, left: int
+) -> None:
+    """Neither the usage that a reply tells nor its size is charged to whoever reads."""
+    ledger, limits = Ledger(tmp_path), Limits(tpm=1000)
+    lease = ledger.admit("k", limits)
+    capture = MeteredCapture(a_call(method), lease, upstream="u", limit=100, keep=lambda *_: None)
+    capture.head(200, JSON)
+    capture.take(REPLY)
+    capture.settle(Outcome.COMPLETE)
+
+    headers = dict(ledger.admit("k", limits).headers)
+
+    assert headers[b"x-ratelimit-remaining-tokens"] == str(left).encode()
