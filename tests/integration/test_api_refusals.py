@@ -306,6 +306,14 @@ def test_the_fixed_words_are_those_of_the_routes(api: Api):
     assert words - {"", "{session_id}"} == FIXED_WORDS
 
 
+async def test_a_parameter_is_given_once(client: httpx.AsyncClient):
+    """Not two, of which one would be taken without a word; on every route that has some."""
+    for query in ("limit=0&limit=5", "user=a&user=b", "user_identifier=a&user_identifier=a"):
+        for path in ("/conversations", "/history", "/conversations/search"):
+            answer = await client.get(f"{path}?{query}&q=word")
+            assert error_of(answer, 422)["param"] == query.partition("=")[0]
+
+
 async def test_a_slip_of_the_method_deletes_no_session(client: httpx.AsyncClient):
     """A session with such a name is not at that address; it is read and deleted by its name."""
     for word in sorted(FIXED_WORDS):

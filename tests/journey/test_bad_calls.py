@@ -45,6 +45,21 @@ UNREADABLE = {
 }
 
 
+def test_a_chat_that_unpacks_to_too_much_is_413(
+    shared: RunningProxy, behind: ScriptedUpstream, session: str
+) -> None:
+    """What is too large is told so, packed or not, and not called invalid JSON."""
+    body = gzip.compress(chat("x" * 21_000_000))
+    headers = {"Content-Encoding": "gzip"}
+    with shared.client(session) as client:
+        reply = client.post(CHATS, content=body, headers=headers)
+
+    error = reply.json()["error"]
+    assert (reply.status_code, error["code"]) == (413, "request_too_large")
+    assert "unpacked" in error["message"]
+    assert behind.requests == []
+
+
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, br", "utf-8"])
 def test_a_chat_in_an_unknown_encoding_is_415(
     shared: RunningProxy, behind: ScriptedUpstream, encoding: str

@@ -351,6 +351,30 @@ async def test_too_many_exports(paged: Api, reader: Reader) -> None:
     assert "Too much at once" in answer.text
 
 
+@pytest.mark.parametrize(
+    ("accepted", "is_packed"),
+    [
+        ("gzip", True),
+        ("gzip, deflate, br", True),
+        ("br;q=1, gzip;q=0.8", True),
+        ("GZIP ; q=0.001", True),
+        ("gzip;q=0", False),
+        ("deflate, gzip; q=0.000, br", False),
+        ("identity, gzip ;Q=0", False),
+        ("notgzip", False),
+        ("identity", False),
+        ("", False),
+    ],
+)
+async def test_what_a_browser_takes(reader: Reader, accepted: str, is_packed: bool) -> None:
+    """Pages and files are compressed for those who take that, and for nobody who refuses it."""
+    asset = re.search(r'"(/ui/static/[^"]+[.]css)"', (await reader.get("/ui")).text)
+    assert asset is not None
+    for address in ("/ui", asset[1]):
+        answer = await reader.get(address, accept_encoding=accepted)
+        assert answer.headers.get("content-encoding") == ("gzip" if is_packed else None)
+
+
 async def test_a_wrong_method_names_the_right_ones(reader: Reader) -> None:
     """A page too says in Allow what its address takes."""
     answer = await reader.client.request("OPTIONS", "/ui/enter")

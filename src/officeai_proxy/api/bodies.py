@@ -13,8 +13,15 @@ from typing_extensions import override
 
 from officeai_proxy.api.dependencies import Services
 from officeai_proxy.api.other_names import OtherNames
+from officeai_proxy.api.repeated import refuse_repeated
 from officeai_proxy.auth.dependencies import authenticate
-from officeai_proxy.errors import BodyTooLarge, InvalidJson, InvalidRequest, UnsupportedMedia
+from officeai_proxy.errors import (
+    BodyTooLarge,
+    InvalidJson,
+    InvalidRequest,
+    UnprocessableInput,
+    UnsupportedMedia,
+)
 from officeai_proxy.model import Json
 from officeai_proxy.wire import jsontext
 
@@ -37,6 +44,7 @@ class JsonRequest(Request):
             UnsupportedMedia: it is not JSON, or it is compressed.
             BodyTooLarge: it is larger than *limit*.
             InvalidJson: it says it is JSON, and is not.
+            UnprocessableInput: a number in it is larger than any that is kept.
             InvalidRequest: the caller left before it was whole.
         """
         self._bytes = await self._read(limit)
@@ -44,7 +52,9 @@ class JsonRequest(Request):
             return
         _check_media(self)
         try:
-            self._value = jsontext.loads(self._bytes)
+            self._value = jsontext.loads(self._bytes, clamps=False)
+        except jsontext.OutOfRange as exc:
+            raise UnprocessableInput(f"The body cannot be kept as it is: {exc}.") from exc
         except ValueError as exc:
             raise InvalidJson(
                 "The body is not valid JSON; check quotes, commas and the encoding, UTF-8."
@@ -93,7 +103,7 @@ def _check_media(request: Request) -> None:
 class JsonRoute(APIRoute):
     """A route that checks the key first and then reads its body, if it takes one, as JSON.
 
-    Its query parameters may have their other names.
+    Its query parameters may have their other names, and each is given once.
     """
 
     @override
@@ -106,6 +116,7 @@ class JsonRoute(APIRoute):
 
         async def checked(request: Request) -> Response:
             authenticate(request)
+            refuse_repeated(request, other_names.known)
             named = other_names.resolved(request)
             if not takes_body:
                 return await handle(named)

@@ -19,8 +19,12 @@ class OtherNames:
     """The names that a route understands beside those of its own parameters."""
 
     def __init__(self, dependant: Dependant) -> None:
-        """Look at the query parameters of the route that *dependant* is about."""
+        """Look at the query parameters of the route that *dependant* is about.
+
+        `known` are all that it understands.
+        """
         own = frozenset(_names(dependant))
+        self.known = own | {other for pair in _ALIKE if own & set(pair) for other in pair}
         self._own_of = {
             other: name
             for pair in _ALIKE

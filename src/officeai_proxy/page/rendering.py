@@ -5,6 +5,7 @@ Rendering takes milliseconds, so it runs in a thread: calls go on meanwhile.
 
 import asyncio
 import gzip
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
@@ -22,6 +23,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 _WORTH_PACKING = 1024
 _LEVEL = 5
+
+# As a member of a list, and not with the weight 0, however many zeros that is written with.
+_GZIP = re.compile(r"(?:^|,)\s*gzip\s*(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))(?:;|,|$)")
 
 
 class Renderer:
@@ -90,4 +94,5 @@ class Renderer:
 
 
 def _takes_gzip(request: Request) -> bool:
-    return "gzip" in request.headers.get("accept-encoding", "")
+    """Whether the browser takes gzip; with the weight 0 it does not (RFC 9110, 12.5.3)."""
+    return _GZIP.search(request.headers.get("accept-encoding", "").lower()) is not None

@@ -17,12 +17,14 @@ from officeai_proxy.auth.limits.estimate import NO_TOKENS, estimate_tokens
 from officeai_proxy.auth.limits.ledger import Lease, Ledger
 from officeai_proxy.auth.permissions import check_scope, check_user
 from officeai_proxy.errors import (
+    BodyTooLarge,
     InvalidJson,
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
     ProxyError,
     RecordingUnavailable,
+    RequestRefused,
     UnsupportedEncoding,
     WebSocketsNotForwarded,
 )
@@ -40,7 +42,7 @@ from officeai_proxy.proxy.headers import (
 from officeai_proxy.proxy.upstream import Header, HeadStart, UpstreamRequest
 from officeai_proxy.settings import OnFull, Record, Settings
 from officeai_proxy.wire.cleantext import clean_text
-from officeai_proxy.wire.encoding import UnknownEncoding
+from officeai_proxy.wire.encoding import TooLarge, UnknownEncoding
 from officeai_proxy.wire.requests import ChatRequest, read_request, replace_model
 
 PREFIX = b"/v1"
@@ -319,8 +321,7 @@ class Admission:
         except ValueError as exc:
             if not is_chat:
                 return Body(body, NOT_A_CHAT, None)
-            refused = UnsupportedEncoding if isinstance(exc, UnknownEncoding) else InvalidJson
-            raise refused(f"The request body cannot be used: {exc}") from exc
+            raise _unusable(exc) from exc
         if chat.model is not None and clean_text(chat.model) != chat.model:
             raise InvalidRequest(
                 "The model's name holds a character that no name has.", param="model"
@@ -349,6 +350,16 @@ def _without_empty_steps(path: str) -> str:
     if "//" not in path and path[-1:] != "/":
         return path
     return "/" + "/".join(filter(None, path.split("/")))
+
+
+def _unusable(fault: ValueError) -> RequestRefused:
+    """The error that tells what is wrong with the body of a chat."""
+    told = f"The request body cannot be used: {fault}"
+    if isinstance(fault, TooLarge):
+        return BodyTooLarge(f"{told}. Send a smaller one.")
+    if isinstance(fault, UnknownEncoding):
+        return UnsupportedEncoding(told)
+    return InvalidJson(told)
 
 
 def _raw_path(scope: Scope) -> bytes:

@@ -21,6 +21,10 @@ class UndecodableBody(ValueError):
     """The body cannot be decoded."""
 
 
+class TooLarge(UndecodableBody):
+    """The body is larger than was asked for, as it came or when it is unpacked."""
+
+
 class UnknownEncoding(UndecodableBody):
     """The body has an encoding that is not read here; nothing is wrong with it otherwise."""
 
@@ -36,7 +40,8 @@ def decoded(
 
     Raises:
         UnknownEncoding: it has an encoding that cannot be undone here.
-        UndecodableBody: it is broken or too large.
+        TooLarge: it is larger than *limit*.
+        UndecodableBody: it is broken.
     """
     if not encoding and len(data) <= limit:
         return data
@@ -50,7 +55,7 @@ def decoded(
         else:
             data = _undo_other(name, data, other, limit=limit, partial=partial)
     if len(data) > limit:
-        raise UndecodableBody(f"the body is larger than {limit} bytes")
+        raise TooLarge(f"the body is larger than {limit} bytes")
     return data
 
 
@@ -77,7 +82,7 @@ def _undo_other(name: str, data: bytes, unpack: Unpacker, *, limit: int, partial
     except Exception as exc:  # each package has errors of its own
         raise UndecodableBody(f"the body is not valid {name}") from exc
     if len(output) > limit:
-        raise UndecodableBody(f"the body is larger than {limit} bytes when it is unpacked")
+        raise TooLarge(f"the body is larger than {limit} bytes when it is unpacked")
     if not has_ended and not partial:
         raise UndecodableBody("the compressed body is cut off")
     return output
@@ -110,7 +115,7 @@ def _unpack(data: bytes, *, wbits: int, limit: int, partial: bool) -> tuple[byte
     unpacker = zlib.decompressobj(wbits)
     output = unpacker.decompress(data, limit + 1)
     if len(output) > limit:
-        raise UndecodableBody(f"the body is larger than {limit} bytes when it is unpacked")
+        raise TooLarge(f"the body is larger than {limit} bytes when it is unpacked")
     if not unpacker.eof and not partial:
         raise UndecodableBody("the compressed body is cut off")
     return output, unpacker.unused_data

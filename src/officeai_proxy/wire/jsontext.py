@@ -41,7 +41,11 @@ _MARK = secrets.token_hex(16)
 _SEPARATOR = f',"{_MARK}",'
 
 
-def loads(data: bytes | str, *, exact: bool | None = None) -> Json:
+class OutOfRange(ValueError):
+    """A number is beyond the range of a float."""
+
+
+def loads(data: bytes | str, *, exact: bool | None = None, clamps: bool = True) -> Json:
     """The value of one JSON text; of repeated keys in an object the last one counts.
 
     A lone surrogate in a key becomes U+FFFD; in a text it stays.
@@ -49,16 +53,20 @@ def loads(data: bytes | str, *, exact: bool | None = None) -> Json:
     *exact* says whether long integers have to be looked for; leave it out to have the text
     searched. A reader of many small texts searches the whole once with `has_long_number`.
 
+    A number beyond the range of a float, such as 1e400, becomes the largest float if *clamps*: what
+    was said to others is kept as well as it can be. What is said to us can be refused instead.
+
     Raises:
+        OutOfRange: such a number, unless *clamps*.
         ValueError: not JSON (NaN and Infinity included), not UTF-8, with a byte order mark, a
             number with thousands of digits, or nested too deeply.
     """
     if exact is None:
         exact = has_long_number(data)
     try:
-        value: Json = _loads_exactly(data) if exact else orjson.loads(data)
+        value: Json = _loads_exactly(data, clamps) if exact else orjson.loads(data)
     except orjson.JSONDecodeError:
-        value = _loads_exactly(data)
+        value = _loads_exactly(data, clamps)
     # A text this short cannot open and close that many lists.
     if len(data) > 2 * MAX_DEPTH and _is_deep(value, opened=_opened_in(data)):
         raise ValueError(f"JSON nested deeper than {MAX_DEPTH} levels")
@@ -151,7 +159,7 @@ def _may_have_long_number(raw: bytes) -> bool:
     return True
 
 
-def _loads_exactly(data: bytes | str) -> Json:
+def _loads_exactly(data: bytes | str, clamps: bool) -> Json:
     # json.loads would guess UTF-16 and accept a byte order mark in bytes, so it is given text.
     text = data if isinstance(data, str) else data.decode("utf-8")
     # A hook makes reading slower, and hardly any text needs it.
@@ -160,7 +168,7 @@ def _loads_exactly(data: bytes | str) -> Json:
         value: Json = json.loads(
             text,
             parse_constant=_refuse_constant,
-            parse_float=_finite,
+            parse_float=_finite if clamps else _in_range,
             parse_int=_integer,
             object_pairs_hook=hook,
         )
@@ -177,6 +185,13 @@ def _finite(text: str) -> float:
     """The number; for one beyond the range of a float, such as 1e400, the largest float."""
     value = float(text)
     return math.copysign(sys.float_info.max, value) if math.isinf(value) else value
+
+
+def _in_range(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise OutOfRange(f"the number {text[:32]} is too large")
+    return value
 
 
 def _integer(text: str) -> int:

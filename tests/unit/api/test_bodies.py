@@ -5,7 +5,13 @@ from typing import Any
 import pytest
 
 from officeai_proxy.api.bodies import JsonRequest
-from officeai_proxy.errors import BodyTooLarge, InvalidJson, InvalidRequest, UnsupportedMedia
+from officeai_proxy.errors import (
+    BodyTooLarge,
+    InvalidJson,
+    InvalidRequest,
+    UnprocessableInput,
+    UnsupportedMedia,
+)
 
 JSON = [(b"content-type", b"application/json")]
 
@@ -33,6 +39,17 @@ async def test_what_is_no_json_is_refused(body: bytes):
     """What cannot be parsed, or only by some parsers, is not JSON."""
     with pytest.raises(InvalidJson):
         await a_request(body).load(limit=100_000)
+
+
+@pytest.mark.parametrize("number", [b"1e999", b"-1e400", b"1" + b"0" * 400 + b".0"])
+async def test_a_number_that_cannot_be_kept_is_refused(number: bytes):
+    """It is JSON, but would come back as another number; the largest of all is kept."""
+    with pytest.raises(UnprocessableInput, match="is too large"):
+        await a_request(b'{"metadata": {"n": ' + number + b"}}").load(limit=1000)
+    request = a_request(b"[1.7976931348623157e308, 18446744073709551616]")
+    await request.load(limit=1000)
+
+    assert await request.json() == [1.7976931348623157e308, 2**64]
 
 
 @pytest.mark.parametrize("pieces", [(b"[1,2,3]",), (b"[1,", b"2,3]")])
