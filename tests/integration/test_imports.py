@@ -30,7 +30,7 @@ from officeai_proxy.exports import Order, open_export
 from officeai_proxy.formats.reading.imported import Reading, UnknownFile
 from officeai_proxy.formats.writing.passages import Options
 from officeai_proxy.imports import MAX_ERRORS, NOBODY, Account, Importer
-from officeai_proxy.model import Caller
+from officeai_proxy.model import Caller, JsonObject
 from officeai_proxy.storage.conversations import (
     ConversationFilter,
     ConversationRepository,
@@ -40,6 +40,7 @@ from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.migrations import check, prepare
 from officeai_proxy.storage.rows import AnyRow
 from officeai_proxy.storage.tables import conversation_messages, conversations
+from officeai_proxy.wire.messages import new_messages
 
 READING = Reading(now=NOW, item_bytes=10**7, total_bytes=10**8)
 
@@ -115,6 +116,25 @@ async def test_out_and_in_and_out_gives_the_same_bytes(database: Database, kind:
         empty,
     ]
     assert await check(database) == []
+
+
+async def test_odd_roles_come_back_and_do_not_come_in(database: Database) -> None:
+    """What a recorded chat had for a role is exported and imported; of others it is refused."""
+    said: list[JsonObject] = [
+        {"role": role, "content": role} for role in ("banana", "", "a role without an end")
+    ]
+    recorded = new_messages([*said, {"content": "nobody"}], timestamp=NOW, model_name=None)
+    await say(database, await start(database, "odd"), *recorded)
+    first = await export(database)
+
+    account = await import_(database, first, caller=ELSEWHERE)
+    assert counts(account) == (1, 0, 0, 4)
+    assert await export(database, ELSEWHERE) == first
+
+    theirs = json.dumps({"session_id": "theirs", "messages": said[:1]}).encode()
+    account = await import_(database, theirs)
+    assert counts(account) == (0, 0, 1, 0)
+    assert "message 1: `role` must be one of system, developer, " in account.errors[0].reason
 
 
 async def test_the_order_of_the_file_is_kept(database: Database) -> None:

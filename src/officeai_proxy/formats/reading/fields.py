@@ -4,11 +4,20 @@ import math
 from datetime import UTC, datetime, timedelta
 
 from officeai_proxy.formats.reading.imported import BadItem
-from officeai_proxy.model import Json, JsonObject
+from officeai_proxy.model import Json, JsonObject, Role
 from officeai_proxy.wire.cleantext import clean_text
 
 MAX_INTEGER = 2**63 - 1
 """What the databases keep in an integer column."""
+
+_ROLES = {role.value: role.value for role in Role} | {
+    # Gemini, and data sets in the form of ShareGPT.
+    "human": Role.USER.value,
+    "ai": Role.ASSISTANT.value,
+    "bot": Role.ASSISTANT.value,
+    "gpt": Role.ASSISTANT.value,
+    "model": Role.ASSISTANT.value,
+}
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -23,6 +32,16 @@ def text_or_none(value: Json, name: str) -> str | None:
     if not isinstance(value, str):
         raise BadItem(f"`{name}` must be a text.")
     return clean_text(value)
+
+
+def role_in(value: Json) -> str:
+    """The role that another program calls *value*."""
+    if not isinstance(value, str):
+        raise BadItem("`role` must be a text.")
+    role = _ROLES.get(value.strip().casefold())
+    if role is None:
+        raise BadItem(f"`role` must be one of {', '.join(Role)}, and is {value[:40]!r}.")
+    return role
 
 
 def name_or_none(value: Json, name: str) -> str | None:

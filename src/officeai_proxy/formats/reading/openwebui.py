@@ -12,6 +12,7 @@ from officeai_proxy.formats.reading.fields import (
     moment_of_epoch,
     name_or_none,
     object_or_empty,
+    role_in,
     text_or_none,
 )
 from officeai_proxy.formats.reading.grown import Grown, SourceNode, grow
@@ -95,7 +96,10 @@ def _message(name: str, value: JsonObject, created: datetime) -> NewMessage:
     role = value.get("role")
     if not isinstance(role, str):
         raise BadItem(f"message {name!r} has no role.")
-    raw: JsonObject = {"role": role, "content": _content(value)}
+    try:
+        raw: JsonObject = {"role": role_in(role), "content": _content(value)}
+    except BadItem as exc:
+        raise BadItem(f"message {name!r}: {exc}") from exc
     model = value.get("model")
     [new] = new_messages(
         [raw],

@@ -13,6 +13,7 @@ from officeai_proxy.formats.reading.fields import (
     moment_or_none,
     name_or_none,
     object_or_empty,
+    role_in,
     text_or_none,
 )
 from officeai_proxy.formats.reading.imported import (
@@ -29,7 +30,8 @@ from officeai_proxy.wire.messages import new_messages
 MESSAGES = "messages"
 """The member of a conversation that holds its messages."""
 
-_OURS = frozenset({"id", "parent_id", "model_name", "token_count", "timestamp", "metadata", "raw"})
+_ALWAYS_OURS = frozenset({"id", "parent_id", "model_name", "token_count", "timestamp", "metadata"})
+_OURS = _ALWAYS_OURS | {"raw"}
 
 
 @dataclass(slots=True)
@@ -122,8 +124,11 @@ def _message(value: JsonObject, earliest: datetime) -> NewMessage:
         raw = {key: said for key, said in value.items() if key not in _OURS}
     if not isinstance(raw, dict):
         raise BadItem("`raw` must be a JSON object.")
-    if "raw" not in value and not isinstance(raw.get("role"), str):
-        raise BadItem("`role` must be a text.")
+    # What we have written comes back as it was, whatever a client had recorded for a role.
+    if "raw" not in value and not (
+        value.keys() >= _ALWAYS_OURS and isinstance(raw.get("role"), str)
+    ):
+        raw = {**raw, "role": role_in(raw.get("role"))}
     [new] = new_messages(
         [raw],
         timestamp=moment_or_none(value.get("timestamp"), "timestamp") or earliest,

@@ -188,8 +188,8 @@ def test_one_over_the_limit_fails_alone(shape: str) -> None:
         ({"messages": [{"content": "x"}]}, "message 1: `role` must be a text"),
         ({"messages": [{"role": "user", "token_count": -1}]}, "`token_count` must be"),
         ({"messages": [{"role": "user", "raw": 1}]}, "`raw` must be a JSON object"),
-        ({"messages": [{"id": 1, "role": "u", "parent_id": 1}]}, "`parent_id` must be"),
-        ({"messages": [{"id": 1, "role": "u"}] * 2}, "`id` must be"),
+        ({"messages": [{"id": 1, "role": "user", "parent_id": 1}]}, "`parent_id` must be"),
+        ({"messages": [{"id": 1, "role": "user"}] * 2}, "`id` must be"),
     ],
 )
 def test_a_wrong_value_is_named(change: dict[str, Any], reason: str) -> None:

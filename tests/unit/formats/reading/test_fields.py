@@ -10,6 +10,7 @@ from officeai_proxy.formats.reading.fields import (
     moment_or_none,
     name_or_none,
     object_or_empty,
+    role_in,
     text_or_none,
 )
 from officeai_proxy.formats.reading.imported import BadItem
@@ -70,3 +71,26 @@ def test_texts_can_be_stored() -> None:
     for read in (text_or_none, name_or_none, object_or_empty):
         with pytest.raises(BadItem, match="`t` must be a"):
             read(1, "t")
+
+
+@pytest.mark.parametrize(
+    ("told", "role"),
+    [
+        ("user", "user"),
+        ("User ", "user"),
+        ("human", "user"),
+        ("gpt", "assistant"),
+        ("TOOL", "tool"),
+    ],
+)
+def test_roles_of_other_programs(told: str, role: str) -> None:
+    """What other programs call the same is the same."""
+    assert role_in(told) == role
+
+
+@pytest.mark.parametrize("told", ["banana", "", None, 5, ["user"], "x" * 1000])
+def test_no_role_is_refused(told: Json) -> None:
+    """Nobody is put in the place of somebody unknown."""
+    with pytest.raises(BadItem, match="`role` must be ") as refusal:
+        role_in(told)
+    assert len(str(refusal.value)) < 200
