@@ -4,11 +4,14 @@ import json
 import re
 import subprocess
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.conftest import StartProxy
+from tests.databases import free_port
 from tests.proxies import COMMAND, RunningProxy, clean_environment
 
 PATIENCE = 5.0
@@ -113,6 +116,33 @@ def test_a_key_for_chatting_reads_nothing_and_a_key_for_reading_does_not_chat(
         foreign = client.get("/conversations/s1", headers={"Authorization": f"Bearer {other}"})
     assert foreign.status_code == 404
     assert len(proxy.path_of("s1")) == 4
+
+
+def test_no_first_key_is_made_for_nobody_to_see(tmp_path: Path) -> None:
+    """Without standard output the program serves, and what could not be shown is not there."""
+    port = free_port()
+    settings = {"DATA_DIR": str(tmp_path / "data"), "PORT": str(port)}
+    process = subprocess.Popen(
+        ("sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, "serve"),
+        cwd=tmp_path,
+        env=clean_environment(**{f"OFFICEAI_{name}": value for name, value in settings.items()}),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    url = f"http://127.0.0.1:{port}/health/live"
+    began = time.monotonic()
+    while time.monotonic() < began + 30:
+        with suppress(httpx.TransportError):
+            if httpx.get(url, trust_env=False).status_code == 200:
+                break
+        time.sleep(0.1)
+    process.terminate()
+    _, log = process.communicate(timeout=30)
+
+    assert process.returncode == 0
+    assert "no first key is made" in log
+    assert "Traceback" not in log
+    assert json.loads(run("keys", "list", "--json", folder=tmp_path, **settings).stdout) == []
 
 
 def test_the_first_key_is_shown_once(start_proxy: StartProxy, tmp_path: Path) -> None:

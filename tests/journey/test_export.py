@@ -185,28 +185,93 @@ def test_the_device_of_standard_output_is_standard_output(empty_url: str, tmp_pa
     assert json.loads(file.read_text())["complete"] is True
 
 
+@pytest.mark.parametrize("is_closed", [False, True], ids=["full", "closed"])
 @pytest.mark.parametrize(
     "arguments",
-    [("search", "hello"), ("export",), ("export", "-o", "/dev/full"), ("db", "check"), ("--help",)],
+    [
+        *(("search", "hello"), ("export",), ("db", "check"), ("--help",), ("stats",)),
+        *(("keys", "list"), ("keys", "create", "--name", "n")),
+    ],
 )
 def test_an_output_that_takes_no_more_is_one_line(
-    empty_url: str, tmp_path: Path, arguments: tuple[str, ...]
+    empty_url: str, tmp_path: Path, arguments: tuple[str, ...], is_closed: bool
 ) -> None:
-    """The exit code is 1, the reason stands on standard error, and nothing of Python's."""
-    with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
-            (*COMMAND, *arguments),
+    """The exit code is 1, the reason stands on standard error, and nothing of Python's.
+
+    A key that nobody can have seen was not made.
+    """
+    environment = clean_environment(OFFICEAI_DATABASE_URL=empty_url)
+    where = ">&-" if is_closed else "> /dev/full"
+    done = subprocess.run(
+        ("sh", "-c", f'"$@" {where}', "sh", *COMMAND, *arguments),
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    (line,) = done.stderr.splitlines()
+    reason = "Bad file descriptor" if is_closed else "No space left on device"
+    assert f"cannot be written: {reason}" in line
+    assert done.returncode == 1
+    if arguments[0] == "keys":
+        listed = subprocess.run(
+            (*COMMAND, "keys", "list", "--json"),
             cwd=tmp_path,
-            env=clean_environment(OFFICEAI_DATABASE_URL=empty_url),
+            env=environment,
+            capture_output=True,
+            timeout=60,
+            check=True,
+        )
+        assert json.loads(listed.stdout) == []
+
+
+def test_a_file_that_takes_no_more_is_one_line(empty_url: str, tmp_path: Path) -> None:
+    """It is named."""
+    done = run("export", "-o", "/dev/full", folder=tmp_path, DATABASE_URL=empty_url)
+    (line,) = done.stderr.splitlines()
+    assert "/dev/full cannot be written: No space left on device" in line
+    assert done.returncode == 1
+
+
+def test_a_key_is_rotated_only_for_somebody_to_see(tmp_path: Path) -> None:
+    """The old key goes on when the new one cannot be shown."""
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    made = json.loads(
+        run("keys", "create", "--name", "n", "--json", folder=tmp_path, DATABASE_URL=url).stdout
+    )
+    with Path("/dev/full").open("wb") as full:
+        code = subprocess.run(
+            (*COMMAND, "keys", "rotate", made["id"], "--overlap", "0"),
+            cwd=tmp_path,
+            env=clean_environment(OFFICEAI_DATABASE_URL=url),
             stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
+            stderr=subprocess.DEVNULL,
             timeout=60,
             check=False,
-        )
-    (line,) = done.stderr.splitlines()
-    assert "cannot be written: No space left on device" in line
-    assert done.returncode == 1
+        ).returncode
+    (left,) = json.loads(run("keys", "list", "--json", folder=tmp_path, DATABASE_URL=url).stdout)
+    assert code == 1
+    assert (left["id"], left["revoked_at"]) == (made["id"], None)
+
+
+def test_statistics_can_be_printed_in_ascii(empty_url: str, tmp_path: Path) -> None:
+    """A table has lines and dashes, which a stream that is ASCII does not take by itself."""
+    done = subprocess.run(
+        (*COMMAND, "stats"),
+        cwd=tmp_path,
+        env={
+            **clean_environment(OFFICEAI_DATABASE_URL=empty_url),
+            "PYTHONIOENCODING": "ascii",
+            "LC_ALL": "C",
+        },
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    assert b"calls" in done.stdout
+    assert done.stderr == b""
 
 
 def test_ctrl_c_leaves_the_old_file(tmp_path: Path) -> None:

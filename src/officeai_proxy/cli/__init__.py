@@ -4,15 +4,15 @@ Each command's module is imported when it is called: `--help` answers at once.
 """
 
 import importlib
-import os
 import sys
-from errno import EDQUOT, EFBIG, EIO, ENOSPC
+from errno import EBADF, EDQUOT, EFBIG, EIO, ENOSPC
 from keyword import iskeyword
 
 import click
 from typing_extensions import override
 
 from officeai_proxy import __version__
+from officeai_proxy.cli.standard import give_up_output, hold_places
 from officeai_proxy.errors import ConfigurationError, ProxyError
 
 COMMANDS = {
@@ -76,6 +76,7 @@ def root() -> None:
 
 def main() -> None:
     """Run the command line; a wrong configuration is one line and exit code 2."""
+    refusals = NO_MORE | {EBADF} if hold_places() else NO_MORE
     try:
         root(prog_name="officeai-proxy", standalone_mode=True)
     except ConfigurationError as error:
@@ -85,18 +86,9 @@ def main() -> None:
         click.echo(f"officeai-proxy: {error}", err=True)
         sys.exit(FAILED)
     except OSError as error:
-        if error.errno not in NO_MORE or error.filename is not None:
+        if error.errno not in refusals or error.filename is not None:
             raise
-        _give_up_output()
+        give_up_output()
         told = f"standard output cannot be written: {error.strerror}."
         click.echo(f"officeai-proxy: {told}", err=True)
         sys.exit(FAILED)
-
-
-def _give_up_output() -> None:
-    """Let what is still in the buffer of standard output go nowhere.
-
-    Python would try to write it once more at exit, and fail again (Python documentation, "Note on
-    SIGPIPE").
-    """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

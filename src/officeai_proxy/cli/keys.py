@@ -74,9 +74,9 @@ def create(
         async with database.write() as connection:
             await ApiKeyRepository(connection).add(stored)
             await append(connection, _event(Action.CREATE_KEY, stored, now))
+            _print_once(key, stored, now, as_json=as_json)
 
     with_database(load_settings(), add)
-    _print_once(key, stored, now, as_json=as_json)
 
 
 @command.command("list")
@@ -121,7 +121,7 @@ def rotate(key_id: str, overlap: timedelta, *, as_json: bool) -> None:
     """
     now = datetime.now(UTC)
 
-    async def work(database: Database) -> tuple[str, ApiKey]:
+    async def work(database: Database) -> None:
         async with database.write() as connection:
             keys = ApiKeyRepository(connection)
             old = await keys.find(key_id)
@@ -130,10 +130,9 @@ def rotate(key_id: str, overlap: timedelta, *, as_json: bool) -> None:
             await keys.take_over(old, stored, now=now, until=until)
             event = _event(Action.ROTATE_KEY, old, now, detail={"successor": stored.id})
             await append(connection, event)
-            return key, stored
+            _print_once(key, stored, now, as_json=as_json)
 
-    key, stored = with_database(load_settings(), work)
-    _print_once(key, stored, now, as_json=as_json)
+    with_database(load_settings(), work)
 
 
 @command.command()
@@ -160,6 +159,7 @@ def revoke(key_id: str) -> None:
 
 
 def _print_once(key: str, stored: ApiKey, now: datetime, *, as_json: bool) -> None:
+    """Show a key inside the transaction that makes it: what cannot be shown is not made."""
     if as_json:
         click.echo(json.dumps({**key_line(stored, now), "key": key}, ensure_ascii=False))
     else:

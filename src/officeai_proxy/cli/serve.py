@@ -11,6 +11,7 @@ import click
 from officeai_proxy import __version__
 from officeai_proxy.auth.remembered import RememberedKeys
 from officeai_proxy.cli.opening import first_key, upgrade_apart, with_database
+from officeai_proxy.cli.standard import can_print, give_up_output
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import DatabaseUnavailable
 from officeai_proxy.page.visits import invite
@@ -60,7 +61,20 @@ def serve(settings: Settings, *, upstream_note: str = "") -> None:
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     keys, database_note = _open_database(settings)
     lines = banner(settings, keys=keys, database_note=database_note, upstream_note=upstream_note)
-    sys.exit(run(settings, listener, on_ready=lambda: click.echo(lines)))
+    sys.exit(run(settings, listener, on_ready=lambda: _tell(lines)))
+
+
+def _tell(lines: str) -> None:
+    """Print the banner; a program that serves does not end because nobody listens."""
+    try:
+        click.echo(lines)
+    except OSError as exc:
+        give_up_output()
+        log.warning(
+            "what is where cannot be printed: %s. If a first key was made just now, nobody has "
+            "seen it: revoke it and make another with `officeai-proxy keys`",
+            exc.strerror,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +93,15 @@ NOT_KNOWN = "none is known while the database is away, none could be made: set O
 def _open_database(settings: Settings) -> tuple[FirstKey | str, str]:
     """Bring the database up to date and make the first key; neither stops a start without it."""
     configured = bool(settings.api_keys)
+    is_seen = can_print()
+    if not configured and not is_seen:
+        log.warning("standard output is closed: no first key is made, for nobody would see it")
     wanted = Database(settings.database)
     location = wanted.location
 
     async def prepared(database: Database) -> FirstKey | str:
         now = datetime.now(UTC)
-        key = None if configured else await first_key(database, now=now)
+        key = None if configured or not is_seen else await first_key(database, now=now)
         if key is None:
             return MADE_EARLIER
         return FirstKey(key, await invite(database, key, now=now))

@@ -93,7 +93,11 @@ def command(
         answer = Stats.of(page, grouping, limit=limit).model_dump(mode="json")
         click.echo(json.dumps(answer, ensure_ascii=False))
         return
-    Console(width=max(Console().width, WIDTH)).print(_table(page, grouping))
+    console = Console(width=max(Console().width, WIDTH))
+    with console.capture() as printed:
+        console.print(_table(page, grouping))
+    # click writes UTF-8 where Python would write ASCII, which has no lines and no dashes.
+    click.echo(printed.get(), nl=False)
     if page.groups.has_more:
         click.echo(f"There are more; these are {len(page.groups.items)}. See --limit.")
 

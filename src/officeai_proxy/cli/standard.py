@@ -1,0 +1,56 @@
+"""Standard input, output and error as a program may find them: open, closed, or full.
+
+A program that is started with one of them closed has its place, 0, 1 or 2, free for the next file
+that is opened; what is meant for a person would go into a database. Python has None for it, and
+what is printed is gone without a word.
+"""
+
+import os
+import sys
+from contextlib import suppress
+
+_STREAMS = (0, 1, 2)
+
+
+def hold_places() -> bool:
+    """Let nothing else take the place of a stream that is closed; whether output was.
+
+    Whatever is printed then fails, as it does on a full disk.
+    """
+    was_closed = [number for number in _STREAMS if not _is_open(number)]
+    for number in was_closed:
+        # What is read from it ends at once, and what is written to it is refused.
+        opened = os.open(os.devnull, os.O_RDONLY)
+        if opened != number:
+            os.dup2(opened, number)
+            os.close(opened)
+    if 1 in was_closed:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    return 1 in was_closed
+
+
+def give_up_output() -> None:
+    """Let what is still in the buffer of standard output go nowhere.
+
+    Python would try to write it once more at exit, and fail again (Python documentation, "Note on
+    SIGPIPE").
+    """
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def can_print() -> bool:
+    """Whether standard output takes anything at all; of a disk that is full it cannot be told."""
+    try:
+        os.write(sys.stdout.fileno(), b"")
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
