@@ -46,7 +46,7 @@ HEADER_SIZE = _HEADER.size
 BEGINNING = HEADER_SIZE + _PARTS.size
 """Bytes of a frame in which it says twice how long it is; a sealed one says so once."""
 
-_SINCE: Mapping[str, object] = MappingProxyType({})
+_SINCE: Mapping[str, object] = MappingProxyType({"model_told": None})
 """Fields that earlier versions did not write, and what each of them was in their frames."""
 
 _OUTCOMES = MappingProxyType({outcome.value: outcome for outcome in Outcome})

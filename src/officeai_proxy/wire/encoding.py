@@ -11,6 +11,8 @@ from officeai_proxy.wire.other_encodings import Unpacker, unpacker_of
 READABLE = ("gzip", "deflate", "x-gzip", "identity")
 """The encodings that can be undone everywhere."""
 
+# Some programs name their charset here; they mean that nothing was done to the body.
+_NOTHING_DONE = ("identity", "utf-8", "utf8")
 _MAX_LAYERS = 4
 _MAX_MEMBERS = 64  # Each one costs a copy of what follows it; no server sends more than a few.
 _GZIP = 16 + zlib.MAX_WBITS
@@ -60,7 +62,7 @@ def decoded(
 
 
 def _undo(name: str, data: bytes, *, limit: int, partial: bool) -> bytes:
-    if name == "identity" or not data:
+    if name in _NOTHING_DONE or not data:
         return data
     try:
         if name in ("gzip", "x-gzip"):

@@ -3,6 +3,7 @@
 import json
 import random
 import struct
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -109,15 +110,27 @@ def test_no_bytes_make_the_scan_fail(data: bytes, seed: int) -> None:
 @pytest.mark.parametrize("name", ["is_recorded", "request_encoding", "stream", "session", "id"])
 def test_a_field_that_is_not_there_is_no_default(name: str) -> None:
     """A frame of a version that did not write it is set aside whole, and not read as another."""
-    payload = frames.payload_of(an_exchange())
+    with pytest.raises(frames.Undecodable, match=name):
+        frames.decode(_without(name, frames.payload_of(an_exchange())))
+
+
+def test_a_field_that_is_newer_than_a_frame_is_what_it_was_then() -> None:
+    """What an earlier version left in the journal is stored."""
+    exchange = an_exchange(is_recorded=False, request=b"", reply=b"", model_told="served")
+
+    found = frames.decode(_without("model_told", frames.payload_of(exchange)))
+
+    assert found == replace(exchange, model_told=None)
+
+
+def _without(name: str, payload: bytes) -> bytes:
+    """The payload without a field."""
     about_size, request_size, reply_size = struct.unpack_from(">III", payload)
     about = json.loads(payload[12 : 12 + about_size])
     del about[name]
     changed = json.dumps(about).encode()
     sizes = struct.pack(">III", len(changed), request_size, reply_size)
-
-    with pytest.raises(frames.Undecodable, match=name):
-        frames.decode(sizes + changed + payload[12 + about_size :])
+    return sizes + changed + payload[12 + about_size :]
 
 
 def test_a_payload_is_as_long_as_it_says() -> None:

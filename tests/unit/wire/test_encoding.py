@@ -93,6 +93,7 @@ def test_a_body_that_was_cut_off_gives_what_there_is() -> None:
     [
         ("", TEXT),
         ("identity", TEXT),
+        ("UTF-8", TEXT),
         ("gzip", gzip.compress(TEXT)),
         (" GZIP ", gzip.compress(TEXT)),
         ("x-gzip", gzip.compress(TEXT)),
