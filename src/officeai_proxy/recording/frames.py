@@ -161,8 +161,8 @@ def _decode(payload: bytes) -> tuple[Exchange, int | None]:
         reply_at = request_at + request_size
         about = orjson.loads(payload[_PARTS.size : request_at])
         number = about.pop("piece", None)
-        if missing := _FIELDS - about.keys():
-            about |= {name: _SINCE[name] for name in sorted(missing)}
+        if len(about) < len(_FIELDS):
+            about |= {name: _SINCE[name] for name in sorted(_FIELDS - about.keys())}
         about["id"] = UUID(about["id"])
         about["outcome"] = _OUTCOMES[about["outcome"]]
         about["request"] = payload[request_at:reply_at]
