@@ -39,6 +39,7 @@ _EXPORTED = re.compile(rf"_Exported on .* from {OURS}_")
 _MARKUP = re.compile(r"<[^>]*>|[*_~`#>\\\s]")
 _SPECIAL = re.compile(r"([\\`*_~#<>\[\]&|])")
 _ESCAPED = re.compile(r"\\([\\`*_~#<>\[\]&|])")
+_ESCAPED_LINE = re.compile(r"(?:[^\\`*_~#<>\[\]&|]++|\\[\\`*_~#<>\[\]&|])*+")
 # The backslashes in front count: of an even number none is left for the tag.
 _TAG = re.compile(r"(\\*)<(?=[A-Za-z/!?])")
 _CODE_SPAN = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
@@ -166,6 +167,8 @@ def _misleads(line: str) -> bool:
     """Whether *line* would be taken for who speaks next, or for such a line in its escaped form."""
     if (len(line) < _LONG_SPEAKER or line.startswith("**")) and _passes_for_ours(line):
         return True
+    if "\\" not in line:
+        return False
     plain = _unescaped_if_escaped(_without_tags(line))
     return plain is not None and plain != line and _misleads(plain)
 
@@ -179,15 +182,13 @@ def _misleads_in_code(line: str) -> bool:
 
 def _unescaped_if_escaped(line: str) -> str | None:
     """What `escaped` made *line* of; None when it cannot have."""
-    if "\\" not in line:
-        return None
-    plain = unescaped(line)
-    return plain if escaped(plain) == line else None
+    is_escaped = "\\" in line and _ESCAPED_LINE.fullmatch(line)
+    return unescaped(line) if is_escaped else None
 
 
 def _passes_for_ours(line: str) -> bool:
     """Whether a reader, or a program, might take *line* for one that our export writes."""
-    if _EXPORTED.fullmatch(line.strip()):
+    if "_Exported on " in line and _EXPORTED.fullmatch(line.strip()):
         return True
     plain = unicodedata.normalize("NFKC", html.unescape(line))
     bare = _MARKUP.sub("", plain).casefold()
