@@ -297,7 +297,9 @@ class TestAppending:
         assert as_given(session) == ODD
         told = as_given(await service.get_session(user, session.id))
         is_http = isinstance(service, HttpSessionHistoryService)
-        assert told == (jsontext.loads(jsontext.dumps_readable(ODD)) if is_http else ODD)
+        assert told == (
+            [jsontext.loads(jsontext.dumps_readable(one)) for one in ODD] if is_http else ODD
+        )
 
     async def test_a_thousand_and_more_at_once(
         self, service: SessionHistoryService, user: str
