@@ -8,6 +8,7 @@ from tests.session_history.conftest import NewService
 
 from officeai_proxy.errors import NotFound, UnprocessableInput
 from officeai_proxy.session_history import (
+    HttpSessionHistoryService,
     InMemorySessionHistoryService,
     Message,
     Role,
@@ -15,6 +16,7 @@ from officeai_proxy.session_history import (
     SessionHistoryService,
     TextContent,
 )
+from officeai_proxy.wire import jsontext
 
 
 def said(text: str, role: str = "user") -> Message:
@@ -283,14 +285,21 @@ class TestAppending:
     async def test_nothing_of_a_message_is_lost(
         self, service: SessionHistoryService, user: str
     ) -> None:
-        """Every field of every kind of part comes back, in the session and from the store."""
+        """Every field of every kind of part comes back, in the session and from the store.
+
+        Half an emoji comes as U+FFFD from what answers over HTTP: strict readers take nothing else.
+        """
         session = await service.create_session(user)
 
         for given in ODD:
             await service.append_message(session, given)
 
         assert as_given(session) == ODD
-        assert as_given(await service.get_session(user, session.id)) == ODD
+        told = as_given(await service.get_session(user, session.id))
+        is_http = isinstance(service, HttpSessionHistoryService)
+        assert told == (
+            [jsontext.loads(jsontext.dumps_readable(one)) for one in ODD] if is_http else ODD
+        )
 
     async def test_a_thousand_and_more_at_once(
         self, service: SessionHistoryService, user: str
