@@ -20,7 +20,7 @@ def tell(number, frame):
     fresh.write_text(str(gc.collect()))
     fresh.replace(os.environ["GARBAGE"])
 
-signal.signal(signal.SIGUSR1, tell)
+signal.signal(signal.SIGUSR2, tell)
 """
 
 
@@ -43,7 +43,7 @@ def test_a_caller_who_left_is_not_garbage(
 
     def garbage() -> int:
         told.unlink(missing_ok=True)
-        os.kill(proxy.process.pid, signal.SIGUSR1)
+        os.kill(proxy.process.pid, signal.SIGUSR2)
         until(told.exists)
         return int(told.read_text())
 
