@@ -1,5 +1,6 @@
 """br and zstd: undone for the record where the packages are installed, and refused elsewhere."""
 
+import importlib
 import sys
 
 import pytest
@@ -69,7 +70,7 @@ def test_a_cut_br_body_is_told_from_a_whole_one(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(("name", "encoding"), [("brotli", "br"), ("zstandard", "zstd")])
 def test_the_packages_themselves(name: str, encoding: str) -> None:
     """Where one is really installed it reads what it packed, and no bomb."""
-    library = pytest.importorskip(name)
+    library = importlib.import_module(name)
     assert undone(library.compress(TEXT), encoding) == TEXT
     assert TEXT.startswith(undone(library.compress(TEXT)[:-4], encoding, partial=True))
     with pytest.raises(UndecodableBody, match="larger than"):
