@@ -31,6 +31,12 @@ CALL = {
 CALL_RESENT = {**CALL, "function": {"name": "time", "arguments": '{"city":"Bonn"}'}}
 ASKS_TOOL: Message = {"role": "assistant", "content": None, "tool_calls": [CALL]}
 ASKS_TOOL_RESENT: Message = {"role": "assistant", "tool_calls": [CALL_RESENT], "refusal": None}
+ASKS_TOOLS: Message = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [CALL, {**CALL, "id": "c2"}],
+}
+OTHER_SAYS: Message = {"role": "tool", "tool_call_id": "c2", "content": "rain"}
 TOOL_SAYS: Message = {"role": "tool", "tool_call_id": "c1", "content": "noon"}
 
 
@@ -457,6 +463,16 @@ CASES = [
         ],
         ["9:00", "time?", "", "noon", "9:01", "noon"],
         6,
+    ),
+    Case(
+        "instructions that change between the answers of two calls stand behind both",
+        [
+            ([system("s"), user("time?")], [ASKS_TOOLS]),
+            ([system("s"), user("time?"), ASKS_TOOLS, TOOL_SAYS], None),
+            ([system("t"), user("time?"), ASKS_TOOLS, TOOL_SAYS, OTHER_SAYS], [assistant("noon")]),
+        ],
+        ["s", "time?", "", "noon", "rain", "t", "noon"],
+        7,
     ),
     Case(
         "only instructions",

@@ -170,7 +170,7 @@ def _place(
     if not new and not before:
         return Place(end, after)
     answers: Sequence[int] = ()
-    if end.leaf is not None and end.leaf.role == Role.ASSISTANT:
+    if end.leaf is not None:
         answers = list(takewhile(lambda at: request.roles[at] in ANSWERS, after))
     return Place(end, [*answers, *sorted((*before, *new, *after[len(answers) :]))])
 
@@ -231,10 +231,12 @@ def _fresh_after(run: Run, identities: Sequence[int], roles: Sequence[str]) -> l
     at, end = run.last + 1, len(identities) - 1
     while at < end:
         newest = places.get(identities[at], [])[-MOST_RUNS:]
-        length = max((_common(identities, at, path, place) for place in newest), default=0)
-        is_resent = length > 1 and at + length <= end and Role.ASSISTANT in roles[at : at + length]
-        fresh += [] if is_resent else [at]
-        at += length if is_resent else 1
+        # Nothing is looked at twice: a request may say one word a thousand times.
+        length = max((_common(identities, at, path, place) for place in newest), default=1)
+        stretch = range(at, at + length)
+        is_resent = length > 1 and at + length <= end and Role.ASSISTANT in _at(roles, stretch)
+        fresh += () if is_resent else stretch
+        at += length
     return fresh + list(range(at, end + 1))
 
 
