@@ -140,7 +140,7 @@ def test_a_payload_is_as_long_as_it_says() -> None:
 
 
 def test_every_field_of_an_exchange_is_written() -> None:
-    """Also those that a frame may lack because it is older: nothing is left to a value from then."""
+    """Also those that older frames lack: nothing is left to what it was then."""
     payload = frames.payload_of(an_exchange())
     about_size, _, _ = struct.unpack_from(">III", payload)
 
