@@ -81,7 +81,13 @@ class Services:
     metrics: Metrics
     audit: AuditLog
     set_aside: SetAsideFolder
+    remembered: RememberedKeys
     clock: Callable[[], datetime] = field(default=utc_now)
+    refresher: KeyRefresher = field(init=False)
+
+    def __post_init__(self) -> None:
+        """One refresher, so that its readings come one after the other."""
+        self.refresher = KeyRefresher(self, self.keyring, remembered=self.remembered)
 
     async def active_keys(self) -> list[ApiKey]:
         """The managed keys that open something now."""
@@ -90,7 +96,7 @@ class Services:
 
     async def refresh_keys(self) -> None:
         """Bring the keys of this worker to what is stored now; never fails."""
-        await KeyRefresher(self, self.keyring).refresh()
+        await self.refresher.refresh()
 
 
 class Application:
@@ -149,10 +155,9 @@ class Application:
                     tasks=tasks,
                 )
                 self._proxy = proxy
-                refresher = _refresher(services)
-                await refresher.refresh()
+                await services.refresh_keys()
                 chores = [
-                    tasks.create_task(refresher.run()),
+                    tasks.create_task(services.refresher.run()),
                     tasks.create_task(_tidy(journal, metrics.counter)),
                     tasks.create_task(_keep_part_way(proxy, journal)),
                     tasks.create_task(_keep_limits(services, ledger)),
@@ -298,7 +303,9 @@ def _services(
     database = Database(
         settings.database, durability=settings.durability, awaited=True, keys=sealing
     )
-    keyring = Keyring([key.get_secret_value() for key in settings.api_keys], utc_now)
+    remembered = RememberedKeys(settings.data_dir, database.identity)
+    configured = [key.get_secret_value() for key in settings.api_keys]
+    keyring = Keyring(configured, utc_now, remembered.newer)
     pulse = Pulse(
         journal_dir=settings.journal_dir,
         journal=journal,
@@ -319,12 +326,8 @@ def _services(
         metrics=metrics,
         audit=AuditLog(database, utc_now),
         set_aside=SetAsideFolder(settings.journal_dir, FrameSeal.of(sealing)),
+        remembered=remembered,
     )
-
-
-def _refresher(services: Services) -> KeyRefresher:
-    remembered = RememberedKeys(services.settings.data_dir, services.database.identity)
-    return KeyRefresher(services, services.keyring, remembered=remembered)
 
 
 async def _keep_part_way(proxy: Proxy, journal: Journal) -> None:

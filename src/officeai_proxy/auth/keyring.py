@@ -1,6 +1,7 @@
 """From an `Authorization` header to the caller: one hash and one look-up, in memory, no waiting.
 
-The keyring never reads the database itself; `auth.refresher` hands it the managed keys.
+The keyring never reads the database itself; `auth.refresher` hands it the managed keys. A key
+that it does not know may be one that another worker has just made, so that it asks for newer ones.
 """
 
 from collections.abc import Callable, Sequence
@@ -44,9 +45,18 @@ class _Managed:
 class Keyring:
     """All keys that open something, by digest: the configured ones and the managed ones."""
 
-    def __init__(self, configured: Sequence[str], clock: Callable[[], datetime]) -> None:
-        """Know the keys of the settings; *clock* tells when a managed key has expired."""
+    def __init__(
+        self,
+        configured: Sequence[str],
+        clock: Callable[[], datetime],
+        newer: Callable[[], Sequence[ApiKey] | None] = lambda: None,
+    ) -> None:
+        """Know the keys of the settings; *clock* tells when a managed key has expired.
+
+        *newer* gives all managed keys where another worker knows of changes, without waiting.
+        """
         self._clock = clock
+        self._newer = newer
         # A configured key may be a guessable word, so that its id tells nothing of it.
         self._configured = {
             digest(key): Caller(key_id=f"configured-{place}")
@@ -107,11 +117,18 @@ class Keyring:
             return configured
         if self._managed is None:
             raise KeysUnavailable
-        managed = self._managed.get(found)
+        managed = self._managed.get(found) or self._just_made(found)
         if managed is None:
             self._wrong_keys.note(address, found)
             raise InvalidKey(WRONG_KEY)
         return managed
+
+    def _just_made(self, found: bytes) -> _Managed | None:
+        keys = self._newer()
+        if keys is None:
+            return None
+        self.replace_managed(keys)
+        return (self._managed or {}).get(found)
 
 
 def _bearer_token(authorization: bytes | None) -> bytes:

@@ -49,6 +49,7 @@ class KeyRefresher:
         self._remembered = remembered
         self._interval = interval
         self._failing = False
+        self._reading = asyncio.Lock()
 
     async def run(self) -> None:
         """Read at once and then for ever; runs until it is cancelled."""
@@ -58,19 +59,31 @@ class KeyRefresher:
 
     async def refresh(self) -> None:
         """Read once. When that fails, the keys known so far stay in force."""
+        # A reading that began before a key was made must not come in after the one that has it.
+        async with self._reading:
+            await self._read()
+
+    async def _read(self) -> None:
         try:
             async with asyncio.timeout(PATIENCE):
-                keys = await self._source.active_keys()
+                keys = await self._newest()
         except Exception as exc:  # noqa: BLE001 - calls go on with the old keys, whatever happens here
             self._report_failure(exc)
             self._remember()
             return
         self._keyring.replace_managed(keys)
-        if self._remembered is not None:
-            await asyncio.to_thread(self._remembered.keep, keys)
         if self._failing:
             _log.info("the managed keys can be read again")
         self._failing = False
+
+    async def _newest(self) -> list[ApiKey]:
+        if self._remembered is None:
+            return await self._source.active_keys()
+        while True:
+            read_at = self._remembered.version()
+            keys = await self._source.active_keys()
+            if await asyncio.to_thread(self._remembered.keep, keys, read_at):
+                return keys
 
     def _remember(self) -> None:
         """Begin with the keys of the last run, where nothing was read in this one."""

@@ -65,6 +65,31 @@ async def test_a_failed_reading_keeps_the_old_keys(failure: Exception):
     assert keyring.caller_of(b"Bearer sk-managed").key_id == "key_1"
 
 
+async def test_a_reading_that_began_earlier_does_not_end_later():
+    """A key that was made while the keys were read is not forgotten until they are read again."""
+    came = [asyncio.Event(), asyncio.Event()]
+
+    class Slow(Source):
+        async def active_keys(self) -> list[ApiKey]:
+            keys = await super().active_keys()
+            if not keys:
+                came[0].set()
+                await came[1].wait()
+            return keys
+
+    source, keyring = Slow([]), a_keyring()
+    keys = KeyRefresher(source, keyring)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(keys.refresh())
+        await came[0].wait()
+        source.keys = [A_KEY]
+        tasks.create_task(keys.refresh())
+        await asyncio.sleep(0)
+        came[1].set()
+
+    assert keyring.caller_of(b"Bearer sk-managed").key_id == "key_1"
+
+
 async def test_a_first_reading_that_fails_knows_nothing():
     """A database that was never read is not a database without keys."""
     keyring = a_keyring()

@@ -28,7 +28,7 @@ KEYS = [PLAIN[1], replace(BOUND[1], replaces="key_0")]
 
 def test_keys_come_back_as_they_are_checked(tmp_path: Path) -> None:
     """Whatever decides what a key may do is kept; its name and its hint decide nothing."""
-    RememberedKeys(tmp_path, "here").keep(KEYS)
+    RememberedKeys(tmp_path, "here").keep(KEYS, None)
 
     found = RememberedKeys(tmp_path, "here").read()
 
@@ -40,7 +40,7 @@ def test_keys_come_back_as_they_are_checked(tmp_path: Path) -> None:
 
 def test_no_key_and_no_name_is_in_the_file(tmp_path: Path) -> None:
     """Nobody but its owner reads it, and nobody could use what is in it."""
-    RememberedKeys(tmp_path, "here").keep(KEYS)
+    RememberedKeys(tmp_path, "here").keep(KEYS, None)
 
     text = (tmp_path / FILE).read_text("utf-8")
 
@@ -54,7 +54,7 @@ def test_no_key_and_no_name_is_in_the_file(tmp_path: Path) -> None:
 
 def test_keys_of_another_database_are_not_believed(tmp_path: Path) -> None:
     """Whoever points the program at another database has none of the old keys let in."""
-    RememberedKeys(tmp_path, "here").keep(KEYS)
+    RememberedKeys(tmp_path, "here").keep(KEYS, None)
 
     assert RememberedKeys(tmp_path, "there").read() is None
 
@@ -74,7 +74,7 @@ def test_keys_of_another_database_are_not_believed(tmp_path: Path) -> None:
 )
 def test_a_damaged_file_is_none(tmp_path: Path, damage) -> None:  # type: ignore[no-untyped-def]
     """Half of the keys are not all of them, and a limit that cannot be read is no freedom."""
-    RememberedKeys(tmp_path, "here").keep(KEYS)
+    RememberedKeys(tmp_path, "here").keep(KEYS, None)
     file = tmp_path / FILE
     file.write_text(damage(file.read_text("utf-8")), "utf-8")
 
@@ -84,15 +84,42 @@ def test_a_damaged_file_is_none(tmp_path: Path, damage) -> None:  # type: ignore
 def test_it_is_written_when_keys_change(tmp_path: Path) -> None:
     """Every two seconds nothing is written; a key that was revoked is gone at once."""
     remembered = RememberedKeys(tmp_path, "here")
-    remembered.keep(KEYS)
+    remembered.keep(KEYS, remembered.version())
     (tmp_path / FILE).unlink()
 
-    remembered.keep(list(reversed(KEYS)))
+    remembered.keep(list(reversed(KEYS)), remembered.version())
     assert not (tmp_path / FILE).exists()
-    remembered.keep(KEYS[:1])
+    remembered.keep(KEYS[:1], remembered.version())
     assert [key.id for key in RememberedKeys(tmp_path, "here").read() or ()] == [KEYS[0].id]
-    remembered.keep([])
+    remembered.keep([], remembered.version())
     assert RememberedKeys(tmp_path, "here").read() == []
+
+
+def test_a_key_that_another_worker_made_is_known_once(tmp_path: Path) -> None:
+    """Whoever does not know a key looks for a file that neither it read nor it wrote."""
+    one, other = RememberedKeys(tmp_path, "here"), RememberedKeys(tmp_path, "here")
+    one.keep(KEYS[:1], None)
+    assert len(other.newer() or ()) == 1
+    assert other.newer() is None
+
+    one.keep(KEYS, one.version())
+
+    assert one.newer() is None
+    assert len(other.newer() or ()) == 2
+    assert other.newer() is None
+
+
+def test_a_worker_that_read_earlier_does_not_write_later(tmp_path: Path) -> None:
+    """It has to read again: what it has may lack the key that the other has just written."""
+    one, other = RememberedKeys(tmp_path, "here"), RememberedKeys(tmp_path, "here")
+    read_at = other.version()
+    one.keep(KEYS, one.version())
+
+    assert not other.keep(KEYS[:1], read_at)
+
+    assert len(RememberedKeys(tmp_path, "here").read() or ()) == 2
+    assert [file.name for file in tmp_path.iterdir()] == [FILE]
+    assert other.keep(KEYS[:1], other.version())
 
 
 def test_a_disk_that_takes_nothing_stops_nothing(
@@ -101,7 +128,7 @@ def test_a_disk_that_takes_nothing_stops_nothing(
     """It is told once."""
     remembered = RememberedKeys(tmp_path / "gone", "here")
 
-    remembered.keep(KEYS)
-    remembered.keep(KEYS)
+    assert remembered.keep(KEYS, None)
+    assert remembered.keep(KEYS, None)
 
     assert len(caplog.records) == 1
