@@ -178,8 +178,9 @@ def recording(plan: Plan, site: Site) -> Iterator[Figure]:
                 recorder.drain(site.journal, site.new_database(f"rate_{number}"), exchanges)
             )
     url = site.new_database("growth")
-    early = _growth(plan, site.journal, url, turn=10)
-    late = _growth(plan, site.journal, url, turn=plan.late_turn)
+    early = _growth(plan, site.journal, url, range(10, 10 + plan.early_turns))
+    later = range(plan.late_turn, plan.late_turn + plan.late_turns)
+    late = _growth(plan, site.journal, url, later)
     yield Figure(table.RECORDER, [one.rate for one in work])
     yield Figure(table.RECORDER_CPU, [one.cpu_us for one in work])
     yield Figure(table.TURN_10, [early])
@@ -261,12 +262,14 @@ def _fresh(
     return contestant.seconds_to_start, idle / MEGABYTE, each
 
 
-def _growth(plan: Plan, directory: Path, url: str, *, turn: int) -> float:
-    """Bytes by which the database grows with each turn from *turn* on."""
+def _growth(plan: Plan, directory: Path, url: str, turns: range) -> float:
+    """Bytes by which the database grows with each of *turns* of a conversation."""
     sessions = range(plan.conversations)
-    recorder.drain(directory, url, recorder.turns(sessions, turn - 1, turn - 1))
-    before = recorder.stored_bytes(url)
-    last = turn + plan.window - 1
-    recorder.drain(directory, url, recorder.turns(sessions, turn, last))
+    before = 0
+    for turn in (turns[0] - 1, *turns):
+        recorder.drain(directory, url, recorder.turns(sessions, turn, turn))
+        recorder.reuse_space(url)
+        if turn < turns[0]:
+            before = recorder.stored_bytes(url)
     grown = recorder.stored_bytes(url) - before
-    return grown / (plan.conversations * plan.window)
+    return grown / (plan.conversations * len(turns))

@@ -187,6 +187,25 @@ def stored_bytes(url: str) -> int:
         return int(pages.fetchone()[0])
 
 
+def reuse_space(url: str) -> None:
+    """Let the space of rows that were written anew be used again.
+
+    PostgreSQL does it by itself, once a minute, which is about the time between two turns; SQLite
+    writes rows anew where they are.
+    """
+    if Database(url).dialect is Dialect.POSTGRESQL:
+        asyncio.run(_vacuum(url))
+
+
+async def _vacuum(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for table in _TABLES:
+            await connection.execute(f"VACUUM {table}")
+    finally:
+        await connection.close()
+
+
 async def _postgres_bytes(url: str) -> int:
     connection = await asyncpg.connect(url)
     try:
