@@ -204,7 +204,7 @@ class Snapshot:
             is_much = some.is_much or not are_whole(own)
             async for passage in self._passages(self._with_leaf(head, own), own):
                 passages.append(passage)
-                text += sum(map(size_of, passage.rows)) if is_much else 0
+                text += size_of(passage.rows) if is_much else 0
                 if text > PAGE_TEXT:
                     yield passages
                     passages, text = [], 0
@@ -329,7 +329,7 @@ class Snapshot:
 def _fitting(rows: Sequence[Row]) -> int:
     """How many messages like these, some of which are looked at, make a page."""
     some = rows[:: 1 + len(rows) // 256]
-    size = sum([LARGE if is_cut(row) else size_of(row) for row in some])
+    size = size_of(some) + LARGE * sum(map(is_cut, some))
     return max(1, min(PAGE, PAGE_TEXT * len(some) // max(1, size)))
 
 

@@ -46,7 +46,7 @@ from officeai_proxy.storage.tables import conversation_messages, conversations, 
 from officeai_proxy.storage.walls import inside
 
 LARGE = 8192
-"""Characters, or bytes on PostgreSQL, up to which a text comes with its page.
+"""Bytes up to which a text comes with its page.
 
 Longer ones are null there, and so is the content of a message that has any.
 """
@@ -83,10 +83,7 @@ class SnapshotQueries:
         self._mine = inside(caller, conversations)
         # Looked up for each message by its id: SQLite would otherwise walk the whole workspace.
         self._is_mine = exists().where(_c.id == _m.conversation_id, self._mine)
-        # Said of the conversations as well: PostgreSQL would walk over all that come before them.
-        ids: BindParameter[Any] = bindparam("ids", expanding=True)
-        are_mine = exists().where(_c.id == _m.conversation_id, _c.id.in_(ids), self._mine)
-        self._asked_for = and_(_m.conversation_id.in_(ids), are_mine)
+        self._asked_for = self._of_conversations()
         self._rows = self._lines(whole=False).where(self._asked_for)
         self._whole = self._lines(whole=True).where(self._asked_for)
         here = self._rows if whole_tree else self._rows.where(_m.on_path)
@@ -225,6 +222,21 @@ class SnapshotQueries:
         # PostgreSQL plans otherwise for rows that are fetched in portions, and takes longer.
         return await _fetch(connection, statement, values), True
 
+    def _of_conversations(self) -> ColumnElement[bool]:
+        """The messages of the conversations with certain ids, as far as they are inside the walls.
+
+        Each database is told in the way that it is quickest with.
+        """
+        ids: BindParameter[Any] = bindparam("ids", expanding=True)
+        if self._dialect is Dialect.SQLITE:
+            # The walls are looked at once for each conversation, and not for each message. Inside
+            # a CASE they keep SQLite from walking the index of a whole workspace.
+            is_mine = case((self._mine, 1), else_=0) == 1
+            return _m.conversation_id.in_(select(_c.id).where(_c.id.in_(ids), is_mine))
+        # Said of the conversations as well: PostgreSQL would walk over all that come before them.
+        are_mine = exists().where(_c.id == _m.conversation_id, _c.id.in_(ids), self._mine)
+        return and_(_m.conversation_id.in_(ids), are_mine)
+
     def _lines(self, *, whole: bool) -> Select[Any]:
         texts = (self._content(), _m.metadata, _m.extra)
         content, metadata, extra = texts if whole else self._short(*texts)
@@ -257,14 +269,19 @@ class SnapshotQueries:
         self, content: ColumnElement[Any], metadata: ColumnElement[Any], extra: ColumnElement[Any]
     ) -> tuple[ColumnElement[Any], ...]:
         """The same, but null in place of long ones."""
-        # PostgreSQL knows the bytes of a text without reading it, SQLite before 3.43 does not.
-        measure = func.length if self._dialect is Dialect.SQLITE else func.octet_length
-        others = [func.coalesce(measure(text), 0) <= LARGE for text in (metadata, extra)]
+        others = [func.coalesce(self._bytes(text), 0) <= LARGE for text in (metadata, extra)]
         return (
-            case((and_(measure(_m.content) <= LARGE, *others), content)),
+            case((and_(self._bytes(_m.content) <= LARGE, *others), content)),
             case((others[0], metadata)),
             case((others[1], extra)),
         )
+
+    def _bytes(self, text: ColumnElement[Any]) -> ColumnElement[int]:
+        """How long *text* is, without reading it, as counting its characters would."""
+        if self._dialect is Dialect.SQLITE:
+            # It has `octet_length` from 3.43 on, and knows the length of a blob since ever.
+            return func.length(sql_cast(text, LargeBinary))
+        return func.octet_length(text)
 
     def _leaves_of_many(self) -> CompoundSelect[Any]:
         """Where there is a leaf there is its conversation; those without one are asked for."""
@@ -279,10 +296,14 @@ class SnapshotQueries:
     def _moment(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """A moment as ISO 8601 in UTC with Z, and with microseconds when there are any."""
         if self._dialect is Dialect.SQLITE:
-            whole = func.replace(type_coerce(column, Text).concat("Z"), " ", "T")
-        else:
-            in_utc = func.timezone("UTC", column)
-            whole = func.to_char(in_utc, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+            # Always 26 characters; to look for those that change would take twice as long.
+            stored = type_coerce(column, Text)
+            day, rest = func.substr(stored, 1, 10), func.substr(stored, 12)
+            second = func.substr(stored, 12, 8)
+            is_whole = func.substr(stored, 20) == ".000000"
+            return day.concat("T").concat(case((is_whole, second), else_=rest)).concat("Z")
+        in_utc = func.timezone("UTC", column)
+        whole = func.to_char(in_utc, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
         return func.replace(whole, ".000000Z", "Z")
 
     def _uuid(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -294,12 +315,16 @@ class SnapshotQueries:
         return sql_cast(column, Text)
 
 
+_TEXTS = (4, 8, 9)
+"""Where in a row its texts are."""
+
 _UUID_PARTS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
 
 
-def size_of(row: Row) -> int:
-    """How much text comes with *row*, in characters or bytes."""
-    return len(row[4] or "") + len(row[8] or "") + len(row[9] or "")
+def size_of(rows: Sequence[Row]) -> int:
+    """How much text comes with *rows*, in characters or bytes."""
+    texts = (filter(None, map(itemgetter(place), rows)) for place in _TEXTS)
+    return sum(sum(map(len, some)) for some in texts)
 
 
 def is_cut(row: Row) -> bool:
@@ -336,7 +361,7 @@ def _fetch_portions(
     while size <= MOST_TEXT and not is_end:
         portion = driver.fetchmany(result, result.cursor, PORTION)
         rows += portion
-        size += sum(map(size_of, portion))
+        size += size_of(portion)
         is_end = len(portion) < PORTION
     result.close()
     return rows, is_end

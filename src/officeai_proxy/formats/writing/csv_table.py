@@ -38,28 +38,34 @@ class CsvEncoder(Encoder):
     @override
     def encode(self, passages: Sequence[Passage]) -> bytes:
         names = _Cells(self._made_safe)
-        return b"".join([piece for passage in passages for piece in self._rows(passage, names)])
+        pieces: list[bytes] = []
+        for passage in passages:
+            self._add_rows(passage, names, pieces)
+        return b"".join(pieces)
 
     @override
     def finish(self, counts: Counts) -> Iterator[bytes]:
         yield from ()
 
-    def _rows(self, passage: Passage, names: "_Cells") -> Iterator[bytes]:
+    def _add_rows(self, passage: Passage, names: "_Cells", pieces: list[bytes]) -> None:
         """The rows in pieces: what was said, and all that stands between one text and the next."""
         first = self._first_cells(passage.conversation)
-        safe_content = self._safe_content
+        safe_content, add = self._safe_content, pieces.append
         between = ""
         for row in passage.rows:
-            _, number, parent, role, content, model, tokens, moment, metadata, _, *call = row
-            above = "" if parent is None else parent
-            yield f'{between}{first}{number},{above},{names[role]},"'.encode()
-            said = content if isinstance(content, bytes) else content.encode()
-            yield safe_content(said).replace(b'"', b'""')
-            between = (
-                f'",{names[model]},{"" if tokens is None else tokens},{moment},'
-                f"{_quoted(metadata_text(metadata, *call))}\r\n"
+            # Each by its name: it is quicker than to gather those of the call.
+            _, number, parent, role, content, model, tokens, moment, metadata, _, call, end, why = (
+                row
             )
-        yield between.encode()
+            above = "" if parent is None else parent
+            add(f'{between}{first}{number},{above},{names[role]},"'.encode())
+            said = content if isinstance(content, bytes) else content.encode()
+            add(safe_content(said).replace(b'"', b'""'))
+            is_plain = metadata is None and call is None and end is None and why is None
+            known = "" if is_plain else _quoted(metadata_text(metadata, call, end, why))
+            spent = "" if tokens is None else tokens
+            between = f'",{names[model]},{spent},{moment},{known}\r\n'
+        add(between.encode())
 
     def _first_cells(self, conversation: ConversationHead) -> str:
         cells = (conversation.session_id, conversation.title or "", conversation.user_identifier)

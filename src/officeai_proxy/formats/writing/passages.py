@@ -145,11 +145,14 @@ def metadata_text(
 
     What is known of the call that brought the message is part of it, as in the answers of the API.
     """
-    if outcome is None and finish_reason is None:
-        if exchange_id is None:
-            return readable(metadata) if metadata else ""
-        if metadata is None:
+    if outcome is None and finish_reason is None and exchange_id is None:
+        return readable(metadata) if metadata else ""
+    if not metadata and outcome is None and exchange_id is not None:
+        # Nearly all messages that were recorded; a reason is a word.
+        if finish_reason is None:
             return f'{{"exchange_id":"{exchange_id}"}}'
+        if finish_reason.isidentifier() and finish_reason.isascii():
+            return f'{{"exchange_id":"{exchange_id}","finish_reason":"{finish_reason}"}}'
     known = {"exchange_id": exchange_id, "outcome": outcome, "finish_reason": finish_reason}
     given = cast("JsonObject", loads(metadata)) if metadata else {}
     there = {name: value for name, value in known.items() if value is not None}
