@@ -475,6 +475,16 @@ CASES = [
         7,
     ),
     Case(
+        "a client cuts out what the model thought before it answered",
+        [
+            ([user("a")], [assistant("<think>\nHm.\n</think>\n\nA")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("Hm.</think>B")]),
+            ([user("a"), assistant("A"), user("b"), assistant("B"), user("c")], None),
+        ],
+        ["a", "<think>\nHm.\n</think>\n\nA", "b", "Hm.</think>B", "c"],
+        5,
+    ),
+    Case(
         "only instructions",
         [([system("s")], [assistant("ready")]), ([system("s"), user("a")], [assistant("A")])],
         ["s", "ready", "a", "A"],

@@ -2,7 +2,9 @@
 
 Clients resend what was said before, and seldom byte for byte: fields come and go, a string becomes
 a list of parts, arguments are written anew. Two messages are the same when role, text, other parts,
-tool calls, `tool_call_id` and `name` are the same.
+tool calls, `tool_call_id` and `name` are the same. What a model thinks before it answers is no part
+of that, wherever it stands: many models write it into the answer, and most clients cut it out of
+what they send back.
 
 The numbers are stored. A change of anything here makes every stored conversation look different
 from what its client resends, so that it would be stored a second time: what is hashed may never
@@ -29,6 +31,11 @@ _WHITE_SPACE = (
 INSTRUCTIONS = frozenset({Role.SYSTEM.value, Role.DEVELOPER.value})
 """The roles of what is said to the model and stands outside the talk."""
 
+_ANSWERS = Role.ASSISTANT.value
+# As Qwen, DeepSeek and others write it where nobody takes it out for them. The template of some has
+# the first mark, and the answer only the second.
+_THINKING, _THOUGHT = "<think>", "</think>"
+
 LONG = 256 * 1024
 """Characters of a text that are hashed at one time."""
 
@@ -50,7 +57,7 @@ def identity(message: JsonObject) -> int:
     if type(role) is str and type(content) is str:
         text = content.strip(_WHITE_SPACE)
         if len(message) == _PLAIN_FIELDS or (text and _COUNTING.isdisjoint(message)):
-            return _hash_of(role, text, "")
+            return _hash_of(role, _spoken(role, text) or text, "")
     return identity_of_any(message)
 
 
@@ -66,6 +73,8 @@ def identities_of(messages: Iterable[JsonObject]) -> list[int]:
         role, content = message.get("role"), message.get("content")
         if len(message) == _PLAIN_FIELDS and type(role) is str and type(content) is str:
             text = content.strip(_WHITE_SPACE)
+            if role == _ANSWERS and _THOUGHT in text:
+                text = _spoken(role, text) or text
             if len(text) > LONG:
                 numbers.append(_hash_of_long(role, text, ""))
                 continue
@@ -82,9 +91,12 @@ def identity_of_any(message: JsonObject) -> int:
     """What `identity` gives, by the rules for every message and without a shortcut."""
     role, content = message.get("role"), message.get("content")
     text = joined_text(content).strip(_WHITE_SPACE) or _refusal_of(message)
-    others = _others_of(message, has_text=bool(text))
+    spoken = _spoken(role, text)
+    others = _others_of(message, has_text=bool(spoken))
     rest = _CANONICAL.encode(_canonical(others)) if others else ""
-    return _hash_of(role if isinstance(role, str) else "", text, rest)
+    # Where there is nothing else, what was thought is all that there is.
+    said = spoken if others else spoken or text
+    return _hash_of(role if isinstance(role, str) else "", said, rest)
 
 
 def chain(previous: int, identity: int) -> int:
@@ -106,6 +118,16 @@ def chains(identities: Iterable[int], start: int = ROOT_CHAIN) -> Iterator[int]:
 def is_instruction(role: str) -> bool:
     """Whether *role* is that of a system or developer message."""
     return role in INSTRUCTIONS
+
+
+def _spoken(role: Json, text: str) -> str:
+    """*text* without what a model thought before it; empty where it only thought."""
+    if role != _ANSWERS or _THOUGHT not in text:
+        return text
+    thought, _, answer = text.partition(_THOUGHT)
+    # An answer that speaks of the marks is none that begins with a thought.
+    begins = thought.startswith(_THINKING) or _THINKING not in thought
+    return answer.lstrip(_WHITE_SPACE) if begins else text
 
 
 def _hash_of(role: str, text: str, rest: str) -> int:

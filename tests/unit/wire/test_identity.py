@@ -38,6 +38,11 @@ def user(content: Json, **fields: Json) -> JsonObject:
     return {"role": "user", "content": content, **fields}
 
 
+def said(content: Json) -> JsonObject:
+    """A message of the assistant."""
+    return {"role": "assistant", "content": content}
+
+
 def text(words: Json, **fields: Json) -> JsonObject:
     """A text part."""
     return {"type": "text", "text": words, **fields}
@@ -104,6 +109,13 @@ DIFFERENT: list[JsonObject] = [
     {"role": "assistant", "refusal": "no"},
     {"role": "assistant", "audio": {"id": "1"}},
     {"role": "assistant", "audio": {"id": "2"}},
+    said("<think>a</think>"),
+    said("<think>b</think>"),
+    said("<think>a"),
+    said("Between <think> and </think> it thinks."),
+    said("Between <think> and </think> it speaks."),
+    user("<think>a</think>a"),
+    user("<think>b</think>a"),
 ]
 
 
@@ -168,6 +180,12 @@ SAME: list[tuple[JsonObject, JsonObject]] = [
         },
     ),
     ({"role": None, "content": "a"}, {"content": "a"}),
+    (said("<think>\nHm.\n</think>\n\nYes."), said("Yes.")),
+    (said("Hm.</think> Yes."), said("Yes.")),
+    (said([text("<think>Hm.</think>"), text("Yes.")]), said("Yes.")),
+    (said("<think>a</think>b</think>"), said("<think>c</think>b</think>")),
+    (call("{}") | {"content": "<think>Hm.</think>"}, call("{}")),
+    (call("{}") | {"content": "<think>Hm.</think>Yes."}, call("{}") | {"content": "Yes."}),
 ]
 
 
@@ -301,7 +319,11 @@ def test_chains_are_what_they_were() -> None:
     st.fixed_dictionaries(
         {"role": st.sampled_from(["user", "assistant", "tool", "", "\ud83d", None, 5])},
         optional={
-            "content": TEXTS | st.none() | WHITE_SPACE | st.just([text("a"), IMAGE]),
+            "content": TEXTS
+            | st.none()
+            | WHITE_SPACE
+            | st.just([text("a"), IMAGE])
+            | st.lists(st.sampled_from(["<think>", "</think>", "a", " "])).map("".join),
             "name": st.sampled_from(["Ann", "", None]),
             "tool_call_id": st.sampled_from(["c", "", None]),
             "tool_calls": st.sampled_from([call("{}")["tool_calls"], [], None]),
