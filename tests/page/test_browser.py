@@ -404,6 +404,28 @@ def test_what_failed_is_seen_on_a_phone(browser: Browser, site: Site) -> None:
         assert box["x"] + 100 < PHONE[0]
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_other_colours_are_one_click_away(browser: Browser, site: Site, theme: str) -> None:
+    """A click changes what is seen, whichever colours the system has; another undoes it."""
+    with somebody(browser, site, theme=theme, is_signed_in=False) as person:
+        body = person.go("/ui/enter").locator("body")
+        person.faults.clear()  # The browser writes the answer 401 into its console.
+        first = body.evaluate("body => getComputedStyle(body).backgroundColor")
+        person.page.locator("[name=theme]:visible").click()
+        expect(body).not_to_have_css("background-color", first)
+        person.page.locator("[name=theme]:visible").click()
+        expect(body).to_have_css("background-color", first)
+
+
+def test_a_magnified_page_has_room_to_read(browser: Browser, site: Site) -> None:
+    """At 400 %, half of the screen at least is the conversation (WCAG 2.2, 1.4.10)."""
+    with somebody(browser, site, size=(320, 256)) as person:
+        page = person.go(f"/ui/c/{site.ids['python']}")
+        box = page.locator("#scroll").bounding_box()
+        assert box
+        assert box["height"] > 128
+
+
 def test_the_hint_of_the_search_field(browser: Browser, site: Site) -> None:
     """The key that leads to the field stands inside of it, in Chinese too, whose lines are high."""
     with somebody(browser, site, language="zh-CN") as person:

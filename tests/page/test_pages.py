@@ -174,6 +174,10 @@ async def test_what_is_new(paged: Api, reader: Reader) -> None:
     gone = str(int(after[1]) - 10**6)
     assert (await reader.get(address + gone, x_part="more")).status_code in (205, 422)
 
+    await reader.post(f"/ui/c/{number}/bin")
+    assert (await reader.get(address + after[1], x_part="more")).status_code == 205
+    assert "data-live" not in (await reader.get(f"/ui/c/{number}")).text
+
 
 @pytest.mark.parametrize(
     ("q", "told"),
