@@ -417,6 +417,19 @@ def test_other_colours_are_one_click_away(browser: Browser, site: Site, theme: s
         expect(body).to_have_css("background-color", first)
 
 
+def test_nothing_moves_while_a_page_comes(person: Person) -> None:
+    """Buttons that the script shows and the list of users push nothing away."""
+    person.page.add_init_script(
+        "window.moved = []; new PerformanceObserver(list => { for (const one of list.getEntries())"
+        " for (const { node } of one.sources) moved.push(node?.className ?? 'gone'); })"
+        ".observe({ type: 'layout-shift', buffered: true })"
+    )
+    page = person.go(f"/ui/c/{person.site.ids['long']}")
+    page.locator(".people .number").first.wait_for()
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("moved") == []
+
+
 def test_a_magnified_page_has_room_to_read(browser: Browser, site: Site) -> None:
     """At 400 %, half of the screen at least is the conversation (WCAG 2.2, 1.4.10)."""
     with somebody(browser, site, size=(320, 256)) as person:
