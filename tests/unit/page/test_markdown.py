@@ -28,7 +28,7 @@ _ATTRIBUTE = re.compile(
 _PIECES = (
     *("<script>", "](javascript:x)", "![a](", "http://a.b", ")", '"', "`", "```", "|", "\n", "["),
     *("onerror=", "<img ", ">", "&#106;", "data:text/html,", "]", ":-:", "-", "\u2028"),
-    *("$", "$$", r"\(", r"\)", "\\[\n", "\n\\]"),
+    *("https://a.b", "$", "$$", r"\(", r"\)", "\\[\n", "\n\\]"),
 )
 
 
@@ -50,6 +50,39 @@ def test_hostile_text_becomes_text(text: str) -> None:
 def test_no_mixture_gets_through(pieces: list[str]) -> None:
     """However the pieces of an attack are put together, only harmless tags come out."""
     assert_harmless(MARKDOWN.html("".join(pieces)))
+
+
+@pytest.mark.parametrize(
+    ("before", "address", "behind"),
+    [
+        ("See ", "https://a.example/b_c_d?x=1", "."),
+        ("(", "https://a.example/b_(c)", ")"),
+        ("见", "http://a.example/路径", "。然后"),
+        ("- **", "https://a.example", "**"),
+        ("| a |\n|---|\n| ", "https://a.example/b", " |"),
+    ],
+)
+def test_bare_addresses_are_links(before: str, address: str, behind: str) -> None:
+    """What models write as an address can be followed, without what stands around it."""
+    html = MARKDOWN.html(before + address + behind)
+
+    assert f'<a href="{address}" target="_blank"' in html
+    assert f">{address}</a>" in html
+
+
+@pytest.mark.parametrize(
+    ("text", "links"),
+    [
+        ("`https://a.example`", 0),
+        ("[https://a.example](https://b.example)", 1),
+        ("<https://a.example>", 1),
+        ("https:// and http://. and xhttp://a.example", 0),
+        ("javascript:alert(1) ftp://a.example", 0),
+    ],
+)
+def test_what_is_no_bare_address(text: str, links: int) -> None:
+    """Code stays code, a link stays one link, and half an address stays text."""
+    assert MARKDOWN.html(text).count("<a ") == links
 
 
 @pytest.mark.parametrize(
