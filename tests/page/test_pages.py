@@ -459,3 +459,22 @@ async def test_what_is_wrong_is_told_in_the_language_of_the_page(
             assert ENGLISH.findall(said) == [], said
         else:
             assert ENGLISH.search(said)
+
+
+async def test_attachments_have_names_for_readers(paged: Api, reader: Reader) -> None:
+    """They are called what they are in the reader's language; an unknown type keeps its name."""
+    parts = [
+        {"type": "text", "text": "Look"},
+        {"type": "image_url", "image_url": {"url": "https://a.example/x.png"}},
+        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+        {"type": "file", "file": {"filename": "报告.pdf"}},
+        {"type": "hologram", "hologram": "x"},
+    ]
+    said = [spoken("user", parts, NOW)]
+    number = await tell(paged.services.database, "parts", "ann", said, when=NOW)
+
+    shown = (await reader.get(f"/ui/c/{number}", Accept_Language="zh-CN")).text
+
+    for told in ("图片: https://a.example/x.png", "音频: wav", "文件: 报告.pdf", "hologram: x"):
+        assert told in shown
+    assert "image_url" not in shown
