@@ -284,6 +284,24 @@ def test_export_with_a_filter_and_import_again(person: Person, tmp_path: Path) -
     expect(sheet.locator("[data-report]")).to_contain_text("That cannot be used: ")
 
 
+def test_a_sheet_closes_by_a_press_beside_it(person: Person) -> None:
+    """One on its edge, or one that marks a text and ends beside it, takes nothing from it."""
+    page = person.go(f"/ui/c/{person.site.ids['python']}")
+    page.get_by_role("link", name="Rename").click()
+    sheet, mouse = page.locator("#sheet"), page.mouse
+    box = sheet.bounding_box()
+    assert box
+    inside = (box["x"] + 8, box["y"] + 8)
+    mouse.click(*inside)
+    mouse.move(*inside)
+    mouse.down()
+    mouse.move(5, 5)
+    mouse.up()
+    expect(sheet).to_be_visible()
+    mouse.click(5, 5)
+    expect(sheet).to_be_hidden()
+
+
 def test_a_file_is_dropped_beside_its_place(person: Person) -> None:
     """Wherever on the page a file falls, it is imported, and the browser stays where it is."""
     page = person.go("/ui")

@@ -320,11 +320,22 @@ function onKey(event) {
 
 // --- clicks -------------------------------------------------------------------------------------
 
+// A press beside a dialog closes it; one on its own edge does not, nor one that began in a field of it
+// and ended beside it, as when a text is marked: what was typed would be gone.
+let pressed = false;
+
+function isBeside(event) {
+  const { target, clientX: x, clientY: y } = event;
+  if (!target.matches?.("dialog")) return false;
+  const { left, right, top, bottom } = target.getBoundingClientRect();
+  return x < left || x > right || y < top || y > bottom;
+}
+
 function onClick(event) {
   const button = event.target.closest("button.copy");
   if (button) return copy(button);
   if (event.target.closest("[data-close]")) return event.target.closest("dialog")?.close();
-  if (event.target.matches("dialog")) return event.target.close();
+  if (pressed && isBeside(event)) return event.target.close();
   const link = event.target.closest("a");
   if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
   if (link.matches("[data-back]") && history.state?.open) history.back();
@@ -389,6 +400,7 @@ function tidyToast() {
   setTimeout(() => $("#toast .note")?.remove(), 10000);
 }
 
+document.addEventListener("pointerdown", (event) => { pressed = isBeside(event); });
 document.addEventListener("click", onClick);
 document.addEventListener("keydown", onKey);
 document.addEventListener("submit", onSubmit);
