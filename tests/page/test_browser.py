@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import re
 import threading
 import time
 import zipfile
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
+from tests.page import stories
 from tests.page.browsing import DESK, PHONE, Person, Site, open_browser, open_site, somebody
 from tests.proxies import KEY
 
@@ -357,12 +359,41 @@ def test_filters_have_addresses(person: Person) -> None:
 
 
 def test_copying(person: Person) -> None:
-    """A piece of code is in the clipboard after one click, as it was written."""
+    """Code, and a whole message, are in the clipboard after one click, as they were written."""
     person.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = person.go(f"/ui/c/{person.site.ids['python']}")
     scroll_up(page)
     page.locator(".code .copy").first.click()
     assert page.evaluate("navigator.clipboard.readText()").startswith("def greet(name: str)")
+    page.locator(".said", has=page.locator(".code")).first.locator(".said-end .copy").click()
+    assert page.evaluate("navigator.clipboard.readText()") == stories.PYTHON
+    plain = page.locator(".said", has_not=page.locator("template")).last
+    plain.locator(".said-end .copy").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == plain.locator(".text").inner_text()
+
+
+def test_a_slow_answer_is_not_shown_in_another_conversation(person: Person) -> None:
+    """What was asked for one conversation, and comes when another is open, stays away from it."""
+    ids = person.site.ids
+    page = person.go(f"/ui/c/{ids['report']}")
+    waiting: list[Route] = []
+    page.route(f"**/ui/c/{ids['report']}/messages?after=*", lambda route: waiting.append(route))
+    page.route(f"**/ui/c/{ids['foreign']}", lambda route: waiting.append(route))
+    page.locator(f'#rows [data-id="{ids["foreign"]}"]').click()
+    page.wait_for_timeout(2200)
+    page.locator(f'#rows [data-id="{ids["python"]}"]').click()
+    expect(page.locator(".code").first).to_be_attached()
+    assert len(waiting) == 2
+    for route in waiting:
+        if "messages" in route.request.url:
+            route.fulfill(status=404, body="")
+        else:
+            route.continue_()
+    page.wait_for_timeout(300)
+    expect(page).to_have_url(re.compile(f"/ui/c/{ids['python']}$"))
+    expect(page.locator(".chat-head [role=alert]")).to_have_count(0)
+    person.faults.clear()  # The browser writes the answer 404 into its console.
 
 
 def test_nothing_hostile_does_anything(person: Person) -> None:

@@ -478,3 +478,22 @@ async def test_attachments_have_names_for_readers(paged: Api, reader: Reader) ->
     for told in ("图片: https://a.example/x.png", "音频: wav", "文件: 报告.pdf", "hologram: x"):
         assert told in shown
     assert "image_url" not in shown
+
+
+async def test_what_is_copied_is_there_as_it_was_written(paged: Api, reader: Reader) -> None:
+    """It stands beside what is shown, unless it is all of that, and shown as it was written."""
+    said = [
+        spoken("user", "Plain words.", NOW),
+        spoken("assistant", "**Bold** words", NOW),
+        spoken("assistant", "Words after a thought", NOW, reasoning_content="Hm"),
+        spoken("tool", "sunny", NOW, tool_call_id="c1"),
+    ]
+    number = await tell(paged.services.database, "copied", "ann", said, when=NOW)
+
+    shown = (await reader.get(f"/ui/c/{number}")).text
+
+    assert re.findall("<template>(.*?)</template>", shown) == [
+        "**Bold** words",
+        "Words after a thought",
+        "sunny",
+    ]

@@ -4,6 +4,7 @@ Text becomes HTML here and nowhere else; everything beside it stays text, which 
 escape.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -30,6 +31,9 @@ _MEDIA = {
     "video_url": "media.video",
 }
 """What OpenAI's types of parts are to a reader; another type keeps its name."""
+
+# One line without a sign of Markdown, and without blanks that a browser draws together.
+_SHOWN_AS_WRITTEN = re.compile(r"(?![ +-]|\d+[.)])(?:[^\s\\`*_\[\]<>#|~$&]| (?! |$))*")
 
 _CUT_SHORT = {"length": "finish.length", "content_filter": "finish.content_filter"}
 
@@ -72,6 +76,12 @@ class Said:
     marks: list[str]
     turns: Turns | None = None
     text: str = field(repr=False, default="")
+
+    @property
+    def source(self) -> str:
+        """The text as it was written, to be copied; empty where just that is shown."""
+        is_alone = [part.kind for part in self.parts] == [Kind.TEXT]
+        return "" if is_alone and _SHOWN_AS_WRITTEN.fullmatch(self.text) else self.text
 
     @property
     def is_silent(self) -> bool:

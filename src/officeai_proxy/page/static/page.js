@@ -94,17 +94,22 @@ async function more(link) {
 // --- a conversation -----------------------------------------------------------------------------
 
 let live = 0;
+let opened = 0;
 
 async function open(url, push = true) {
+  const turn = ++opened;
   const main = $("#main");
   const waiting = setTimeout(() => main.setAttribute("aria-busy", "true"), 300);
   try {
     const answer = await part(url, "reading");
     if (!answer.ok) {
-      location.assign(url);
+      if (turn === opened) location.assign(url);
       return;
     }
-    main.replaceChildren(fragment(await answer.text()));
+    const html = await answer.text();
+    // On a slow network the answer to an earlier click may come after that to a later one.
+    if (turn !== opened) return;
+    main.replaceChildren(fragment(html));
     if (push) history.pushState({ open: true }, "", url);
     document.body.classList.replace("view-list", "view-reading");
     for (const field of $$(".tools [name=next]")) field.value = location.pathname + location.search;
@@ -120,7 +125,7 @@ async function open(url, push = true) {
     offline(true);
   } finally {
     clearTimeout(waiting);
-    main.removeAttribute("aria-busy");
+    if (turn === opened) main.removeAttribute("aria-busy");
   }
 }
 
@@ -177,10 +182,13 @@ async function look(place, pause) {
   let next = Math.min(pause * 1.3, 15000);
   try {
     const answer = await part(`${place.dataset.live}?after=${place.dataset.after}`, "more");
+    const html = await answer.text();
+    // Another conversation may have been opened meanwhile, which this says nothing of.
+    if (!place.isConnected) return;
     if (answer.status === 404) return gone(place);
     if (answer.status === 205) return open(location.href, false);
     if (answer.status === 200) {
-      add(place, fragment(await answer.text()));
+      add(place, fragment(html));
       next = 1500;
     }
     offline(false);
@@ -266,7 +274,7 @@ async function copy(button) {
   const place = button.dataset.copy === "code" ? button.closest(".code") : button.closest(".said");
   const text = button.dataset.copy === "code"
     ? $("code", place).textContent
-    : $$(".text.text", place).map((one) => one.innerText).join("\n\n").trim();
+    : $("template", place)?.content.textContent ?? $(".text", place).textContent.trim();
   try {
     await navigator.clipboard.writeText(text);
   } catch {
