@@ -347,6 +347,16 @@ def test_search_opens_at_the_message(person: Person) -> None:
     expect(page.locator(".to-end")).to_be_visible()
 
 
+def test_what_was_searched_for_is_marked(person: Person) -> None:
+    """As it was found: whole words, and Chinese beside them for itself."""
+    page = person.go(f"/ui/c/{person.site.ids['python']}?q=库print")
+    scroll_up(page)
+    marked = page.evaluate("[...CSS.highlights.get('found')].map(String)")
+    assert set(marked) == {"库", "print"}
+    page = person.go(f"/ui/c/{person.site.ids['python']}?q=prin")
+    assert page.evaluate("CSS.highlights.get('found').size") == 0
+
+
 def test_filters_have_addresses(person: Person) -> None:
     """A filter that is typed is in the address, and taking it away goes back."""
     page = person.go("/ui")

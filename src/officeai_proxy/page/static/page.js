@@ -145,11 +145,21 @@ function begin() {
   listen(2000);
 }
 
+// Words are found as the search finds them: whole ones, but any part of a run of Chinese, which
+// stands for itself beside other letters too.
+const EAST = "[\\p{sc=Han}\\p{sc=Hiragana}\\p{sc=Katakana}\\p{sc=Hangul}]";
+const OTHER = `(?:(?!${EAST})[\\p{L}\\p{N}])`;
+
+function wordsOf(text) {
+  const words = text.match(new RegExp(`${EAST}+|${OTHER}+`, "gu")) ?? [];
+  return words.map((word) => (new RegExp(EAST, "u").test(word) ? word : `(?<!${OTHER})${word}(?!${OTHER})`));
+}
+
 // What was searched for is marked without touching the text (CSS Custom Highlight API).
 function mark(scroll) {
   if (!scroll.dataset.find || !window.Highlight) return;
-  const words = scroll.dataset.find.match(/[\p{L}\p{N}]+/gu);
-  if (!words) return;
+  const words = wordsOf(scroll.dataset.find);
+  if (!words.length) return;
   // The text itself is looked through: its lower case can be longer than it is (İ).
   const pattern = new RegExp(words.join("|"), "giu");
   const ranges = [];
