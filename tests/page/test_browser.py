@@ -145,6 +145,7 @@ def test_back_on_a_phone(browser: Browser, site: Site) -> None:
         expect(page.locator("#rows")).to_be_hidden()
         page.get_by_label("Back to the list").click()
         expect(page.get_by_text("Plan a trip to Kyoto").first).to_be_in_viewport()
+        expect(page).to_have_title("Conversations · officeai-proxy")
         page.get_by_text("Plan a trip to Kyoto").first.click()
         expect(page.locator("#chat-title")).to_be_visible()
         page.go_back()

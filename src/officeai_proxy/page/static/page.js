@@ -112,9 +112,8 @@ async function open(url, push = true) {
     main.replaceChildren(fragment(html));
     if (push) history.pushState({ open: true }, "", url);
     document.body.classList.replace("view-list", "view-reading");
-    for (const field of $$(".tools [name=next]")) field.value = location.pathname + location.search;
     const chat = $(".chat");
-    document.title = `${chat.dataset.title} · officeai-proxy`;
+    entitle(chat.dataset.title);
     for (const row of $$("#rows [aria-current]")) row.removeAttribute("aria-current");
     const row = $(`#rows [data-id="${chat.dataset.chat}"]`);
     if (row) row.setAttribute("aria-current", "true");
@@ -127,6 +126,12 @@ async function open(url, push = true) {
     clearTimeout(waiting);
     if (turn === opened) main.removeAttribute("aria-busy");
   }
+}
+
+// What the window is called, and where a change of language or colours comes back to.
+function entitle(title) {
+  document.title = `${title} · officeai-proxy`;
+  for (const field of $$(".tools [name=next]")) field.value = location.pathname + location.search;
 }
 
 function begin() {
@@ -309,6 +314,8 @@ function goBack() {
     return location.reload();
   }
   document.body.classList.replace("view-reading", "view-list");
+  clearTimeout(live);
+  entitle($(".rooms [aria-current]").textContent.trim());
 }
 
 // --- keys ---------------------------------------------------------------------------------------
