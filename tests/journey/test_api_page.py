@@ -57,6 +57,9 @@ def test_programs_can_read_the_description(proxy: RunningProxy) -> None:
 
     names = description["components"]["schemas"]
     assert [name for name in names if "__" in name or "Validation" in name] == []
+    [chat] = description["paths"]["/v1/chat/completions"].values()
+    named = [parameter["name"] for parameter in chat["parameters"]]
+    assert named == ["X-Session-ID", "X-User-ID", "X-Record", "X-Session-Context"]
     unknown = {"ge", "gt", "le", "lt"}
     for _, path, operation in in_order(description):
         for parameter in operation.get("parameters", []):

@@ -80,6 +80,7 @@ async def chat_completions(
     x_session_id: Annotated[  # noqa: ARG001 - documentation only
         str | None,
         Header(
+            alias="X-Session-ID",
             description="Records the call into this conversation.",
             openapi_examples={"demo": {"value": "demo-session"}},
         ),
@@ -87,16 +88,19 @@ async def chat_completions(
     x_user_id: Annotated[  # noqa: ARG001 - documentation only
         str | None,
         Header(
+            alias="X-User-ID",
             description="Whose conversation it is.",
             openapi_examples={"demo": {"value": "user123"}},
         ),
     ] = None,
     x_record: Annotated[  # noqa: ARG001 - documentation only
-        Literal["on", "off"] | None, Header(description="`off`: do not record this call.")
+        Literal["on", "off"] | None,
+        Header(alias="X-Record", description="`off`: do not record this call."),
     ] = None,
     x_session_context: Annotated[  # noqa: ARG001 - documentation only
         str | None,
         Header(
+            alias="X-Session-Context",
             description="Send the newest messages of the session first: a number, or `all`.",
         ),
     ] = None,
