@@ -339,6 +339,14 @@ class TestApi:
         for block in blocks(ROOT / "docs" / "api.md", *SHELLS):
             run_shell(block, PROXY=running.root, KEY=KEY)
 
+    def test_a_name_in_chinese(self, running: RunningProxy) -> None:
+        """The program with names that are not ASCII runs, and its call is recorded under them."""
+        [program] = blocks(ROOT / "docs" / "api.md", "python")
+
+        run([sys.executable, "-c", for_the_reader(program, running)])
+
+        assert len(running.path_of("行程", user_identifier="张三")) == 2
+
 
 def load_every_module() -> None:
     """Import the whole package: a class is known to its base only once its module is loaded."""

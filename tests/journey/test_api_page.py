@@ -27,10 +27,15 @@ def in_order(description: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, 
 
 
 def filled_in(operation: dict[str, Any], where: str) -> dict[str, str]:
-    """What the page fills into the parameters of one kind: their first examples."""
+    """What the page fills into the parameters of one kind: the first example, else the default.
+
+    An example within the schema is shown beside the field, and not filled in.
+    """
     found = {}
     for parameter in operation.get("parameters", []):
-        values = [*examples_of(parameter), *parameter["schema"].get("examples", [])]
+        values = examples_of(parameter)
+        if "default" in parameter["schema"]:
+            values.append(parameter["schema"]["default"])
         if parameter["in"] == where and values:
             found[parameter["name"]] = values[0]
     return found
@@ -44,6 +49,21 @@ def bodies_of(operation: dict[str, Any], description: dict[str, Any]) -> list[An
     name = content["schema"].get("$ref", "").rpartition("/")[2]
     model = description["components"]["schemas"].get(name, {})
     return examples_of(content) or model.get("examples") or examples_of(model) or [None]
+
+
+def test_programs_can_read_the_description(proxy: RunningProxy) -> None:
+    """Generators of clients find bounds that they know, and one model for every kind of answer."""
+    description = proxy.get("/openapi.json").json()
+
+    names = description["components"]["schemas"]
+    assert [name for name in names if "__" in name or "Validation" in name] == []
+    [chat] = description["paths"]["/v1/chat/completions"].values()
+    named = [parameter["name"] for parameter in chat["parameters"]]
+    assert named == ["X-Session-ID", "X-User-ID", "X-Record", "X-Session-Context"]
+    unknown = {"ge", "gt", "le", "lt"}
+    for _, path, operation in in_order(description):
+        for parameter in operation.get("parameters", []):
+            assert not unknown & parameter["schema"].keys(), (path, parameter["name"])
 
 
 def test_examples_work_when_tried(proxy: RunningProxy) -> None:

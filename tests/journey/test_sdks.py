@@ -132,6 +132,7 @@ def test_the_python_sdk(
     assert seen["version"].startswith(f"{major}.")
     assert_as_expected(seen)
     assert seen["concurrently"] == [f"echo: n{n}" for n in range(20)]
+    assert seen["foreign"] == "行程"
     assert_recorded(proxy, f"python-{major}")
 
 

@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import re
 import threading
 import time
 import zipfile
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
+from tests.page import stories
 from tests.page.browsing import DESK, PHONE, Person, Site, open_browser, open_site, somebody
 from tests.proxies import KEY
 
@@ -143,6 +145,7 @@ def test_back_on_a_phone(browser: Browser, site: Site) -> None:
         expect(page.locator("#rows")).to_be_hidden()
         page.get_by_label("Back to the list").click()
         expect(page.get_by_text("Plan a trip to Kyoto").first).to_be_in_viewport()
+        expect(page).to_have_title("Conversations · officeai-proxy")
         page.get_by_text("Plan a trip to Kyoto").first.click()
         expect(page.locator("#chat-title")).to_be_visible()
         page.go_back()
@@ -284,6 +287,24 @@ def test_export_with_a_filter_and_import_again(person: Person, tmp_path: Path) -
     expect(sheet.locator("[data-report]")).to_contain_text("That cannot be used: ")
 
 
+def test_a_sheet_closes_by_a_press_beside_it(person: Person) -> None:
+    """One on its edge, or one that marks a text and ends beside it, takes nothing from it."""
+    page = person.go(f"/ui/c/{person.site.ids['python']}")
+    page.get_by_role("link", name="Rename").click()
+    sheet, mouse = page.locator("#sheet"), page.mouse
+    box = sheet.bounding_box()
+    assert box
+    inside = (box["x"] + 8, box["y"] + 8)
+    mouse.click(*inside)
+    mouse.move(*inside)
+    mouse.down()
+    mouse.move(5, 5)
+    mouse.up()
+    expect(sheet).to_be_visible()
+    mouse.click(5, 5)
+    expect(sheet).to_be_hidden()
+
+
 def test_a_file_is_dropped_beside_its_place(person: Person) -> None:
     """Wherever on the page a file falls, it is imported, and the browser stays where it is."""
     page = person.go("/ui")
@@ -327,6 +348,16 @@ def test_search_opens_at_the_message(person: Person) -> None:
     expect(page.locator(".to-end")).to_be_visible()
 
 
+def test_what_was_searched_for_is_marked(person: Person) -> None:
+    """As it was found: whole words, and Chinese beside them for itself."""
+    page = person.go(f"/ui/c/{person.site.ids['python']}?q=库print")
+    scroll_up(page)
+    marked = page.evaluate("[...CSS.highlights.get('found')].map(String)")
+    assert set(marked) == {"库", "print"}
+    page = person.go(f"/ui/c/{person.site.ids['python']}?q=prin")
+    assert page.evaluate("CSS.highlights.get('found').size") == 0
+
+
 def test_filters_have_addresses(person: Person) -> None:
     """A filter that is typed is in the address, and taking it away goes back."""
     page = person.go("/ui")
@@ -339,12 +370,41 @@ def test_filters_have_addresses(person: Person) -> None:
 
 
 def test_copying(person: Person) -> None:
-    """A piece of code is in the clipboard after one click, as it was written."""
+    """Code, and a whole message, are in the clipboard after one click, as they were written."""
     person.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = person.go(f"/ui/c/{person.site.ids['python']}")
     scroll_up(page)
     page.locator(".code .copy").first.click()
     assert page.evaluate("navigator.clipboard.readText()").startswith("def greet(name: str)")
+    page.locator(".said", has=page.locator(".code")).first.locator(".said-end .copy").click()
+    assert page.evaluate("navigator.clipboard.readText()") == stories.PYTHON
+    plain = page.locator(".said", has_not=page.locator("template")).last
+    plain.locator(".said-end .copy").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == plain.locator(".text").inner_text()
+
+
+def test_a_slow_answer_is_not_shown_in_another_conversation(person: Person) -> None:
+    """What was asked for one conversation, and comes when another is open, stays away from it."""
+    ids = person.site.ids
+    page = person.go(f"/ui/c/{ids['report']}")
+    waiting: list[Route] = []
+    page.route(f"**/ui/c/{ids['report']}/messages?after=*", lambda route: waiting.append(route))
+    page.route(f"**/ui/c/{ids['foreign']}", lambda route: waiting.append(route))
+    page.locator(f'#rows [data-id="{ids["foreign"]}"]').click()
+    page.wait_for_timeout(2200)
+    page.locator(f'#rows [data-id="{ids["python"]}"]').click()
+    expect(page.locator(".code").first).to_be_attached()
+    assert len(waiting) == 2
+    for route in waiting:
+        if "messages" in route.request.url:
+            route.fulfill(status=404, body="")
+        else:
+            route.continue_()
+    page.wait_for_timeout(300)
+    expect(page).to_have_url(re.compile(f"/ui/c/{ids['python']}$"))
+    expect(page.locator(".chat-head [role=alert]")).to_have_count(0)
+    person.faults.clear()  # The browser writes the answer 404 into its console.
 
 
 def test_nothing_hostile_does_anything(person: Person) -> None:
@@ -402,6 +462,41 @@ def test_what_failed_is_seen_on_a_phone(browser: Browser, site: Site) -> None:
         box = cell.bounding_box()
         assert box is not None
         assert box["x"] + 100 < PHONE[0]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_other_colours_are_one_click_away(browser: Browser, site: Site, theme: str) -> None:
+    """A click changes what is seen, whichever colours the system has; another undoes it."""
+    with somebody(browser, site, theme=theme, is_signed_in=False) as person:
+        body = person.go("/ui/enter").locator("body")
+        person.faults.clear()  # The browser writes the answer 401 into its console.
+        first = body.evaluate("body => getComputedStyle(body).backgroundColor")
+        person.page.locator("[name=theme]:visible").click()
+        expect(body).not_to_have_css("background-color", first)
+        person.page.locator("[name=theme]:visible").click()
+        expect(body).to_have_css("background-color", first)
+
+
+def test_nothing_moves_while_a_page_comes(person: Person) -> None:
+    """Buttons that the script shows and the list of users push nothing away."""
+    person.page.add_init_script(
+        "window.moved = []; new PerformanceObserver(list => { for (const one of list.getEntries())"
+        " for (const { node } of one.sources) moved.push(node?.className ?? 'gone'); })"
+        ".observe({ type: 'layout-shift', buffered: true })"
+    )
+    page = person.go(f"/ui/c/{person.site.ids['long']}")
+    page.locator(".people .number").first.wait_for()
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("moved") == []
+
+
+def test_a_magnified_page_has_room_to_read(browser: Browser, site: Site) -> None:
+    """At 400 %, half of the screen at least is the conversation (WCAG 2.2, 1.4.10)."""
+    with somebody(browser, site, size=(320, 256)) as person:
+        page = person.go(f"/ui/c/{site.ids['python']}")
+        box = page.locator("#scroll").bounding_box()
+        assert box
+        assert box["height"] > 128
 
 
 def test_the_hint_of_the_search_field(browser: Browser, site: Site) -> None:

@@ -33,6 +33,11 @@ async def test_a_stranger_sees_the_door(stranger: Reader) -> None:
         assert 'name="key"' in answer.text
 
 
+async def test_a_stranger_was_never_signed_in(stranger: Reader) -> None:
+    """Nobody who comes for the first time is told that something has ended."""
+    assert "has ended" not in (await stranger.get("/ui")).text
+
+
 async def test_a_part_of_the_page_is_just_refused(stranger: Reader) -> None:
     """The page's script hears 401, and not a door in the middle of a list."""
     for address in ("/ui", "/ui/c/1/messages?after=1", "/ui/users"):
@@ -153,7 +158,9 @@ async def test_a_session_dies_with_its_key(paged: Api, stranger: Reader) -> None
     assert (await stranger.get("/ui")).status_code == 200
     async with paged.services.database.write() as connection:
         await ApiKeyRepository(connection).revoke("reader", now=NOW)
-    assert (await stranger.get("/ui")).status_code == 401
+    refused = await stranger.get("/ui")
+    assert refused.status_code == 401
+    assert "its key has ended" in refused.text
 
 
 async def test_a_session_dies_with_a_configured_key(paged: Api, reader: Reader) -> None:

@@ -174,6 +174,10 @@ async def test_what_is_new(paged: Api, reader: Reader) -> None:
     gone = str(int(after[1]) - 10**6)
     assert (await reader.get(address + gone, x_part="more")).status_code in (205, 422)
 
+    await reader.post(f"/ui/c/{number}/bin")
+    assert (await reader.get(address + after[1], x_part="more")).status_code == 205
+    assert "data-live" not in (await reader.get(f"/ui/c/{number}")).text
+
 
 @pytest.mark.parametrize(
     ("q", "told"),
@@ -455,3 +459,41 @@ async def test_what_is_wrong_is_told_in_the_language_of_the_page(
             assert ENGLISH.findall(said) == [], said
         else:
             assert ENGLISH.search(said)
+
+
+async def test_attachments_have_names_for_readers(paged: Api, reader: Reader) -> None:
+    """They are called what they are in the reader's language; an unknown type keeps its name."""
+    parts = [
+        {"type": "text", "text": "Look"},
+        {"type": "image_url", "image_url": {"url": "https://a.example/x.png"}},
+        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+        {"type": "file", "file": {"filename": "报告.pdf"}},
+        {"type": "hologram", "hologram": "x"},
+    ]
+    said = [spoken("user", parts, NOW)]
+    number = await tell(paged.services.database, "parts", "ann", said, when=NOW)
+
+    shown = (await reader.get(f"/ui/c/{number}", Accept_Language="zh-CN")).text
+
+    for told in ("图片: https://a.example/x.png", "音频: wav", "文件: 报告.pdf", "hologram: x"):
+        assert told in shown
+    assert "image_url" not in shown
+
+
+async def test_what_is_copied_is_there_as_it_was_written(paged: Api, reader: Reader) -> None:
+    """It stands beside what is shown, unless it is all of that, and shown as it was written."""
+    said = [
+        spoken("user", "Plain words.", NOW),
+        spoken("assistant", "**Bold** words", NOW),
+        spoken("assistant", "Words after a thought", NOW, reasoning_content="Hm"),
+        spoken("tool", "sunny", NOW, tool_call_id="c1"),
+    ]
+    number = await tell(paged.services.database, "copied", "ann", said, when=NOW)
+
+    shown = (await reader.get(f"/ui/c/{number}")).text
+
+    assert re.findall("<template>(.*?)</template>", shown) == [
+        "**Bold** words",
+        "Words after a thought",
+        "sunny",
+    ]

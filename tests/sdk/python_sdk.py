@@ -5,9 +5,10 @@ It calls the proxy named by OPENAI_BASE_URL as a user's program would, and print
 
 import asyncio
 import json
+import os
 
 import openai
-from openai import AsyncOpenAI, OpenAI
+from openai import AsyncOpenAI, DefaultHttpxClient, OpenAI
 
 TOOL = {
     "type": "function",
@@ -93,6 +94,18 @@ async def concurrently():
     return [reply.choices[0].message.content for reply in replies]
 
 
+def foreign():
+    """The session of a call whose names are not ASCII, which the SDK takes no other way."""
+    names = {"X-Session-ID": "行程".encode(), "X-User-ID": "张三".encode()}
+    # Headers of the environment win over those of the HTTP client; this is the last call.
+    del os.environ["OPENAI_CUSTOM_HEADERS"]
+    with OpenAI(max_retries=0, http_client=DefaultHttpxClient(headers=names)) as client:
+        answer = client.chat.completions.with_raw_response.create(**ask("hello"))
+    # Read as UTF-8 or as Latin-1, whatever the HTTP library makes of it.
+    named = answer.headers["x-session-id"]
+    return named if named == "行程" else named.encode("latin-1").decode()
+
+
 def main():
     client = OpenAI(max_retries=0)
     print(
@@ -105,6 +118,7 @@ def main():
                 "tools": tools(client),
                 "errors": errors(client),
                 "concurrently": asyncio.run(concurrently()),
+                "foreign": foreign(),
             }
         )
     )

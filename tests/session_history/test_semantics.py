@@ -389,6 +389,18 @@ class TestLifecycle:
         async with service:
             assert texts(await service.get_session(user, "s1")) == ["hello"]
 
+    async def test_use_after_a_stop_is_a_start(
+        self, service: SessionHistoryService, user: str
+    ) -> None:
+        """Stopped, a service is not healthy until it is used again."""
+        await service.create_session(user, "s1")
+        await service.stop()
+        assert not await service.health()
+
+        assert [one.id for one in await service.list_sessions(user)] == ["s1"]
+
+        assert await service.health()
+
     async def test_starting_is_optional_and_may_be_repeated(
         self, service: SessionHistoryService, user: str
     ) -> None:

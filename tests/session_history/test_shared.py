@@ -168,6 +168,16 @@ class TestUnreachable:
                 await service.start()
             assert not await service.health()
 
+    @pytest.mark.parametrize("key", ["", "sk-secret\n", "sk-secret\r\nX: y", "ключ-secret"])
+    async def test_a_key_that_no_header_can_carry(self, key: str) -> None:
+        """It is a wrong key before anybody is asked, no health, and is not shown."""
+        service = HttpSessionHistoryService(f"http://127.0.0.1:{free_port()}", key)
+        async with service_closed(service):
+            with pytest.raises(InvalidKey) as refused:
+                await service.list_sessions("ann")
+            assert "secret" not in str(refused.value)
+            assert not await service.health()
+
     async def test_a_key_of_one_user(self, house: House, user: str) -> None:
         """A key that is bound to a user starts and is healthy, and sees that user's sessions."""
         made = {"name": user, "user": user, "scopes": ["read", "write"]}

@@ -29,6 +29,12 @@ MAX_SHOWN = 200
 MAX_FAULTS = 5
 """Faults of one request that a message tells."""
 
+# What OpenAI's clients ask for when their base URL lacks its end, or has a slash too many.
+_OF_CLIENTS = re.compile(
+    r"/(?:(?:chat/)?completions|embeddings|models|responses|files|moderations|images/\w+|audio/\w+)$"
+)
+_BASE_URL = "The base URL of an OpenAI client ends in /v1 here. "
+
 # pydantic names the branches of a union and its validators in the location of a fault, in
 # brackets or as `function-…`; no caller sent a field of that name.
 _NOT_A_FIELD = re.compile(r"^<.*>$|^function-|\[")
@@ -58,7 +64,9 @@ async def _on_http_exception(request: Request, raised: Exception) -> Response:
     error = cast("HTTPException", raised)
     where = f"{request.method} {_shown(request.url.path)}"
     if error.status_code == HTTPStatus.NOT_FOUND:
-        return _response(_UnknownUrl(f"Invalid URL ({where}). All addresses are listed at /docs."))
+        next_step = _BASE_URL if _OF_CLIENTS.search(request.url.path) else ""
+        told = f"Invalid URL ({where}). {next_step}All addresses are listed at /docs."
+        return _response(_UnknownUrl(told))
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         return _method_not_allowed(request)
     if error.status_code == HTTPStatus.BAD_REQUEST:

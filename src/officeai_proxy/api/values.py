@@ -35,7 +35,11 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def plain_digits(value: object) -> object:
-    """Refuse `1.0`, ` 1`, `+1` and `1_000`, all of which pydantic would take for an integer."""
+    """Refuse `1.0`, ` 1`, `+1` and `1_000`, all of which pydantic would take for an integer.
+
+    It stands behind the `Query` with the bounds: before it, the API's description would call them
+    `ge` and `le`, which no client reads.
+    """
     if isinstance(value, str) and not re.fullmatch("-?[0-9]{1,20}", value, re.ASCII):
         raise ValueError("Input should be a whole number in plain digits")
     return value
@@ -103,13 +107,13 @@ UserQuery = Annotated[
 ]
 ConversationIdQuery = Annotated[
     int | None,
-    BeforeValidator(plain_digits),
     Query(
         alias="id",
         ge=1,
         le=MAX_INTEGER,
         description="The conversation's `id`; chooses when the bin has several of the session.",
     ),
+    BeforeValidator(plain_digits),
 ]
 TextQuery = Annotated[str | None, AfterValidator(_plain)]
 MomentQuery = Annotated[
@@ -119,13 +123,13 @@ MomentQuery = Annotated[
 ]
 Limit = Annotated[
     int,
-    BeforeValidator(plain_digits),
     Query(ge=1, le=MAX_LIMIT, description=f"Items of one page, 1 to {MAX_LIMIT}."),
+    BeforeValidator(plain_digits),
 ]
 Offset = Annotated[
     int,
-    BeforeValidator(plain_digits),
     Query(ge=0, le=MAX_INTEGER, description="Items to leave out; `cursor` is faster and steadier."),
+    BeforeValidator(plain_digits),
 ]
 Cursor = Annotated[
     str | None,

@@ -1,5 +1,6 @@
 """`officeai-proxy serve`: check the configuration, make the first key, say what is where, serve."""
 
+import json
 import logging
 import sys
 from dataclasses import dataclass
@@ -152,7 +153,9 @@ def banner(
 def _first_call(settings: Settings, *, key: str) -> list[str]:
     """Two commands to copy: a call, and the conversation that it left behind."""
     root = settings.base_url.removesuffix("/v1")
-    body = '{"model": "officeai", "messages": [{"role": "user", "content": "Hello!"}]}'
+    # A name of the configuration, else one that OpenAI has: the first call should not be a 404.
+    model = json.dumps(next(iter(settings.model_aliases), "gpt-4o-mini"))
+    body = f'{{"model": {model}, "messages": [{{"role": "user", "content": "Hello!"}}]}}'
     return [
         f"KEY={key}",
         f'curl {settings.base_url}/chat/completions -H "Authorization: Bearer $KEY" \\',

@@ -29,7 +29,7 @@ class Filters:
     method: Annotated[TextQuery, Query(description="Such as `POST`.")] = None
     client_ip: TextQuery = None
     outcome: Outcome | None = None
-    status: Annotated[int | None, BeforeValidator(plain_digits), Query(ge=100, le=599)] = None
+    status: Annotated[int | None, Query(ge=100, le=599), BeforeValidator(plain_digits)] = None
     api: Annotated[TextQuery, Query(description="Such as `/v1/chat/completions`.")] = None
     exchange_id: UUID | None = None
     stream: Annotated[bool | None, Query(description="Whether a stream was asked for.")] = None

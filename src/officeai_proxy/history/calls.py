@@ -28,12 +28,12 @@ DEFAULT_LIMIT = 100
 
 OptionalLimit = Annotated[
     int | None,
-    BeforeValidator(plain_digits),
     Query(
         ge=1,
         le=MAX_LIMIT,
         description=f"Calls of one page, 1 to {MAX_LIMIT}; JSON has {DEFAULT_LIMIT} without it.",
     ),
+    BeforeValidator(plain_digits),
 ]
 
 NEXT_CURSOR = "X-Next-Cursor"

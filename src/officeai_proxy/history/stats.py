@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from officeai_proxy.api.answers import JsonAnswer, problems
 from officeai_proxy.api.bodies import JsonRoute
@@ -41,6 +41,14 @@ def read_offset(value: object) -> timedelta:
         return timedelta(0)
     ahead = timedelta(hours=int(match[2]), minutes=int(match[3]))
     return -ahead if match[1] == "-" else ahead
+
+
+ClockOffset = Annotated[
+    timedelta,
+    BeforeValidator(read_offset),
+    # Pydantic would call it a duration, such as PT8H, which is not taken here.
+    WithJsonSchema({"type": "string", "examples": ["+08:00"]}),
+]
 
 
 class Percentiles(BaseModel):
@@ -128,10 +136,9 @@ async def count_calls(
     services: Fresh,
     group_by: GroupBy = GroupBy.DAY,
     utc_offset: Annotated[
-        timedelta,
-        BeforeValidator(read_offset),
+        ClockOffset | None,
         Query(description="Whose days and hours: an offset such as `+08:00`; UTC without it."),
-    ] = timedelta(0),
+    ] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Stats:
@@ -142,7 +149,10 @@ async def count_calls(
     wanted = filters.of(caller)
     async with services.database.read() as connection:
         page = await StatsRepository(connection, caller).page(
-            wanted, page_request(limit=limit, cursor=cursor), by=group_by, ahead=utc_offset
+            wanted,
+            page_request(limit=limit, cursor=cursor),
+            by=group_by,
+            ahead=utc_offset or timedelta(0),
         )
     detail = {"group_by": group_by.value}
     await trail.leave(user=wanted.user, detail=detail, is_sealed=not page.groups.items)

@@ -103,14 +103,16 @@ async def send_file(request: Request, name: str) -> Response:
 
 
 async def knock(desk: Desk, *, back: str) -> Response:
-    """The door, for somebody who wanted to read *back* and is not signed in.
+    """The door, for somebody who wanted to read *back* and is not signed in, or no longer.
 
     A link of another site brings no `SameSite=Strict` cookie along, so somebody who is signed in
     looks like nobody: the page then goes to the same address once more, from here.
     """
-    if is_from_elsewhere(desk.request.headers) and desk.request.cookies.get(COOKIE) is None:
+    was_in = desk.request.cookies.get(COOKIE) is not None
+    if is_from_elsewhere(desk.request.headers) and not was_in:
         return await desk.show("again.html", back=back)
-    return await _door(desk, back=back, status=HTTPStatus.UNAUTHORIZED)
+    told = "door.ended" if was_in else ""
+    return await _door(desk, back=back, told=told, status=HTTPStatus.UNAUTHORIZED)
 
 
 async def _go_in_once(desk: Desk, once: str) -> Response:

@@ -16,6 +16,8 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 
+from officeai_proxy.page import addresses, formulas
+
 LONGEST = 100_000
 """Characters up to which a text is read as Markdown; longer ones are shown as they are."""
 
@@ -57,6 +59,8 @@ class Markdown:
         parser.add_render_rule("code_block", fence)
         parser.add_render_rule("table_open", _table)
         parser.add_render_rule("table_close", _table_end)
+        formulas.install(parser)
+        addresses.install(parser)
         parser.core.ruler.push("attributes", _with_own_attributes)
         self._parser = parser
 

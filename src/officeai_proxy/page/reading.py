@@ -87,7 +87,8 @@ async def show_more(
     Who has no script is led to the message itself, with the page around it.
 
     Nothing new is 204. When what is new goes on somewhere else than behind `after`, the
-    conversation has branched off, and 205 says that it must be opened anew.
+    conversation has branched off, and 205 says that it must be opened anew. So it must when
+    somebody has put it into the bin, which a reader who waits for news should see.
     """
     async with desk.services.database.read() as connection:
         transcripts = TranscriptRepository(connection, desk.caller)
@@ -103,7 +104,10 @@ async def show_more(
         else:
             window = await transcripts.after(conversation, ids, above=after, limit=AT_ONCE)
     if not window.messages:
-        return Response(status_code=HTTPStatus.NO_CONTENT)
+        is_binned = bool(after) and conversation.deleted_at is not None
+        return Response(
+            status_code=HTTPStatus.RESET_CONTENT if is_binned else HTTPStatus.NO_CONTENT
+        )
     if after and window.messages[0].line.parent_id != after:
         return Response(status_code=HTTPStatus.RESET_CONTENT)
     reading = await _told(desk, conversation, window, tree, Totals(), line)

@@ -4,8 +4,9 @@ Text becomes HTML here and nowhere else; everything beside it stays text, which 
 escape.
 """
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 from markupsafe import Markup
@@ -20,6 +21,20 @@ MOST_SHOWN = 200_000
 """Characters of one part of a message that are shown; an export has all of it."""
 
 _FOLDED_ROLES = frozenset({Role.SYSTEM, Role.DEVELOPER})
+_MEDIA = {
+    "image_url": "media.image",
+    "input_image": "media.image",
+    "input_audio": "media.audio",
+    "audio": "media.audio",
+    "file": "media.file",
+    "input_file": "media.file",
+    "video_url": "media.video",
+}
+"""What OpenAI's types of parts are to a reader; another type keeps its name."""
+
+# One line without a sign of Markdown, and without blanks that a browser draws together.
+_SHOWN_AS_WRITTEN = re.compile(r"(?![ +-]|\d+[.)])(?:[^\s\\`*_\[\]<>#|~$&]| (?! |$))*")
+
 _CUT_SHORT = {"length": "finish.length", "content_filter": "finish.content_filter"}
 
 
@@ -63,6 +78,12 @@ class Said:
     text: str = field(repr=False, default="")
 
     @property
+    def source(self) -> str:
+        """The text as it was written, to be copied; empty where just that is shown."""
+        is_alone = [part.kind for part in self.parts] == [Kind.TEXT]
+        return "" if is_alone and _SHOWN_AS_WRITTEN.fullmatch(self.text) else self.text
+
+    @property
     def is_silent(self) -> bool:
         """Whether there is nothing of it to be seen, which a reader must be told."""
         return not self.parts and not self.marks
@@ -103,7 +124,7 @@ def _said(
 
 def _part(block: Block, role: str, words: Words, markdown: Markdown) -> Part:
     if block.kind is Kind.MEDIA:
-        return _media(block)
+        return _media(block, words)
     text = block.text[:MOST_SHOWN]
     match block.kind:
         case Kind.CALL:
@@ -123,9 +144,10 @@ def _part(block: Block, role: str, words: Words, markdown: Markdown) -> Part:
     return Part(block.kind.value, safe, title)
 
 
-def _media(block: Block) -> Part:
+def _media(block: Block, words: Words) -> Part:
     """A picture that carries itself is shown; what lies at another host is a link to it."""
-    about = told(block)
+    known = _MEDIA.get(block.name)
+    about = told(block if known is None else replace(block, name=words(known)))
     if PICTURE.fullmatch(block.text):
         picture = Markup('<img src="{}" alt="{}">').format(block.text, about)
         return Part("media", picture)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Header
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from officeai_proxy.api.answers import ErrorAnswer
 from officeai_proxy.auth.dependencies import require
 from officeai_proxy.errors import NotFound
 from officeai_proxy.model import Caller, JsonObject, Scope
@@ -19,7 +20,7 @@ conversation in `X-Session-ID` and the user in `X-User-ID`, and every message is
 **Authorize** with a key of this proxy, then try a call and read its conversation."""
 
 EXAMPLE: JsonValue = {
-    "model": "officeai",
+    "model": "gpt-4o-mini",
     "messages": [{"role": "user", "content": "你好，请介绍一下Python"}],
 }
 
@@ -46,21 +47,6 @@ class ChatCompletionRequest(BaseModel):
     stream: bool = False
 
 
-class ErrorObject(BaseModel):
-    """What went wrong."""
-
-    message: str
-    type: str
-    param: str | None = None
-    code: str | None = None
-
-
-class ErrorAnswer(BaseModel):
-    """An error in OpenAI's shape."""
-
-    error: ErrorObject
-
-
 router = APIRouter(prefix="/v1", tags=["Proxy"])
 
 _ERRORS = {
@@ -71,8 +57,12 @@ _ERRORS = {
         (403, "The key may not do this."),
         (413, "The body is larger than OFFICEAI_MAX_BODY_MB."),
         (415, "The body's content encoding is none of gzip, deflate, x-gzip and identity."),
+        (429, "The key has used up a limit; try again after `Retry-After` seconds."),
         (502, "The upstream cannot be reached, or refuses the proxy's own key."),
+        (503, "The proxy cannot take the call now; try again after `Retry-After` seconds."),
         (504, "The upstream stays silent."),
+        # With this FastAPI adds no 422 of its own shape, which nobody ever gets.
+        ("default", "What the upstream answers, as it answers."),
     )
 }
 
@@ -82,26 +72,36 @@ _ERRORS = {
     summary="Chat, recorded",
     response_model=None,
     response_description="The upstream's reply, byte for byte; events with `stream: true`.",
-    responses=_ERRORS,  # type: ignore[arg-type]  # FastAPI wants wider types than these literals
+    responses=_ERRORS,
 )
 async def chat_completions(
     body: ChatCompletionRequest,  # noqa: ARG001 - documentation only
     caller: Annotated[Caller, Depends(require(Scope.CHAT))],  # noqa: ARG001 - documentation only
     x_session_id: Annotated[  # noqa: ARG001 - documentation only
         str | None,
-        Header(description="Records the call into this conversation.", examples=["demo-session"]),
+        Header(
+            alias="X-Session-ID",
+            description="Records the call into this conversation.",
+            openapi_examples={"demo": {"value": "demo-session"}},
+        ),
     ] = None,
     x_user_id: Annotated[  # noqa: ARG001 - documentation only
-        str | None, Header(description="Whose conversation it is.", examples=["user123"])
+        str | None,
+        Header(
+            alias="X-User-ID",
+            description="Whose conversation it is.",
+            openapi_examples={"demo": {"value": "user123"}},
+        ),
     ] = None,
     x_record: Annotated[  # noqa: ARG001 - documentation only
-        Literal["on", "off"] | None, Header(description="`off`: do not record this call.")
+        Literal["on", "off"] | None,
+        Header(alias="X-Record", description="`off`: do not record this call."),
     ] = None,
     x_session_context: Annotated[  # noqa: ARG001 - documentation only
         str | None,
         Header(
+            alias="X-Session-Context",
             description="Send the newest messages of the session first: a number, or `all`.",
-            examples=["20"],
         ),
     ] = None,
 ) -> JsonObject:

@@ -51,7 +51,6 @@ class HttpSessionHistoryService(StoredSessionHistoryService):
         """
         super().__init__(create_missing=create_missing)
         self._proxy = ProxyClient(base_url, api_key)
-        self._is_stopped = False
 
     @override
     async def start(self) -> None:
@@ -64,19 +63,17 @@ class HttpSessionHistoryService(StoredSessionHistoryService):
             NotAllowed: the key may not read.
             Unavailable: it cannot be reached, or something else answers in its place.
         """
-        self._is_stopped = False
         with suppress(NotFound):
             await self._proxy.ask("GET", f"/conversations/{uuid4()}", params={"limit": "1"})
 
     @override
     async def stop(self) -> None:
         """Close all connections."""
-        self._is_stopped = True
         await self._proxy.close()
 
     @override
     async def health(self) -> bool:
-        if self._is_stopped:
+        if self._proxy.is_closed:
             return False
         try:
             await self.start()

@@ -45,7 +45,7 @@ class InMemorySessionHistoryService(StoredSessionHistoryService):
 
     @override
     async def _all_of(self, user_id: str) -> list[Session]:
-        newest_first = reversed(self._sessions.get(user_id, {}).values())
+        newest_first = reversed(self._used().get(user_id, {}).values())
         return [Session(id=one.id, user_id=one.user_id) for one in newest_first]
 
     @override
@@ -53,7 +53,7 @@ class InMemorySessionHistoryService(StoredSessionHistoryService):
         if self._kept(key) is not None:
             raise Conflict
         session = Session(id=key.session_id, user_id=key.user_id)
-        self._sessions.setdefault(key.user_id, {})[key.session_id] = session
+        self._used().setdefault(key.user_id, {})[key.session_id] = session
         self._deleted.discard(key)
         return session.model_copy(deep=True)
 
@@ -63,17 +63,22 @@ class InMemorySessionHistoryService(StoredSessionHistoryService):
         if kept is None:
             raise key.not_found()
         kept.messages.extend(message.model_copy(deep=True) for message in messages)
-        of_user = self._sessions[key.user_id]
+        of_user = self._used()[key.user_id]
         of_user[key.session_id] = of_user.pop(key.session_id)
 
     @override
     async def _remove(self, key: Key) -> None:
-        if self._sessions.get(key.user_id, {}).pop(key.session_id, None) is not None:
+        if self._used().get(key.user_id, {}).pop(key.session_id, None) is not None:
             self._deleted.add(key)
 
     @override
     async def _is_deleted(self, key: Key) -> bool:
         return key in self._deleted
 
+    def _used(self) -> dict[str, dict[str, Session]]:
+        """All sessions; whoever uses them after a stop starts again, as with every service."""
+        self._is_stopped = False
+        return self._sessions
+
     def _kept(self, key: Key) -> Session | None:
-        return self._sessions.get(key.user_id, {}).get(key.session_id)
+        return self._used().get(key.user_id, {}).get(key.session_id)

@@ -3,6 +3,7 @@
 A request that broke off may have been served, so only who asked can know whether to ask again.
 """
 
+import re
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -28,6 +29,9 @@ CONNECTIONS = 8
 ANSWER_SECONDS = 60.0
 CONNECT_SECONDS = 10.0
 
+_KEY = re.compile("[!-~]+")
+"""What a header can carry as a key; a key that was read from a file may have its line's end."""
+
 _KINDS = (BodyTooLarge, Conflict, InvalidKey, NotAllowed, NotFound, UnprocessableInput)
 
 
@@ -48,6 +52,7 @@ class ProxyClient:
         self._root = base_url.rstrip("/").removesuffix("/v1")
         self._key = api_key
         self._client: httpx.AsyncClient | None = None
+        self.is_closed = False
 
     async def ask(
         self,
@@ -60,6 +65,7 @@ class ProxyClient:
         """The JSON object that the proxy answers; an empty one when it answers nothing.
 
         Raises:
+            InvalidKey: the key is none that can be sent, or the proxy does not know it.
             ProxyError: of the kind that the proxy's answer tells.
             Unavailable: it cannot be reached, or something else answers in its place.
         """
@@ -78,11 +84,19 @@ class ProxyClient:
 
     async def close(self) -> None:
         """Close all connections; the next request opens some again."""
+        self.is_closed = True
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
 
     def _opened(self) -> httpx.AsyncClient:
+        # The HTTP library's own error would show the key, and say that the proxy is away.
+        if not _KEY.fullmatch(self._key):
+            raise InvalidKey(
+                "The key is empty, or holds a blank, the end of a line or another character that "
+                "no key has; give it as the proxy printed it."
+            )
+        self.is_closed = False
         if self._client is None:
             self._client = httpx.AsyncClient(
                 base_url=self._root,

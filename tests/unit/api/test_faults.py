@@ -94,6 +94,15 @@ async def test_unknown_address_says_where_to_look(client: httpx.AsyncClient):
     }
 
 
+@pytest.mark.parametrize("path", ["/chat/completions", "/openai/models", "/api/v1/embeddings"])
+async def test_a_client_without_v1_is_told_so(client: httpx.AsyncClient, path: str):
+    """Whoever forgot the end of the base URL, as most do once, reads what it should be."""
+    message = error_of(await client.post(path))["message"]
+
+    assert "ends in /v1" in message
+    assert path in message
+
+
 async def test_a_long_address_is_not_repeated_whole(client: httpx.AsyncClient):
     """An address of megabytes does not come back as such."""
     response = await client.get("/" + "a" * 50_000)

@@ -28,6 +28,7 @@ _ATTRIBUTE = re.compile(
 _PIECES = (
     *("<script>", "](javascript:x)", "![a](", "http://a.b", ")", '"', "`", "```", "|", "\n", "["),
     *("onerror=", "<img ", ">", "&#106;", "data:text/html,", "]", ":-:", "-", "\u2028"),
+    *("https://a.b", "$", "$$", r"\(", r"\)", "\\[\n", "\n\\]"),
 )
 
 
@@ -49,6 +50,89 @@ def test_hostile_text_becomes_text(text: str) -> None:
 def test_no_mixture_gets_through(pieces: list[str]) -> None:
     """However the pieces of an attack are put together, only harmless tags come out."""
     assert_harmless(MARKDOWN.html("".join(pieces)))
+
+
+@pytest.mark.parametrize(
+    ("before", "address", "behind"),
+    [
+        ("See ", "https://a.example/b_c_d?x=1", "."),
+        ("(", "https://a.example/b_(c)", ")"),
+        ("见", "http://a.example/路径", "。然后"),
+        ("- **", "https://a.example", "**"),
+        ("| a |\n|---|\n| ", "https://a.example/b", " |"),
+    ],
+)
+def test_bare_addresses_are_links(before: str, address: str, behind: str) -> None:
+    """What models write as an address can be followed, without what stands around it."""
+    html = MARKDOWN.html(before + address + behind)
+
+    assert f'<a href="{address}" target="_blank"' in html
+    assert f">{address}</a>" in html
+
+
+@pytest.mark.parametrize(
+    ("text", "links"),
+    [
+        ("`https://a.example`", 0),
+        ("[https://a.example](https://b.example)", 1),
+        ("<https://a.example>", 1),
+        ("https:// and http://. and xhttp://a.example", 0),
+        ("javascript:alert(1) ftp://a.example", 0),
+    ],
+)
+def test_what_is_no_bare_address(text: str, links: int) -> None:
+    """Code stays code, a link stays one link, and half an address stays text."""
+    assert MARKDOWN.html(text).count("<a ") == links
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        r"\(a^2 + \{b\}\)",
+        r"\[\mathbf{x}_{1} \\ \mathbf{y}_{2}\]",
+        r"$\mathbf{x}_{1} + \mathbf{y}_{2}$",
+        "$a*b*c$",
+        "$$a*b*c$$",
+    ],
+)
+def test_a_formula_is_shown_as_it_is(formula: str) -> None:
+    """No backslash is taken out of it, and nothing in it becomes italic."""
+    html = MARKDOWN.html(f"From {formula} *it* follows")
+
+    assert html == (
+        f'<p>From <code class="formula" dir="ltr">{formula}</code> <em>it</em> follows</p>\n'
+    )
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(r"\[", r"\]"), ("$$", "$$")])
+def test_a_formula_of_several_lines_is_one_piece(opening: str, closing: str) -> None:
+    """Signs at the beginning of its lines make no list and no heading of it."""
+    formula = f"{opening}\na_1 \\\\\n- b_1\n=\n+ c\n{closing}"
+    html = MARKDOWN.html(f"1. So\n{indented(formula)}\n2. and *so*")
+
+    assert f"<code>{formula}</code></pre>" in html
+    assert html.count("<ul") + html.count("<h") == 0
+    assert "<em>so</em>" in html
+
+
+def indented(text: str) -> str:
+    return "\n".join(f"   {line}" for line in text.split("\n"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "From $5 to $6, US$5-$6, or *$7*",
+        "echo $HOME/$PATH and `$a$`",
+        "$$ alone, \\[ open\n- and a list",
+        r"\\(no formula\\)",
+        "$$\n\nno formula\n\n$$",
+        "$$",
+    ],
+)
+def test_prices_and_variables_are_no_formulas(text: str) -> None:
+    """Signs of dollars and of brackets that belong to nobody change nothing."""
+    assert "formula" not in MARKDOWN.html(text.replace("no formula", "x"))
 
 
 def test_pictures_of_other_hosts_are_links() -> None:

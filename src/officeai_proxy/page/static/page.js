@@ -94,22 +94,26 @@ async function more(link) {
 // --- a conversation -----------------------------------------------------------------------------
 
 let live = 0;
+let opened = 0;
 
 async function open(url, push = true) {
+  const turn = ++opened;
   const main = $("#main");
   const waiting = setTimeout(() => main.setAttribute("aria-busy", "true"), 300);
   try {
     const answer = await part(url, "reading");
     if (!answer.ok) {
-      location.assign(url);
+      if (turn === opened) location.assign(url);
       return;
     }
-    main.replaceChildren(fragment(await answer.text()));
+    const html = await answer.text();
+    // On a slow network the answer to an earlier click may come after that to a later one.
+    if (turn !== opened) return;
+    main.replaceChildren(fragment(html));
     if (push) history.pushState({ open: true }, "", url);
     document.body.classList.replace("view-list", "view-reading");
-    for (const field of $$(".tools [name=next]")) field.value = location.pathname + location.search;
     const chat = $(".chat");
-    document.title = `${chat.dataset.title} · officeai-proxy`;
+    entitle(chat.dataset.title);
     for (const row of $$("#rows [aria-current]")) row.removeAttribute("aria-current");
     const row = $(`#rows [data-id="${chat.dataset.chat}"]`);
     if (row) row.setAttribute("aria-current", "true");
@@ -120,8 +124,14 @@ async function open(url, push = true) {
     offline(true);
   } finally {
     clearTimeout(waiting);
-    main.removeAttribute("aria-busy");
+    if (turn === opened) main.removeAttribute("aria-busy");
   }
+}
+
+// What the window is called, and where a change of language or colours comes back to.
+function entitle(title) {
+  document.title = `${title} · officeai-proxy`;
+  for (const field of $$(".tools [name=next]")) field.value = location.pathname + location.search;
 }
 
 function begin() {
@@ -140,11 +150,21 @@ function begin() {
   listen(2000);
 }
 
+// Words are found as the search finds them: whole ones, but any part of a run of Chinese, which
+// stands for itself beside other letters too.
+const EAST = "[\\p{sc=Han}\\p{sc=Hiragana}\\p{sc=Katakana}\\p{sc=Hangul}]";
+const OTHER = `(?:(?!${EAST})[\\p{L}\\p{N}])`;
+
+function wordsOf(text) {
+  const words = text.match(new RegExp(`${EAST}+|${OTHER}+`, "gu")) ?? [];
+  return words.map((word) => (new RegExp(EAST, "u").test(word) ? word : `(?<!${OTHER})${word}(?!${OTHER})`));
+}
+
 // What was searched for is marked without touching the text (CSS Custom Highlight API).
 function mark(scroll) {
   if (!scroll.dataset.find || !window.Highlight) return;
-  const words = scroll.dataset.find.match(/[\p{L}\p{N}]+/gu);
-  if (!words) return;
+  const words = wordsOf(scroll.dataset.find);
+  if (!words.length) return;
   // The text itself is looked through: its lower case can be longer than it is (İ).
   const pattern = new RegExp(words.join("|"), "giu");
   const ranges = [];
@@ -177,10 +197,13 @@ async function look(place, pause) {
   let next = Math.min(pause * 1.3, 15000);
   try {
     const answer = await part(`${place.dataset.live}?after=${place.dataset.after}`, "more");
+    const html = await answer.text();
+    // Another conversation may have been opened meanwhile, which this says nothing of.
+    if (!place.isConnected) return;
     if (answer.status === 404) return gone(place);
     if (answer.status === 205) return open(location.href, false);
     if (answer.status === 200) {
-      add(place, fragment(await answer.text()));
+      add(place, fragment(html));
       next = 1500;
     }
     offline(false);
@@ -266,7 +289,7 @@ async function copy(button) {
   const place = button.dataset.copy === "code" ? button.closest(".code") : button.closest(".said");
   const text = button.dataset.copy === "code"
     ? $("code", place).textContent
-    : $$(".text.text", place).map((one) => one.innerText).join("\n\n").trim();
+    : $("template", place)?.content.textContent ?? $(".text", place).textContent.trim();
   try {
     await navigator.clipboard.writeText(text);
   } catch {
@@ -291,6 +314,8 @@ function goBack() {
     return location.reload();
   }
   document.body.classList.replace("view-reading", "view-list");
+  clearTimeout(live);
+  entitle($(".rooms [aria-current]").textContent.trim());
 }
 
 // --- keys ---------------------------------------------------------------------------------------
@@ -320,11 +345,22 @@ function onKey(event) {
 
 // --- clicks -------------------------------------------------------------------------------------
 
+// A press beside a dialog closes it; one on its own edge does not, nor one that began in a field of it
+// and ended beside it, as when a text is marked: what was typed would be gone.
+let pressed = false;
+
+function isBeside(event) {
+  const { target, clientX: x, clientY: y } = event;
+  if (!target.matches?.("dialog")) return false;
+  const { left, right, top, bottom } = target.getBoundingClientRect();
+  return x < left || x > right || y < top || y > bottom;
+}
+
 function onClick(event) {
   const button = event.target.closest("button.copy");
   if (button) return copy(button);
   if (event.target.closest("[data-close]")) return event.target.closest("dialog")?.close();
-  if (event.target.matches("dialog")) return event.target.close();
+  if (pressed && isBeside(event)) return event.target.close();
   const link = event.target.closest("a");
   if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
   if (link.matches("[data-back]") && history.state?.open) history.back();
@@ -389,6 +425,7 @@ function tidyToast() {
   setTimeout(() => $("#toast .note")?.remove(), 10000);
 }
 
+document.addEventListener("pointerdown", (event) => { pressed = isBeside(event); });
 document.addEventListener("click", onClick);
 document.addEventListener("keydown", onKey);
 document.addEventListener("submit", onSubmit);
