@@ -26,7 +26,7 @@ a call of tools and their answers.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from heapq import nlargest
@@ -45,13 +45,6 @@ ANSWERS = frozenset({Role.TOOL.value, Role.FUNCTION.value})
 
 MOST_RUNS = 8
 """How many of the longest runs are weighed, and how many of those that end last in the request."""
-
-MOST_PLACES = 32
-"""In how many places of the conversation, the newest, a run may begin with the same message.
-
-A run that begins with one that is there more often begins with the next message instead, or at the
-root. What comes before a run is looked for on its path all the same.
-"""
 
 
 class Request(Protocol):
@@ -275,13 +268,10 @@ def _trusted_runs(
     # in the tree it begins.
     going: dict[int, tuple[int, int]] = {}
     found: dict[tuple[int, int], tuple[int, int, int]] = {}
-    followers = (
-        _followers(talk, parents) if max(map(len, places.values()), default=0) > MOST_PLACES else {}
-    )
     for last, identity in enumerate(identities):
         here = places.get(identity, ())
         before, going = going, {}
-        for order in _candidates(here, identity, before if last else (-1,), followers):
+        for order in here:
             known, begin = before.get(parents[order], (0, order))
             going[order] = length, _ = known + 1, begin
             is_rooted = last == known and parents[order] < 0
@@ -296,27 +286,6 @@ def _trusted_runs(
                 found[last - known, begin] = length, order, last
     for length, order, last in found.values():
         yield Run(length, talk[order], order, last)
-
-
-def _followers(talk: Sequence[Node], parents: Sequence[int]) -> Mapping[tuple[int, int], list[int]]:
-    """What follows a node and equals a message; what begins the conversation follows -1."""
-    followers: dict[tuple[int, int], list[int]] = {}
-    for order, (node, parent) in enumerate(zip(talk, parents, strict=True)):
-        followers.setdefault((parent, node.identity), []).append(order)
-    return followers
-
-
-def _candidates(
-    here: Sequence[int],
-    identity: int,
-    before: Collection[int],
-    followers: Mapping[tuple[int, int], Sequence[int]],
-) -> Collection[int]:
-    """Where of *here*, the places of a message, a run may begin, or go on after one of *before*."""
-    if len(here) <= MOST_PLACES:
-        return here
-    going_on = {order for node in before for order in followers.get((node, identity), ())}
-    return sorted(going_on.union(here[-MOST_PLACES:]))
 
 
 def _talking_parents(talk: Sequence[Node]) -> list[int]:

@@ -11,7 +11,6 @@ from tests.merge_cases import CASES, Case, Message
 
 from officeai_proxy.burials import burial_of_user, burials_of
 from officeai_proxy.model import Exchange
-from officeai_proxy.recording import merge
 from officeai_proxy.recording.turns import read_turn
 from officeai_proxy.recording.writer import write
 from officeai_proxy.tree import Node, Thread
@@ -226,37 +225,6 @@ async def test_whatever_clients_put_around_the_history_each_message_is_stored_on
     assert not asks_tools or talk.count("tool") == sum(
         (before, role) == ("assistant", "tool") for before, role in pairwise(talk)
     )
-
-
-@pytest.mark.parametrize("said", [["go on"], ["go on", "yes", "no"]], ids=["one", "three"])
-async def test_a_word_that_is_said_again_and_again_costs_its_length_and_not_its_square(
-    said: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Neither the look at the conversation nor the place of what is new goes wrong by it."""
-    tried = 0
-    is_trusted = merge._is_trusted
-
-    def counted(*args: Node | int, **told: bool) -> bool:
-        nonlocal tried
-        tried += 1
-        return is_trusted(*args, **told)
-
-    monkeypatch.setattr(merge, "_is_trusted", counted)
-    took = []
-    for turns in (200, 400):
-        store, tried = InMemoryExchangeStore(), 0
-        talk = [user(said[n % len(said)]) for n in range(turns)]
-        talk = [one for question in talk for one in (question, assistant("on"))][:-1]
-        again = [user("9:01"), *talk, assistant("A"), user("go on")]
-        stories = [([user("9:00"), *talk], [assistant("A")]), (again, [assistant("B")])]
-        await store_one_by_one(store, [an_exchange(*story) for story in stories])
-
-        contents = [message.content for message in store.only().path()]
-        assert contents[-5:] == [said[(turns - 1) % len(said)], "A", "9:01", "go on", "B"]
-        assert len(contents) == 2 * turns + 4
-        took.append(tried)
-
-    assert took[1] < 3 * took[0]
 
 
 async def test_the_turns_of_a_batch_share_one_look_at_the_path(
