@@ -26,7 +26,7 @@ a call of tools and their answers.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from heapq import nlargest
@@ -43,8 +43,14 @@ T = TypeVar("T")
 ANSWERS = frozenset({Role.TOOL.value, Role.FUNCTION.value})
 """The roles of what answers a call of tools."""
 
+ROOT = -1
+"""The place of what the first message of a tree follows."""
+
 MOST_RUNS = 8
 """How many of the longest runs are weighed, and how many of those that end last in the request."""
+
+MOST_PLACES = 64
+"""In how many places, the newest, a run may begin with words that are said again and again."""
 
 
 class Request(Protocol):
@@ -261,9 +267,8 @@ def _trusted_runs(
     """The runs that can be trusted: of those that begin in the same places, the longest."""
     talk = [node for node in nodes if node.role not in INSTRUCTIONS]
     parents = _talking_parents(talk)
-    places: dict[int, list[int]] = {}
-    for order, node in enumerate(talk):
-        places.setdefault(node.identity, []).append(order)
+    places = _places_of(talk)
+    replies = _replies_said_often(parents, places)
     # For each node that the message before may be: how long the run is that ends there, and where
     # in the tree it begins.
     going: dict[int, tuple[int, int]] = {}
@@ -271,10 +276,10 @@ def _trusted_runs(
     for last, identity in enumerate(identities):
         here = places.get(identity, ())
         before, going = going, {}
-        for order in here:
+        for order in _looked_at(here, identity, replies, before if last else (ROOT,)):
             known, begin = before.get(parents[order], (0, order))
             going[order] = length, _ = known + 1, begin
-            is_rooted = last == known and parents[order] < 0
+            is_rooted = last == known and parents[order] == ROOT
             if _is_trusted(
                 talk[order],
                 length,
@@ -288,15 +293,52 @@ def _trusted_runs(
         yield Run(length, talk[order], order, last)
 
 
+def _places_of(talk: Sequence[Node]) -> dict[int, list[int]]:
+    """For each identity the places of its nodes, oldest first."""
+    places: dict[int, list[int]] = {}
+    for order, node in enumerate(talk):
+        places.setdefault(node.identity, []).append(order)
+    return places
+
+
+def _replies_said_often(
+    parents: Sequence[int], places: Mapping[int, Sequence[int]]
+) -> dict[tuple[int, int], list[int]]:
+    """Where what has more than `MOST_PLACES` stands, by the place before it and its identity."""
+    replies: dict[tuple[int, int], list[int]] = {}
+    for identity, here in places.items():
+        if len(here) > MOST_PLACES:
+            for order in here:
+                replies.setdefault((parents[order], identity), []).append(order)
+    return replies
+
+
+def _looked_at(
+    here: Sequence[int],
+    identity: int,
+    replies: Mapping[tuple[int, int], Sequence[int]],
+    before: Iterable[int],
+) -> Sequence[int]:
+    """Of the places *here* of an *identity* those at which a run goes on from *before*, or begins.
+
+    All of them, unless they are so many that looking at each of them for each message of the
+    request would take minutes: somebody says "continue" ten thousand times.
+    """
+    if len(here) <= MOST_PLACES:
+        return here
+    goes_on = (order for parent in before for order in replies.get((parent, identity), ()))
+    return sorted({*goes_on, *here[-MOST_PLACES:]})
+
+
 def _talking_parents(talk: Sequence[Node]) -> list[int]:
-    """For each node the place of the nearest node above it that is talk; -1 at the root."""
+    """For each node the place of the nearest node above it that is talk; `ROOT` when none is."""
     order_of = {node: order for order, node in enumerate(talk)}
     parents: list[int] = []
     for node in talk:
         parent = node.parent
         while parent is not None and parent.role in INSTRUCTIONS:
             parent = parent.parent
-        parents.append(-1 if parent is None else order_of.get(parent, -1))
+        parents.append(ROOT if parent is None else order_of.get(parent, ROOT))
     return parents
 
 

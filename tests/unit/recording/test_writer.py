@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from time import process_time
 from uuid import UUID
 
 import pytest
@@ -225,6 +226,26 @@ async def test_whatever_clients_put_around_the_history_each_message_is_stored_on
     assert not asks_tools or talk.count("tool") == sum(
         (before, role) == ("assistant", "tool") for before, role in pairwise(talk)
     )
+
+
+async def test_words_that_are_said_thousands_of_times_do_not_hold_up_the_recorder() -> None:
+    """The time for a branch grows with the conversation, not with its square: all others wait."""
+    store = InMemoryExchangeStore()
+    history = [user("hi"), *([assistant("ok"), user("go on")] * 2000)]
+    edited = [*history[:100], user("stop")]
+    began = process_time()
+
+    await store_one_by_one(store, [an_exchange(history, [assistant("ok")])])
+    await store_one_by_one(store, [an_exchange(history, [assistant("done")])])
+    regenerated = [message.content for message in store.only().path()]
+    await store_one_by_one(store, [an_exchange(edited, [assistant("bye")])])
+
+    assert process_time() - began < 3
+    assert regenerated == [message["content"] for message in [*history, assistant("done")]]
+    assert [message.content for message in store.only().path()] == [
+        message["content"] for message in [*edited, assistant("bye")]
+    ]
+    assert len(store.only().messages) == len(history) + 4
 
 
 async def test_the_turns_of_a_batch_share_one_look_at_the_path(
