@@ -380,6 +380,22 @@ CASES = [
         10,
     ),
     Case(
+        "a question that was asked and answered again, while nobody recorded, is there twice",
+        [
+            ([user("9:00"), user("a")], [assistant("A")]),
+            ([user("9:01"), user("a"), assistant("A"), user("b")], [assistant("B")]),
+            (
+                [
+                    *(user("9:02"), user("a"), assistant("A"), user("b"), assistant("B")),
+                    *(user("a"), assistant("A"), user("c")),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        ["9:00", "a", "A", "9:01", "b", "B", "9:02", "a", "A", "c", "C"],
+        11,
+    ),
+    Case(
         "a note that always stands before the last answer",
         [
             ([user("a")], [assistant("A")]),

@@ -127,8 +127,9 @@ def place_by_run(
     run = _best_run(identities, nodes, leaf=end.leaf)
     if run is None:
         return _place(request, end, talk) if seen is Seen.ALL else None
-    before = [talk[n] for n in _unknown_before(run, identities)]
-    after = [talk[n] for n in _fresh_after(run, identities, _at(request.roles, talk))]
+    above = Counter(list(_talk_up_from(run.node))[run.length :])
+    before = [talk[n] for n in _unknown_before(run, identities, above)]
+    after = [talk[n] for n in _fresh_after(run, identities, _at(request.roles, talk), above)]
     if run.node is end.leaf and (not before or seen is not Seen.NEAR):
         return _place(request, end, after, before=before)
     if seen is Seen.ALL:
@@ -210,11 +211,11 @@ def _overlap(said: Counter[int], node: Node) -> int:
     return (said & Counter(_talk_up_from(node))).total()
 
 
-def _unknown_before(run: Run, identities: Sequence[int]) -> list[int]:
-    """Positions in the request's talk before *run* of what is not on the path above it."""
-    if run.first == 0:
-        return []
-    above = Counter(list(_talk_up_from(run.node))[run.length :])
+def _unknown_before(run: Run, identities: Sequence[int], above: Counter[int]) -> list[int]:
+    """Positions in the request's talk before *run* of what is not on the path *above* it.
+
+    What is there is taken out of *above*: one message of the path is one of the request.
+    """
     unknown = []
     for place, identity in enumerate(identities[: run.first]):
         if above[identity] > 0:
@@ -224,10 +225,13 @@ def _unknown_before(run: Run, identities: Sequence[int]) -> list[int]:
     return unknown
 
 
-def _fresh_after(run: Run, identities: Sequence[int], roles: Sequence[str]) -> list[int]:
+def _fresh_after(
+    run: Run, identities: Sequence[int], roles: Sequence[str], above: Counter[int]
+) -> list[int]:
     """Positions in the request's talk after *run*, without questions and answers sent once more.
 
-    The last one is new: it is what the model is asked.
+    Those are taken out of what is *above* the run, and new when they are not there any more: then
+    they were said twice. The last one is new: it is what the model is asked.
     """
     path = list(_talk_up_from(run.node))[::-1]
     places: dict[int, list[int]] = {}
@@ -240,8 +244,12 @@ def _fresh_after(run: Run, identities: Sequence[int], roles: Sequence[str]) -> l
         # Nothing is looked at twice: a request may say one word a thousand times.
         length = max((_common(identities, at, path, place) for place in newest), default=1)
         stretch = range(at, at + length)
-        is_resent = length > 1 and at + length <= end and Role.ASSISTANT in _at(roles, stretch)
-        fresh += () if is_resent else stretch
+        is_turn = length > 1 and at + length <= end and Role.ASSISTANT in _at(roles, stretch)
+        said = Counter(_at(identities, stretch)) if is_turn else Counter()
+        if is_turn and all(above[identity] >= often for identity, often in said.items()):
+            above.subtract(said)
+        else:
+            fresh += stretch
         at += length
     return fresh + list(range(at, end + 1))
 
