@@ -6,7 +6,7 @@ from time import process_time
 from uuid import UUID
 
 import pytest
-from tests.factories import an_exchange, assistant, user
+from tests.factories import an_exchange, assistant, system, user
 from tests.fakes import InMemoryExchangeStore, InMemoryTransaction
 from tests.merge_cases import CASES, Case, Message
 
@@ -226,6 +226,27 @@ async def test_whatever_clients_put_around_the_history_each_message_is_stored_on
     assert not asks_tools or talk.count("tool") == sum(
         (before, role) == ("assistant", "tool") for before, role in pairwise(talk)
     )
+
+
+@pytest.mark.parametrize("window", [None, 90], ids=["the whole history", "a window"])
+@pytest.mark.parametrize("tells_time", [False, True], ids=["notes", "notes and the time"])
+async def test_instructions_before_each_question_are_stored_once(
+    window: int | None, tells_time: bool
+) -> None:
+    """However many there are: some clients say what they found before each question."""
+    store, said = InMemoryExchangeStore(), set[str]()
+    history = list[Message]()
+    for n in range(50):
+        history += [system(f"found {n}"), user(f"q{n}")]
+        request = history[-window:] if window else list(history)
+        request = [system(f"time {n}"), *request] if tells_time else request
+        await store_one_by_one(store, [an_exchange(request, [assistant(f"a{n}")])])
+        history.append(assistant(f"a{n}"))
+        said |= {repr(message) for message in (*request, history[-1])}
+
+    path = [message.content for message in store.only().path()]
+    assert [text for text in path if "time" not in text] == [one["content"] for one in history]
+    assert len(store.only().messages) == len(said)
 
 
 async def test_words_that_are_said_thousands_of_times_do_not_hold_up_the_recorder() -> None:
