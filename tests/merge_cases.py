@@ -380,6 +380,22 @@ CASES = [
         10,
     ),
     Case(
+        "a question that was asked and answered again, while nobody recorded, is there twice",
+        [
+            ([user("9:00"), user("a")], [assistant("A")]),
+            ([user("9:01"), user("a"), assistant("A"), user("b")], [assistant("B")]),
+            (
+                [
+                    *(user("9:02"), user("a"), assistant("A"), user("b"), assistant("B")),
+                    *(user("a"), assistant("A"), user("c")),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        ["9:00", "a", "A", "9:01", "b", "B", "9:02", "a", "A", "c", "C"],
+        11,
+    ),
+    Case(
         "a note that always stands before the last answer",
         [
             ([user("a")], [assistant("A")]),
@@ -482,6 +498,67 @@ CASES = [
             ([user("a"), assistant("A"), user("b"), assistant("B"), user("c")], None),
         ],
         ["a", "<think>\nHm.\n</think>\n\nA", "b", "Hm.</think>B", "c"],
+        5,
+    ),
+    Case(
+        "instructions behind a question are stored where they change, also back again",
+        [
+            ([user("a"), system("s")], [assistant("A")]),
+            ([user("a"), system("s"), assistant("A"), user("b"), system("t")], [assistant("B")]),
+            (
+                [
+                    *(user("a"), system("s"), assistant("A"), user("b"), system("t")),
+                    *(assistant("B"), user("c"), system("s")),
+                ],
+                [assistant("C")],
+            ),
+            ([user("d"), system("s")], [assistant("D")]),
+        ],
+        ["a", "s", "A", "b", "t", "B", "c", "s", "C", "d", "D"],
+        11,
+    ),
+    Case(
+        "of two instructions the one that changes is stored at each change, also back again",
+        [
+            ([system("s"), system("1"), user("a")], [assistant("A")]),
+            ([system("s"), system("2"), user("b")], [assistant("B")]),
+            ([system("s"), system("1"), user("c")], [assistant("C")]),
+            ([system("s"), system("1"), user("d")], [assistant("D")]),
+        ],
+        ["s", "1", "a", "A", "2", "b", "B", "1", "c", "C", "d", "D"],
+        12,
+    ),
+    Case(
+        "two instructions that always stand behind the question are stored once",
+        [
+            ([user("a"), system("s"), system("t")], [assistant("A")]),
+            (
+                [user("a"), assistant("A"), user("b"), system("s"), system("t")],
+                [assistant("B")],
+            ),
+            ([user("c"), system("s"), system("t")], [assistant("C")]),
+        ],
+        ["a", "s", "t", "A", "b", "B", "c", "C"],
+        8,
+    ),
+    Case(
+        "retries of a client without memory that puts instructions behind its question",
+        [
+            ([user("a"), system("s")], None),
+            ([user("a"), system("s")], half("A is")),
+            ([user("a"), system("s")], [assistant("A is 1")]),
+        ],
+        ["a", "s", "A is 1"],
+        4,
+    ),
+    Case(
+        "a retry within a window that ends with instructions",
+        [
+            ([user("a")], [assistant("A")]),
+            ([assistant("A"), user("b"), system("s")], None),
+            ([assistant("A"), user("b"), system("s")], [assistant("B")]),
+        ],
+        ["a", "A", "b", "s", "B"],
         5,
     ),
     Case(

@@ -67,6 +67,12 @@ class PathEnd:
     chain: int = ROOT_CHAIN
     instructions: tuple[int, ...] = ()
 
+    def as_kept(self) -> "PathEnd":
+        """The same with as many instructions as are kept with a conversation."""
+        if len(self.instructions) <= REMEMBERED_INSTRUCTIONS:
+            return self
+        return PathEnd(self.leaf, self.chain, self.instructions[-REMEMBERED_INSTRUCTIONS:])
+
     def extended(self, node: Node) -> "PathEnd":
         """The end of the path once *node*, a child of the leaf, is on it."""
         if node.role in INSTRUCTIONS:
@@ -75,12 +81,15 @@ class PathEnd:
         return PathEnd(node, chain(self.chain, node.identity), self.instructions)
 
     @classmethod
-    def at(cls, leaf: Node) -> "PathEnd":
-        """The end of the path that leads from the root to *leaf*."""
+    def at(cls, leaf: Node, *, remembered: int = REMEMBERED_INSTRUCTIONS) -> "PathEnd":
+        """The end of the path that leads from the root to *leaf*, with its last instructions.
+
+        As many of them as are *remembered*, and no fewer than are kept with a conversation.
+        """
         path = leaf.path()
         talk = [node.identity for node in path if node.role not in INSTRUCTIONS]
         said = [node.identity for node in path if node.role in INSTRUCTIONS]
-        last = tuple(said[-REMEMBERED_INSTRUCTIONS:])
+        last = tuple(said[-max(remembered, REMEMBERED_INSTRUCTIONS) :])
         return cls(leaf, reduce(chain, talk, ROOT_CHAIN), last)
 
 

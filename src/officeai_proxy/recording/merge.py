@@ -21,8 +21,8 @@ Others put what they keep behind the history each time, before the new question:
 answer that are on the path already are not new there either.
 
 Instructions (system and developer messages) do not take part in runs: clients change them from turn
-to turn. One is stored when it is not among the last instructions of the path. Nothing comes between
-a call of tools and their answers.
+to turn. One is stored when the path does not have it, or when what the path ends with has changed;
+see `instructions`. Nothing comes between a call of tools and their answers.
 """
 
 from collections import Counter
@@ -35,6 +35,8 @@ from operator import attrgetter
 from typing import Protocol, TypeVar
 
 from officeai_proxy.model import Role
+from officeai_proxy.recording.instructions import instructions_in, new_instructions
+from officeai_proxy.recording.runs import Run, trusted_runs
 from officeai_proxy.tree import Node, PathEnd
 from officeai_proxy.wire.identity import INSTRUCTIONS, chains
 
@@ -76,35 +78,19 @@ class Place:
     fresh: Sequence[int]
 
 
-@dataclass(slots=True)
-class Run:
-    """A run of a request's talk that is stored: its length, and where it ends in both.
-
-    `order` is the place of its last node among the talk of the tree, oldest first.
-    """
-
-    length: int
-    node: Node
-    order: int
-    last: int
-
-    @property
-    def first(self) -> int:
-        """Position of its first message in the request's talk."""
-        return self.last - self.length + 1
-
-
 def place_at_end(request: Request, end: PathEnd) -> Place | None:
     """Rules 1 to 3, which need no more than the end of the path; None when they do not decide."""
     talk = _talk(request)
     if end.leaf is None or not talk:
         return _place(request, end, talk)
     if len(talk) == 1:
-        if end.leaf.is_half:
+        if _may_wait_above(end.leaf):
             return None
-        return _place(request, end, [] if _asks(end.leaf, request, talk) else talk)
+        if _asks(end.leaf, request, talk):
+            return _place(request, end, [], known_to=talk[0])
+        return _place(request, end, talk)
     known = _prefix_ending_with(end.chain, _at(request.identities, talk))
-    return None if known == 0 else _place(request, end, talk[known:])
+    return None if known == 0 else _place(request, end, talk[known:], known_to=talk[known - 1])
 
 
 def place_by_run(
@@ -115,29 +101,49 @@ def place_by_run(
     *seen* says what of the tree they are; None says that more of it has to be looked at.
     """
     talk = _talk(request)
-    if len(talk) == 1 and end.leaf is not None and end.leaf.is_half:
-        return _place_after_half(request, end, end.leaf, talk, seen=seen)
-    identities = _at(request.identities, talk)
-    run = _best_run(identities, nodes, leaf=end.leaf)
+    if len(talk) == 1 and end.leaf is not None and _may_wait_above(end.leaf):
+        return _place_after_failure(request, end, end.leaf, talk, seen=seen)
+    identities, newest = _at(request.identities, talk), _nearest_talk(end.leaf)
+    run = _best_run(identities, nodes, leaf=newest)
     if run is None:
         return _place(request, end, talk) if seen is Seen.ALL else None
-    before = [talk[n] for n in _unknown_before(run, identities)]
-    after = [talk[n] for n in _fresh_after(run, identities, _at(request.roles, talk))]
-    if run.node is end.leaf and (not before or seen is not Seen.NEAR):
-        return _place(request, end, after, before=before)
+    above = Counter(list(_talk_up_from(run.node))[run.length :])
+    before = [talk[n] for n in _unknown_before(run, identities, above)]
+    after = [talk[n] for n in _fresh_after(run, identities, _at(request.roles, talk), above)]
+    known_to = talk[run.last]
+    if run.node is newest and (not before or seen is not Seen.NEAR):
+        return _place(request, end, after, before=before, known_to=known_to)
     if seen is Seen.ALL:
-        return _place(request, PathEnd.at(run.node), after, before=before)
+        goes_on = PathEnd.at(run.node, remembered=len(request.roles))
+        return _place(request, goes_on, after, before=before, known_to=known_to)
     return None
 
 
-def _place_after_half(
-    request: Request, end: PathEnd, half: Node, talk: Sequence[int], *, seen: Seen
+def _may_wait_above(leaf: Node) -> bool:
+    """Whether the message that waits for an answer may stand above the *leaf* of the path."""
+    return leaf.is_half or leaf.is_instruction
+
+
+def _place_after_failure(
+    request: Request, end: PathEnd, leaf: Node, talk: Sequence[int], *, seen: Seen
 ) -> Place | None:
-    """Rule 2, where the path ends with *half* of an answer."""
-    asked = half.parent
+    """Rule 2, where the path ends with half of an answer, or with instructions."""
+    asked = _nearest_talk(leaf.parent if leaf.is_half else leaf)
     if asked is None or not _asks(asked, request, talk):
         return _place(request, end, talk)
-    return _place(request, PathEnd.at(asked), []) if seen is Seen.ALL else None
+    if not leaf.is_half:
+        return _place(request, end, [], known_to=talk[0])
+    if leaf.parent is None or seen is not Seen.ALL:
+        return None
+    goes_on = PathEnd.at(leaf.parent, remembered=len(request.roles))
+    return _place(request, goes_on, [], known_to=talk[0])
+
+
+def _nearest_talk(node: Node | None) -> Node | None:
+    """*node*, or what is said before it, without the instructions between."""
+    while node is not None and node.is_instruction:
+        node = node.parent
+    return node
 
 
 def _asks(node: Node, request: Request, talk: Sequence[int]) -> bool:
@@ -159,14 +165,23 @@ def _at(all_of_them: Sequence[T], places: Sequence[int]) -> Sequence[T]:
 
 
 def _place(
-    request: Request, end: PathEnd, after: Sequence[int], *, before: Sequence[int] = ()
+    request: Request,
+    end: PathEnd,
+    after: Sequence[int],
+    *,
+    before: Sequence[int] = (),
+    known_to: int = -1,
 ) -> Place:
     """What is new: of the talk what comes *after* the end that the request goes on from, and what
-    *before*; and the instructions that the path does not end with.
+    *before*; and the instructions that the path does not have. It has the request's messages up
+    to the position *known_to*.
     """
-    said = [at for at, role in enumerate(request.roles) if role in INSTRUCTIONS]
-    recent = end.instructions[-len(said) :]
-    new = [at for at in said if request.identities[at] not in recent]
+    said = instructions_in(request.roles)
+    new: Sequence[int] = ()
+    if said:
+        begins = next((at for at, role in enumerate(request.roles) if role not in INSTRUCTIONS), 0)
+        behind = max(known_to, begins)
+        new = new_instructions(said, request.identities, end, behind=behind)
     if not new and not before:
         return Place(end, after)
     answers: Sequence[int] = ()
@@ -186,7 +201,7 @@ def _prefix_ending_with(wanted: int, identities: Sequence[int]) -> int:
 
 def _best_run(identities: Sequence[int], nodes: Sequence[Node], *, leaf: Node | None) -> Run | None:
     """The run that can be trusted on whose path most of *identities* are."""
-    runs = list(_trusted_runs(identities, nodes, leaf=leaf))
+    runs = list(trusted_runs(identities, nodes, leaf=leaf))
     if len(runs) < 2:
         return runs[0] if runs else None
     longest = nlargest(MOST_RUNS, runs, key=attrgetter("length", "order"))
@@ -204,11 +219,11 @@ def _overlap(said: Counter[int], node: Node) -> int:
     return (said & Counter(_talk_up_from(node))).total()
 
 
-def _unknown_before(run: Run, identities: Sequence[int]) -> list[int]:
-    """Positions in the request's talk before *run* of what is not on the path above it."""
-    if run.first == 0:
-        return []
-    above = Counter(list(_talk_up_from(run.node))[run.length :])
+def _unknown_before(run: Run, identities: Sequence[int], above: Counter[int]) -> list[int]:
+    """Positions in the request's talk before *run* of what is not on the path *above* it.
+
+    What is there is taken out of *above*: one message of the path is one of the request.
+    """
     unknown = []
     for place, identity in enumerate(identities[: run.first]):
         if above[identity] > 0:
@@ -218,10 +233,13 @@ def _unknown_before(run: Run, identities: Sequence[int]) -> list[int]:
     return unknown
 
 
-def _fresh_after(run: Run, identities: Sequence[int], roles: Sequence[str]) -> list[int]:
+def _fresh_after(
+    run: Run, identities: Sequence[int], roles: Sequence[str], above: Counter[int]
+) -> list[int]:
     """Positions in the request's talk after *run*, without questions and answers sent once more.
 
-    The last one is new: it is what the model is asked.
+    Those are taken out of what is *above* the run, and new when they are not there any more: then
+    they were said twice. The last one is new: it is what the model is asked.
     """
     path = list(_talk_up_from(run.node))[::-1]
     places: dict[int, list[int]] = {}
@@ -234,8 +252,12 @@ def _fresh_after(run: Run, identities: Sequence[int], roles: Sequence[str]) -> l
         # Nothing is looked at twice: a request may say one word a thousand times.
         length = max((_common(identities, at, path, place) for place in newest), default=1)
         stretch = range(at, at + length)
-        is_resent = length > 1 and at + length <= end and Role.ASSISTANT in _at(roles, stretch)
-        fresh += () if is_resent else stretch
+        is_turn = length > 1 and at + length <= end and Role.ASSISTANT in _at(roles, stretch)
+        said = Counter(_at(identities, stretch)) if is_turn else Counter()
+        if is_turn and all(above[identity] >= often for identity, often in said.items()):
+            above.subtract(said)
+        else:
+            fresh += stretch
         at += length
     return fresh + list(range(at, end + 1))
 
@@ -253,68 +275,3 @@ def _talk_up_from(node: Node) -> Iterator[int]:
         if at.role not in INSTRUCTIONS:
             yield at.identity
         at = at.parent
-
-
-def _trusted_runs(
-    identities: Sequence[int], nodes: Sequence[Node], *, leaf: Node | None
-) -> Iterator[Run]:
-    """The runs that can be trusted: of those that begin in the same places, the longest."""
-    talk = [node for node in nodes if node.role not in INSTRUCTIONS]
-    parents = _talking_parents(talk)
-    places: dict[int, list[int]] = {}
-    for order, node in enumerate(talk):
-        places.setdefault(node.identity, []).append(order)
-    # For each node that the message before may be: how long the run is that ends there, and where
-    # in the tree it begins.
-    going: dict[int, tuple[int, int]] = {}
-    found: dict[tuple[int, int], tuple[int, int, int]] = {}
-    for last, identity in enumerate(identities):
-        here = places.get(identity, ())
-        before, going = going, {}
-        for order in here:
-            known, begin = before.get(parents[order], (0, order))
-            going[order] = length, _ = known + 1, begin
-            is_rooted = last == known and parents[order] < 0
-            if _is_trusted(
-                talk[order],
-                length,
-                is_rooted=is_rooted,
-                is_leaf=talk[order] is leaf,
-                is_said_again=last > known and last == len(identities) - 1,
-                is_only_one=len(here) == 1,
-            ):
-                found[last - known, begin] = length, order, last
-    for length, order, last in found.values():
-        yield Run(length, talk[order], order, last)
-
-
-def _talking_parents(talk: Sequence[Node]) -> list[int]:
-    """For each node the place of the nearest node above it that is talk; -1 at the root."""
-    order_of = {node: order for order, node in enumerate(talk)}
-    parents: list[int] = []
-    for node in talk:
-        parent = node.parent
-        while parent is not None and parent.role in INSTRUCTIONS:
-            parent = parent.parent
-        parents.append(-1 if parent is None else order_of.get(parent, -1))
-    return parents
-
-
-def _is_trusted(
-    node: Node,
-    length: int,
-    *,
-    is_rooted: bool,
-    is_leaf: bool,
-    is_said_again: bool,
-    is_only_one: bool,
-) -> bool:
-    """Whether a run of *length* that ends at *node* says where the request goes on, rather than
-    that words were said before.
-    """
-    if is_said_again:
-        # Something unknown and then only known words: they may just have been said again.
-        return False
-    if length > 1 or is_leaf or is_rooted:
-        return True
-    return is_only_one and node.role == Role.ASSISTANT

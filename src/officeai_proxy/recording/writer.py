@@ -13,6 +13,7 @@ from uuid import UUID
 
 from officeai_proxy.burials import graves_of
 from officeai_proxy.model import FAILED, CallRecord, NewMessage, Role
+from officeai_proxy.recording.instructions import instructions_in, needs_more, with_last
 from officeai_proxy.recording.merge import Place, Seen, place_at_end, place_by_run
 from officeai_proxy.recording.turns import Turn
 from officeai_proxy.tree import Addition, Node, PathEnd, Thread
@@ -164,6 +165,9 @@ class _Batch:
         return thread
 
     async def _merge(self, thread: Thread, turn: Turn) -> None:
+        said = instructions_in(turn.request.roles)
+        if said and needs_more(said, turn.request.identities, thread.end):
+            await self._remember_more(thread, turn.request)
         place = place_at_end(turn.request, thread.end)
         if place is None:
             place = await self._place_inside(thread, turn.request)
@@ -177,9 +181,16 @@ class _Batch:
         if end.leaf is not place.end.leaf:
             thread.has_branched |= place.end.leaf is not thread.end.leaf
             thread.end = end
+        thread.end = thread.end.as_kept()
         thread.updated_at = max(thread.updated_at, _last_moment(turn))
         if thread.title is None:
             thread.title = _title(turn.request)
+
+    async def _remember_more(self, thread: Thread, request: RequestMessages) -> None:
+        """Some clients put instructions before each question: all of those on the path count."""
+        count = len(request)
+        await self._path_end(thread, 2 * count + FARTHER)
+        thread.end = with_last(thread.end, count)
 
     async def _place_inside(self, thread: Thread, request: RequestMessages) -> Place:
         """Where *request* goes on when it does not at the end of the path, and what is new."""

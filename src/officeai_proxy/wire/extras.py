@@ -39,6 +39,7 @@ class ReasoningDetails:
     def __init__(self) -> None:
         """Begin without any."""
         self._items: list[GrowingObject] = []
+        self._newest_of: dict[str, GrowingObject] = {}
 
     def add(self, pieces: Json) -> None:
         """Take the list of one delta; what is not a list of objects is skipped."""
@@ -51,13 +52,14 @@ class ReasoningDetails:
         return [item.whole() for item in self._items]
 
     def _item_of(self, piece: JsonObject) -> GrowingObject:
+        name = dumps([piece.get("index"), piece.get("type")])
         # An item without an index can only go on with the last one.
-        candidates = self._items if "index" in piece else self._items[-1:]
-        for item in reversed(candidates):
-            if all(item.rest.get(key) == piece.get(key) for key in ("index", "type")):
-                return item
-        self._items.append(GrowingObject("text", "summary", "data"))
-        return self._items[-1]
+        known = self._newest_of.get(name)
+        if known is not None and ("index" in piece or known is self._items[-1]):
+            return known
+        item = self._newest_of[name] = GrowingObject("text", "summary", "data")
+        self._items.append(item)
+        return item
 
 
 class Extras:

@@ -143,16 +143,16 @@ def _read_json(body: bytes, *, most_values: int | None) -> Reply:
     if not isinstance(value, dict):
         return _failed(None)
     items = value.get("choices")
-    choices = tuple(
-        [
-            Choice(_index_of(item, place), item["message"], _text(item.get("finish_reason")))
-            for place, item in enumerate(items if isinstance(items, list) else ())
-            if isinstance(item, dict) and isinstance(item.get("message"), dict)
-        ]
-    )
+    choices = [
+        Choice(_index_of(item, place), item["message"], _text(item.get("finish_reason")))
+        for place, item in enumerate(items if isinstance(items, list) else ())
+        if isinstance(item, dict) and isinstance(item.get("message"), dict)
+    ]
+    choices.sort(key=lambda choice: choice.index)  # As those of a stream are.
     model, error = _text(value.get("model")), _error_in(value)
     is_finished = is_whole and bool(choices)
-    return Reply(choices, read_usage(_usage_in(value)), model, error, finished=is_finished)
+    usage = read_usage(_usage_in(value))
+    return Reply(tuple(choices), usage, model, error, finished=is_finished)
 
 
 def _value_of(body: bytes) -> tuple[Json, bool]:

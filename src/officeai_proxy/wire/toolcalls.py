@@ -87,17 +87,28 @@ class ToolCall:
 
 
 class ToolCalls:
-    """The tool calls of one choice."""
+    """The tool calls of one choice.
+
+    A piece finds its call by name, however many there are: a model may call tools without end.
+    """
 
     def __init__(self) -> None:
         """Begin without any."""
         self._calls: list[ToolCall] = []
+        self._newest_of: dict[int, ToolCall] = {}
+        self._by_id: dict[str, ToolCall] = {}
+        self._by_place: dict[tuple[int, str], ToolCall] = {}
+        self._free_index = 0
 
     def add(self, pieces: Json) -> None:
         """Take the `tool_calls` of one delta; what is not a list of objects is skipped."""
         for piece in pieces if isinstance(pieces, list) else ():
             if isinstance(piece, dict):
-                self._call_of(piece).add(piece)
+                call = self._call_of(piece)
+                was_named = bool(call.id)
+                call.add(piece)
+                if call.id and not was_named:
+                    self._by_id[call.id] = self._by_place[call.order, call.id] = call
 
     def whole(self) -> list[Json]:
         """The calls in the order of their indexes."""
@@ -107,27 +118,27 @@ class ToolCalls:
         index = piece.get("index")
         if not isinstance(index, int):
             return self._call_without_index(piece)
-        same_index = [call for call in self._calls if call.order == index]
-        known = _with_id(same_index, _text(piece.get("id")))
+        known = self._by_place.get((index, _text(piece.get("id"))))
         if known is not None:
             return known
-        if not same_index or _is_another(piece, same_index[-1]):
-            return self._begin(index)
-        return same_index[-1]
+        newest = self._newest_of.get(index)
+        return self._begin(index) if newest is None or _is_another(piece, newest) else newest
 
     def _call_without_index(self, piece: JsonObject) -> ToolCall:
         identifier = _text(piece.get("id"))
-        known = _with_id(self._calls, identifier)
+        known = self._by_id.get(identifier)
         if known is not None:
             return known
         last = self._calls[-1] if self._calls else None
         if last is None or identifier or (_name(piece) and last.name):
-            return self._begin(max((call.order for call in self._calls), default=-1) + 1)
+            return self._begin(self._free_index)
         return last
 
     def _begin(self, order: int) -> ToolCall:
-        self._calls.append(ToolCall(order))
-        return self._calls[-1]
+        call = self._newest_of[order] = ToolCall(order)
+        self._calls.append(call)
+        self._free_index = max(self._free_index, order + 1)
+        return call
 
 
 def _is_another(piece: JsonObject, call: ToolCall) -> bool:
@@ -139,10 +150,6 @@ def _is_another(piece: JsonObject, call: ToolCall) -> bool:
         return identifier != call.id
     # Fragments of a name come before the arguments; a name after them is the next call's.
     return call.has_arguments and name != call.name
-
-
-def _with_id(calls: list[ToolCall], identifier: str) -> ToolCall | None:
-    return next((call for call in reversed(calls) if identifier and call.id == identifier), None)
 
 
 def _name(piece: JsonObject) -> str:

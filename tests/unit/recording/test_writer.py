@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from time import process_time
 from uuid import UUID
 
 import pytest
-from tests.factories import an_exchange, assistant, user
+from tests.factories import an_exchange, assistant, system, user
 from tests.fakes import InMemoryExchangeStore, InMemoryTransaction
 from tests.merge_cases import CASES, Case, Message
 
@@ -225,6 +226,47 @@ async def test_whatever_clients_put_around_the_history_each_message_is_stored_on
     assert not asks_tools or talk.count("tool") == sum(
         (before, role) == ("assistant", "tool") for before, role in pairwise(talk)
     )
+
+
+@pytest.mark.parametrize("window", [None, 90], ids=["the whole history", "a window"])
+@pytest.mark.parametrize("tells_time", [False, True], ids=["notes", "notes and the time"])
+async def test_instructions_before_each_question_are_stored_once(
+    window: int | None, tells_time: bool
+) -> None:
+    """However many there are: some clients say what they found before each question."""
+    store, said = InMemoryExchangeStore(), set[str]()
+    history = list[Message]()
+    for n in range(50):
+        history += [system(f"found {n}"), user(f"q{n}")]
+        request = history[-window:] if window else list(history)
+        request = [system(f"time {n}"), *request] if tells_time else request
+        await store_one_by_one(store, [an_exchange(request, [assistant(f"a{n}")])])
+        history.append(assistant(f"a{n}"))
+        said |= {repr(message) for message in (*request, history[-1])}
+
+    path = [message.content for message in store.only().path()]
+    assert [text for text in path if "time" not in text] == [one["content"] for one in history]
+    assert len(store.only().messages) == len(said)
+
+
+async def test_words_that_are_said_thousands_of_times_do_not_hold_up_the_recorder() -> None:
+    """The time for a branch grows with the conversation, not with its square: all others wait."""
+    store = InMemoryExchangeStore()
+    history = [user("hi"), *([assistant("ok"), user("go on")] * 2000)]
+    edited = [*history[:100], user("stop")]
+    began = process_time()
+
+    await store_one_by_one(store, [an_exchange(history, [assistant("ok")])])
+    await store_one_by_one(store, [an_exchange(history, [assistant("done")])])
+    regenerated = [message.content for message in store.only().path()]
+    await store_one_by_one(store, [an_exchange(edited, [assistant("bye")])])
+
+    assert process_time() - began < 3
+    assert regenerated == [message["content"] for message in [*history, assistant("done")]]
+    assert [message.content for message in store.only().path()] == [
+        message["content"] for message in [*edited, assistant("bye")]
+    ]
+    assert len(store.only().messages) == len(history) + 4
 
 
 async def test_the_turns_of_a_batch_share_one_look_at_the_path(

@@ -124,6 +124,15 @@ def test_json_keeps_the_message_as_it_was() -> None:
     assert reply_to(json.dumps(body), JSON) == expected
 
 
+def test_the_choices_of_json_are_in_the_order_of_their_indexes() -> None:
+    """The first of them is read as the answer, as in a stream."""
+    said = [
+        {"index": n, "message": {"content": str(n)}, "finish_reason": "stop"} for n in (2, 0, 1)
+    ]
+    reply = reply_to(json.dumps({"choices": said}), JSON)
+    assert [choice.message["content"] for choice in reply.choices] == ["0", "1", "2"]
+
+
 @pytest.mark.parametrize("content_type", [JSON, STREAM, "", "text/plain"])
 @pytest.mark.parametrize("before", ["", "\n\n  \n", "\ufeff"])
 def test_json_is_known_by_how_it_starts(before: str, content_type: str) -> None:

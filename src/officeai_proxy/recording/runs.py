@@ -1,0 +1,138 @@
+"""The stored tree of a conversation and what a request says in, the runs of it that are stored out.
+
+A run is a part of the request's talk that stands in the tree as one line. Most do not count: words
+that were said before may just have been said again. Pure, no I/O.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from officeai_proxy.model import Role
+from officeai_proxy.tree import Node
+from officeai_proxy.wire.identity import INSTRUCTIONS
+
+ROOT = -1
+"""The place of what the first message of a tree follows."""
+
+MOST_PLACES = 64
+"""In how many places, the newest, a run may begin with words that are said again and again."""
+
+
+# Not frozen, as in `model`: these are made for every message of a call.
+@dataclass(slots=True)
+class Run:
+    """A run of a request's talk that is stored: its length, and where it ends in both.
+
+    `order` is the place of its last node among the talk of the tree, oldest first.
+    """
+
+    length: int
+    node: Node
+    order: int
+    last: int
+
+    @property
+    def first(self) -> int:
+        """Position of its first message in the request's talk."""
+        return self.last - self.length + 1
+
+
+def trusted_runs(
+    identities: Sequence[int], nodes: Sequence[Node], *, leaf: Node | None
+) -> Iterator[Run]:
+    """The runs that can be trusted: of those that begin in the same places, the longest."""
+    talk = [node for node in nodes if node.role not in INSTRUCTIONS]
+    parents = _talking_parents(talk)
+    places = _places_of(talk)
+    replies = _replies_said_often(parents, places)
+    # For each node that the message before may be: how long the run is that ends there, and where
+    # in the tree it begins.
+    going: dict[int, tuple[int, int]] = {}
+    found: dict[tuple[int, int], tuple[int, int, int]] = {}
+    for last, identity in enumerate(identities):
+        here = places.get(identity, ())
+        before, going = going, {}
+        for order in _looked_at(here, identity, replies, before if last else (ROOT,)):
+            known, begin = before.get(parents[order], (0, order))
+            going[order] = length, _ = known + 1, begin
+            is_rooted = last == known and parents[order] == ROOT
+            if _is_trusted(
+                talk[order],
+                length,
+                is_rooted=is_rooted,
+                is_leaf=talk[order] is leaf,
+                is_said_again=last > known and last == len(identities) - 1,
+                is_only_one=len(here) == 1,
+            ):
+                found[last - known, begin] = length, order, last
+    for length, order, last in found.values():
+        yield Run(length, talk[order], order, last)
+
+
+def _places_of(talk: Sequence[Node]) -> dict[int, list[int]]:
+    """For each identity the places of its nodes, oldest first."""
+    places: dict[int, list[int]] = {}
+    for order, node in enumerate(talk):
+        places.setdefault(node.identity, []).append(order)
+    return places
+
+
+def _replies_said_often(
+    parents: Sequence[int], places: Mapping[int, Sequence[int]]
+) -> dict[tuple[int, int], list[int]]:
+    """Where what has more than `MOST_PLACES` stands, by the place before it and its identity."""
+    replies: dict[tuple[int, int], list[int]] = {}
+    for identity, here in places.items():
+        if len(here) > MOST_PLACES:
+            for order in here:
+                replies.setdefault((parents[order], identity), []).append(order)
+    return replies
+
+
+def _looked_at(
+    here: Sequence[int],
+    identity: int,
+    replies: Mapping[tuple[int, int], Sequence[int]],
+    before: Iterable[int],
+) -> Sequence[int]:
+    """Of the places *here* of an *identity* those at which a run goes on from *before*, or begins.
+
+    All of them, unless they are so many that looking at each of them for each message of the
+    request would take minutes: somebody says "continue" ten thousand times.
+    """
+    if len(here) <= MOST_PLACES:
+        return here
+    goes_on = (order for parent in before for order in replies.get((parent, identity), ()))
+    return sorted({*goes_on, *here[-MOST_PLACES:]})
+
+
+def _talking_parents(talk: Sequence[Node]) -> list[int]:
+    """For each node the place of the nearest node above it that is talk; `ROOT` when none is."""
+    order_of = {node: order for order, node in enumerate(talk)}
+    parents: list[int] = []
+    for node in talk:
+        parent = node.parent
+        while parent is not None and parent.role in INSTRUCTIONS:
+            parent = parent.parent
+        parents.append(ROOT if parent is None else order_of.get(parent, ROOT))
+    return parents
+
+
+def _is_trusted(
+    node: Node,
+    length: int,
+    *,
+    is_rooted: bool,
+    is_leaf: bool,
+    is_said_again: bool,
+    is_only_one: bool,
+) -> bool:
+    """Whether a run of *length* that ends at *node* says where the request goes on, rather than
+    that words were said before.
+    """
+    if is_said_again:
+        # Something unknown and then only known words: they may just have been said again.
+        return False
+    if length > 1 or is_leaf or is_rooted:
+        return True
+    return is_only_one and node.role == Role.ASSISTANT
