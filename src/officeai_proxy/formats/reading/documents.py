@@ -260,7 +260,7 @@ def _read_markdown(open_file: Open, reading: Reading) -> Iterator[Item]:
     with open_file() as file:
         pieces = utf8_pieces(file)
         beginning = next(pieces, b"")
-        if b"**" not in beginning:
+        if b"**" not in beginning and b"_Exported on " not in beginning:
             raise UnknownFile
         text = whole(chain([beginning], pieces), limit=reading.item_bytes)
     if text is None:

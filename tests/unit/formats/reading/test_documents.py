@@ -19,6 +19,7 @@ from tests.exports import (
     webui_chat,
     webui_export,
 )
+from tests.passages import talk, written
 
 from officeai_proxy.formats.reading.documents import read_document
 from officeai_proxy.formats.reading.imported import (
@@ -48,6 +49,11 @@ def read_one(value: object) -> ImportedConversation:
     [item] = read(json.dumps([value]).encode())
     assert isinstance(item, ImportedConversation), item
     return item
+
+
+def conversations_in(items: list[Item]) -> list[ImportedConversation]:
+    """The conversations without the faults."""
+    return [item for item in items if isinstance(item, ImportedConversation)]
 
 
 def sessions(items: list[Item]) -> list[str | None]:
@@ -302,6 +308,15 @@ def test_markdown_is_recognised() -> None:
     assert read(CURSOR.encode("gb18030")) == [
         Fault("the text is not UTF-8; save it in that encoding.")
     ]
+
+
+def test_conversations_without_messages_hide_no_others() -> None:
+    """Our Markdown of conversations in which nothing was said has each of them, in order."""
+    for passages in ([talk()], [talk(title="A"), talk("hi", title="B"), talk(title="C")]):
+        items = read(written("md", passages))
+
+        found = [(item.title, len(item.messages)) for item in conversations_in(items)]
+        assert found == [(one.conversation.title, len(one.lines)) for one in passages]
 
 
 def test_markdown_over_the_limit_fails() -> None:

@@ -116,7 +116,7 @@ def test_our_own_chats_are_several() -> None:
 
 
 @given(
-    texts=st.lists(st.tuples(st.sampled_from(["user", "assistant", "tool"]), TEXTS), min_size=1),
+    texts=st.lists(st.tuples(st.sampled_from(["user", "assistant", "tool"]), TEXTS)),
     title=st.text(),
 )
 def test_our_own_export_comes_back(texts: list[tuple[str, str]], title: str) -> None:
@@ -124,7 +124,9 @@ def test_our_own_export_comes_back(texts: list[tuple[str, str]], title: str) -> 
     lines = [line({"role": role, "content": text}, n) for n, (role, text) in enumerate(texts, 1)]
     passages = [Passage(head(title=title), lines), talk("another")]
 
-    first, second = [read(one) for one in markdown.chats(written("md", passages).decode())]
+    text = written("md", passages).decode()
+    first, second = [read(one) for one in markdown.chats(text)]
+    assert markdown.is_chat(text)
 
     assert [(str(m.role), m.content) for m in first.messages] == [
         (role, clean_text(as_lines(text))) for role, text in texts
