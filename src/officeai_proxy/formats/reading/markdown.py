@@ -41,9 +41,20 @@ _EXPORTED = re.compile(r"[_*]Exported on (.+?)(?: from (.*))?[_*]")
 _MOMENT = re.compile(
     r"(?P<date>\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4})(?:,| at)? +(?P<hour>\d{1,2}):(?P<minute>\d\d)"
     r"(?::(?P<second>\d\d))?(?: *(?P<half>[AP])M)?"
-    r"(?: *(?:GMT|UTC)(?P<zone>[+-]\d{1,2}(?::?\d\d)?)?)?.*",
+    r"(?: *(?:(?:GMT|UTC)(?P<zone>[+-]\d{1,2}(?::?\d\d)?)?|(?P<american>[ECMP][SD]T)\b))?.*",
     re.IGNORECASE,
 )
+# The only zones that browsers call by a name in English, and not by their offset (RFC 5322, 4.3).
+_AMERICAN = {
+    "EDT": "-4",
+    "EST": "-5",
+    "CDT": "-5",
+    "CST": "-6",
+    "MDT": "-6",
+    "MST": "-7",
+    "PDT": "-7",
+    "PST": "-8",
+}
 
 
 def chats(text: str) -> list[str]:
@@ -176,7 +187,7 @@ def _moment(text: str) -> datetime | None:
             hour,
             int(found["minute"]),
             int(found["second"] or 0),
-            tzinfo=_zone(found["zone"]),
+            tzinfo=_zone(found["zone"] or _AMERICAN.get((found["american"] or "").upper())),
         )
         return local.astimezone(UTC)
     except (ValueError, OverflowError):
