@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.passages import (
@@ -75,6 +76,19 @@ def test_what_follows_from_the_rest_is_left_out():
     assert picture["metadata"] == {"exchange_id": CALL_ID}
     assert conversation["deleted_at"] == "2026-02-01T00:00:00Z"
     assert "deleted_at" not in json_file(talk("a"))["conversations"][0]
+
+
+@pytest.mark.parametrize("more", [{}, {"name": "b\ud83d"}])
+def test_half_an_emoji_is_as_an_import_leaves_it(more: dict[str, str]):
+    """What is exported again after an import is the same file, byte for byte."""
+    message = {"role": "user", "content": "cut \ud83d", **more}
+    first = line(message, 1, content="cut \ufffd")
+    text = written("jsonl", [Passage(head(), [first])])
+
+    [imported] = json.loads(text)["messages"]
+
+    again = line(imported.get("raw", {"role": "user", "content": imported["content"]}), 1)
+    assert written("jsonl", [Passage(head(), [again])]) == text
 
 
 def test_jsonl_is_a_conversation_a_line():
