@@ -130,7 +130,7 @@ def _raw(role: str, content: str, extra: str) -> str | None:
     """The OpenAI message whole; None where there is no more in it than *role* and *content*."""
     raw = jsontext.dumps_readable(rebuild(role, content, extra))
     # Half an emoji is no more than the content says, once it is mended; an import keeps neither.
-    is_mended = "\ufffd" in content
+    is_mended = "\ufffd" in role + content
     return None if is_mended and raw == jsontext.dumps({"role": role, "content": content}) else raw
 
 
