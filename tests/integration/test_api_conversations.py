@@ -262,6 +262,13 @@ async def test_without_a_session_id_one_is_made(client: httpx.AsyncClient, given
     assert UUID(response.json()["session_id"])
 
 
+async def test_null_is_as_good_as_absent(client: httpx.AsyncClient):
+    """Programs write out fields that they do not set."""
+    made = await create(client, session_id=None, title=None, metadata=None)
+
+    assert (made["title"], made["metadata"]) == (None, {})
+
+
 async def test_a_blank_title_is_none(client: httpx.AsyncClient):
     """A conversation whose title is blank has none, so that the first message can give it."""
     assert (await create(client, title="  "))["title"] is None

@@ -18,12 +18,14 @@ from officeai_proxy.storage.exchanges import SqlExchangeStore
 from officeai_proxy.storage.messages import MessageRepository
 from officeai_proxy.storage.migrations import check, prepare
 from officeai_proxy.storage.paging import PageRequest
+from officeai_proxy.storage.search import SearchFilter, SearchRepository
 from officeai_proxy.storage.tables import (
     call_hours,
     conversation_messages,
     conversations,
     exchanges,
 )
+from officeai_proxy.words.query import Query
 
 CALLER = Caller("test")
 ALL = PageRequest(limit=1000)
@@ -203,6 +205,22 @@ async def test_names_that_look_alike_in_one_batch(database: Database) -> None:
         conversation, path = await stored(database, name)
         assert conversation.message_count == len(path) == 4
         assert {message.content for message in path} == {name, "hello"}
+    assert await check(database) == []
+
+
+async def test_messages_of_a_batch_are_numbered_as_they_were_said(database: Database) -> None:
+    """Who searches finds the newest first, also where several sessions went on at one time."""
+    said = [("s1", "1"), ("s2", "2"), ("s1", "3"), ("s3", "4"), ("s2", "5"), ("s1", "6")]
+    calls = [an_exchange([user(text)], session=name) for name, text in said]
+    await store(database, *calls[:2])
+    await store(database, *calls[2:])
+
+    wanted = SearchFilter(query=Query.of("hello"), role="assistant")
+    async with database.read() as connection:
+        found = await SearchRepository(connection, CALLER).page(wanted, ALL)
+    assert [hit.conversation.session_id for hit in found.items] == [
+        name for name, _ in reversed(said)
+    ]
     assert await check(database) == []
 
 

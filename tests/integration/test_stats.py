@@ -116,6 +116,8 @@ async def test_nothing_was_called(database: Database, by: GroupBy) -> None:
     assert page.total == CallStats()
     assert page.total.cost is None
     assert page.total.latency.percentile(50) is None
+    last = datetime.max.replace(tzinfo=UTC)
+    assert await stats_of(database, CallFilter(after=last), by=by) == page
 
 
 async def test_a_cursor_of_another_grouping_is_refused(database: Database) -> None:
@@ -173,13 +175,22 @@ async def test_days_begin_where_the_clock_says(database: Database) -> None:
     assert "2026-11-20T15:00:00Z" in await counted(database, by=GroupBy.HOUR)
 
 
-async def test_pages_have_every_group_once(database: Database) -> None:
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        CallFilter(),
+        CallFilter(method="POST"),
+        CallFilter(after=NOW - timedelta(minutes=1), before=NOW + timedelta(hours=2.5)),
+    ],
+    ids=["from the sums", "from the log", "from both"],
+)
+async def test_pages_have_every_group_once(database: Database, wanted: CallFilter) -> None:
     """Models come by their calls, then by name; the total is that of all pages on each."""
     calls = [a_call(n, model_served=m) for n, m in enumerate(["a", "b", "b", "c", "c", "d", None])]
     await record(database, *calls)
     found, cursor = [], None
     while True:
-        page = await stats_of(database, by=GroupBy.MODEL, limit=2, cursor=cursor)
+        page = await stats_of(database, wanted, by=GroupBy.MODEL, limit=2, cursor=cursor)
         found += [(group.key, group.stats.calls) for group in page.groups.items]
         assert page.total.calls == len(calls)
         assert page.total.latency.total() == len(calls)
@@ -188,7 +199,7 @@ async def test_pages_have_every_group_once(database: Database) -> None:
             break
 
     assert found == [("b", 2), ("c", 2), (None, 1), ("a", 1), ("d", 1)]
-    days = await stats_of(database, by=GroupBy.HOUR, limit=1)
+    days = await stats_of(database, wanted, by=GroupBy.HOUR, limit=1)
     assert not days.groups.has_more
 
 

@@ -123,7 +123,7 @@ async def create_conversation(
             session_id=_session_id(body.session_id),
             user_identifier=user,
             title=body.title,
-            metadata=body.metadata,
+            metadata=body.metadata or {},
             now=services.clock(),
         )
         await append(connection, trail.event(user=user, target=conversation.session_id))

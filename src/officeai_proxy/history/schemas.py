@@ -94,7 +94,7 @@ class NewConversation(BaseModel):
     session_id: str | None = Field(
         None, description="Its name, 1 to 255 characters; blank or absent: a UUID."
     )
-    metadata: Metadata = Field(default_factory=dict, description="Yours; at most 64 KB as JSON.")
+    metadata: Metadata | None = Field(None, description="Yours; at most 64 KB as JSON.")
 
 
 class ConversationChange(BaseModel):

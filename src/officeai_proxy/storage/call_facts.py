@@ -41,6 +41,7 @@ HOUR_SECONDS = 3600
 DAY_HOURS = 24
 
 _x = exchanges.c
+_LAST_HOUR = int(datetime(9999, 12, 31, 23, tzinfo=UTC).timestamp()) // HOUR_SECONDS
 
 
 class GroupBy(StrEnum):
@@ -109,7 +110,8 @@ class Facts:
                 columns = (key.label("key"), number, bucket.label("bucket"))
                 counted = select(*columns, func.count().label("calls"))
                 ours = counted.where(*self._log_conditions, ms.is_not(None))
-                parts.append(ours.group_by(key, bucket))
+                # PostgreSQL groups by no constant, which the key of all calls together is.
+                parts.append(ours.group_by(*([] if self.by is None else [key]), bucket))
         return union_all(*parts).subquery("facts")
 
     @property
@@ -126,6 +128,8 @@ class Facts:
             return False
         first, last = self._bounds
         is_empty = first is not None and last is not None and first >= last
+        # Rounded up, the last moments that a date can say are in an hour that none can.
+        is_empty |= first is not None and first > _LAST_HOUR
         is_split = self.ahead % timedelta(hours=1) and self.by is not None and self.by.is_time
         return self.wanted.names_only_times and not is_empty and not is_split
 

@@ -215,7 +215,7 @@ class SqlExchangeTransaction:
     async def save(self, threads: Sequence[Thread], calls: Sequence[LoggedCall]) -> None:
         """Write what is new in *threads*, and *calls*."""
         begun = [thread for thread in threads if thread.id is None]
-        nodes = [addition.node for thread in threads for addition in thread.additions]
+        nodes = _in_order_of_calls(threads, calls)
         ids = await reserve(
             self.connection,
             {conversations: len(begun), exchanges: len(calls), _messages: len(nodes)},
@@ -269,6 +269,8 @@ class SqlExchangeTransaction:
                     on_path=node in path,
                 )
                 placed.append((thread.id, one))
+        # SQLite's index begins a new segment where an id is smaller than the one before it.
+        placed.sort(key=lambda at: at[1].id)
         owners = {t.id: (t.workspace, t.user) for t in threads if t.id is not None}
         await insert_messages(self.connection, placed, owners=owners)
 
@@ -327,6 +329,14 @@ def _node(row: AnyRow, sealer: Sealer | None) -> Node:
     """A row as a node whose parent is not known yet."""
     identity = identity_of(row, sealer)
     return Node(None, identity, row.role, row.id, is_half=row.outcome in FAILED)
+
+
+def _in_order_of_calls(threads: Sequence[Thread], calls: Sequence[LoggedCall]) -> list[Node]:
+    """What is new in *threads*, as it was said: a search lists messages by their numbers."""
+    order = {logged.call.exchange_id: place for place, logged in enumerate(calls)}
+    added = [addition for thread in threads for addition in thread.additions]
+    added.sort(key=lambda addition: order[addition.exchange_id])
+    return [addition.node for addition in added]
 
 
 def _stored(node: Node) -> int:

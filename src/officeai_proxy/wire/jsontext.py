@@ -120,7 +120,9 @@ def readable(text: str) -> str:
     """
     if "\\ud" not in text:
         return text
-    return _LONE.sub(lambda found: "\\ufffd" if found["lone"] else found[0], text)
+    mended = _LONE.sub(lambda found: "\\ufffd" if found["lone"] else found[0], text)
+    # Written anew as it would be if it had been whole, so that a copy of it is the same.
+    return text if mended == text else dumps(loads(mended))
 
 
 def dumps_readable(value: Json) -> str:

@@ -33,8 +33,9 @@ _UNSTEADY = re.compile(
 )
 _WIDE = re.compile("[\u3000\uff01-\uff5e]+")
 _NARROW = {0x3000: " ", **{wide: chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F)}}
-# Parts of Hangul syllables and half-width marks: they melt into the character before them.
-_MELTING = re.compile("[\u1100-\u11ff\u3131-\u318e\ua960-\ua97f\ud7b0-\ud7ff\uff9e-\uffdc]")
+# Parts of Hangul syllables: some melt into what stands before them. Alone they are laughter.
+_JAMO = re.compile("[\u1100-\u11ff\u3131-\u318e\ua960-\ua97f\ud7b0-\ud7ff\uffa0-\uffdc]")
+_HALF_WIDTH_MARKS = "\uff9e\uff9f"
 
 
 def fold(text: str) -> str:
@@ -109,7 +110,7 @@ def _spans(text: str) -> Iterator[tuple[int, int, bool]]:
             yield done, start, True
         done = start
         for place in range(start + 1, found.end()):
-            if not _melts(text[place]):
+            if not _melts(text, done, place):
                 yield done, place, False
                 done = place
         yield done, found.end(), False
@@ -118,9 +119,11 @@ def _spans(text: str) -> Iterator[tuple[int, int, bool]]:
         yield done, len(text), True
 
 
-def _melts(char: str) -> bool:
-    return bool(
-        unicodedata.combining(char)
-        or unicodedata.category(char).startswith("M")
-        or _MELTING.match(char)
-    )
+def _melts(text: str, begin: int, place: int) -> bool:
+    """Whether the character at *place* belongs to what begins at *begin*."""
+    char = text[place]
+    if _JAMO.match(char):
+        apart = fold(text[begin:place]) + fold(char)
+        return apart != fold(text[begin : place + 1])
+    is_mark = unicodedata.combining(char) or unicodedata.category(char).startswith("M")
+    return bool(is_mark or char in _HALF_WIDTH_MARKS)

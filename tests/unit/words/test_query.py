@@ -77,6 +77,13 @@ def test_needles(text: str, needles: tuple[tuple[str, ...], ...]) -> None:
         ("ガ", "ｶﾞとカ", ["ｶﾞ"]),
         ('"hello world"', "Hello, World! hello", ["Hello, World"]),
         ("fin", "ﬁn final", ["ﬁn"]),
+        ("진짜", "진짜ㅋㅋ ㅠㅠ", ["진짜"]),
+        ("ㅋㅋ ㅠ", "ok!ㅋㅋ ㅠㅠ", ["ㅋㅋ", "ㅠ", "ㅠ"]),
+        (
+            "한글",
+            "\u1112\u1161\u11ab\u1100\u1173\u11af이",
+            ["\u1112\u1161\u11ab\u1100\u1173\u11af"],
+        ),
         ("b a", "a b a", ["a", "b", "a"]),
         ("absent", "nothing", []),
     ],

@@ -79,12 +79,14 @@ def _message(message: Mapping[str, Json], created: datetime) -> NewMessage | Non
     author = object_or_empty(message.get("author"), "author")
     content = object_or_empty(message.get("content"), "content")
     role = author.get("role")
+    if not isinstance(role, str) or role not in _ROLES:
+        role = Role.ASSISTANT.value
     said = _said(content)
     if about.get("is_visually_hidden_from_conversation") is True:
         return None
     if role == Role.SYSTEM and not said.get("content"):
         return None
-    raw: JsonObject = {"role": role if role in _ROLES else Role.ASSISTANT.value, **said}
+    raw: JsonObject = {"role": role, **said}
     name = author.get("name")
     if isinstance(name, str) and name:
         raw["name"] = name

@@ -62,7 +62,7 @@ def read_document(open_file: Open, reading: Reading) -> Iterator[Item]:
     """
     first = _first_byte(open_file)
     if first in (b"{", b"["):
-        read = _read_lines if first == b"{" and _is_lines(open_file, reading) else _read_json
+        read = _read_lines if first == b"{" and _is_lines(open_file) else _read_json
         yield from _unless_unknown(read(open_file, reading))
     elif first:
         yield from _read_markdown(open_file, reading)
@@ -79,18 +79,19 @@ def _first_byte(open_file: Open) -> bytes:
     return b""
 
 
-def _is_lines(open_file: Open, reading: Reading) -> bool:
+def _is_lines(open_file: Open) -> bool:
     """Whether a file that begins with `{` has an object a line.
 
     So it is when the first line is a whole object and another line follows. When only the second
     is one, the first is a damaged line, unless it ends in the middle of something.
     """
     with open_file() as file:
-        shapes = line_shapes(utf8_pieces(file), limit=reading.item_bytes)
-        first, second = next(shapes, None), next(shapes, None)
-    if first is None or second is None:
-        return False
-    return first.is_whole or (second.is_whole and first.last == b"}")
+        shapes = line_shapes(utf8_pieces(file))
+        first = next(shapes, None)
+        if first is None or not (first.is_whole or first.last == b"}"):
+            return False
+        second = next(shapes, None)
+    return second is not None and (first.is_whole or second.is_whole)
 
 
 def _unless_unknown(items: Iterable[Item | _NoConversation]) -> Iterator[Item]:
@@ -260,7 +261,7 @@ def _read_markdown(open_file: Open, reading: Reading) -> Iterator[Item]:
     with open_file() as file:
         pieces = utf8_pieces(file)
         beginning = next(pieces, b"")
-        if b"**" not in beginning:
+        if b"**" not in beginning and b"_Exported on " not in beginning:
             raise UnknownFile
         text = whole(chain([beginning], pieces), limit=reading.item_bytes)
     if text is None:

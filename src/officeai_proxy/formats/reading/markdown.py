@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 
 from officeai_proxy.formats.containment import (
     OURS,
@@ -40,9 +41,20 @@ _EXPORTED = re.compile(r"[_*]Exported on (.+?)(?: from (.*))?[_*]")
 _MOMENT = re.compile(
     r"(?P<date>\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4})(?:,| at)? +(?P<hour>\d{1,2}):(?P<minute>\d\d)"
     r"(?::(?P<second>\d\d))?(?: *(?P<half>[AP])M)?"
-    r"(?: *(?:GMT|UTC)(?P<zone>[+-]\d{1,2}(?::?\d\d)?)?)?.*",
+    r"(?: *(?:(?:GMT|UTC)(?P<zone>[+-]\d{1,2}(?::?\d\d)?)?|(?P<american>[ECMP][SD]T)\b))?.*",
     re.IGNORECASE,
 )
+# The only zones that browsers call by a name in English, and not by their offset (RFC 5322, 4.3).
+_AMERICAN = {
+    "EDT": "-4",
+    "EST": "-5",
+    "CDT": "-5",
+    "CST": "-6",
+    "MDT": "-6",
+    "MST": "-7",
+    "PDT": "-7",
+    "PST": "-8",
+}
 
 
 def chats(text: str) -> list[str]:
@@ -51,15 +63,16 @@ def chats(text: str) -> list[str]:
 
 
 def is_chat(text: str) -> bool:
-    """Whether *text* has the shape of an exported chat."""
-    return next(_turns(text.split("\n")), None) is not None
+    """Whether *text* has the shape of an exported chat; one of ours may have nothing said in it."""
+    lines = text.split("\n")
+    return _head(lines).is_ours or next(_turns(lines), None) is not None
 
 
 def conversation(text: str, reading: Reading) -> ImportedConversation:
     """The conversation that *text*, one of `chats`, tells."""
     lines = text.split("\n")
-    head = _head(lines, reading.now)
-    exported = head.exported
+    head = _head(lines)
+    exported = head.exported or reading.now
     messages: list[NewMessage] = []
     for role, said in _our_turns(lines) if head.is_ours else _turns(lines):
         raw: JsonObject = {"role": role.value, "content": said}
@@ -82,7 +95,7 @@ class _Head:
     """The title as it is written, when the chat was exported, and whether we did it."""
 
     title: str | None
-    exported: datetime
+    exported: datetime | None
     is_ours: bool
 
     @property
@@ -91,16 +104,16 @@ class _Head:
         return unescaped(self.title) if self.title and self.is_ours else self.title
 
 
-def _head(lines: list[str], now: datetime) -> _Head:
+def _head(lines: list[str]) -> _Head:
     """What stands in the lines in front of the first `---`."""
-    title, exported, is_ours = None, now, False
+    title, exported, is_ours = None, None, False
     for line in lines[:_HEAD_LINES]:
         if line.strip() == "---":
             break
         if title is None and line.startswith("# "):
             title = clean_text(line[2:].strip()) or None
         elif len(line) <= _LONGEST_EXPORTED and (found := _EXPORTED.fullmatch(line.strip())):
-            exported, is_ours = _moment(found[1]) or now, found[2] == OURS
+            exported, is_ours = _moment(found[1]), found[2] == OURS
     return _Head(title, exported, is_ours)
 
 
@@ -127,7 +140,7 @@ def _turns(lines: list[str]) -> Iterator[tuple[Role, str]]:
 def _our_turns(lines: list[str]) -> Iterator[tuple[Role, str]]:
     """The turns of a chat that our export has written, with their texts as they were."""
     begins = [at for at, line in enumerate(lines) if SPEAKER.fullmatch(line)]
-    for begin, end in zip(begins, [*begins[1:], len(lines)], strict=True):
+    for begin, end in pairwise([*begins, len(lines)]):
         said = "\n".join(lines[begin + 1 : end]).strip("\n")
         if end < len(lines):
             said = _without_last_rule(said).rstrip("\n")
@@ -174,7 +187,7 @@ def _moment(text: str) -> datetime | None:
             hour,
             int(found["minute"]),
             int(found["second"] or 0),
-            tzinfo=_zone(found["zone"]),
+            tzinfo=_zone(found["zone"] or _AMERICAN.get((found["american"] or "").upper())),
         )
         return local.astimezone(UTC)
     except (ValueError, OverflowError):

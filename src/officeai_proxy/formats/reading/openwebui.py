@@ -106,7 +106,9 @@ def _message(name: str, value: JsonObject, created: datetime) -> NewMessage:
         timestamp=moment_of_epoch(value.get("timestamp")) or created,
         model_name=model if isinstance(model, str) and model else None,
     )
-    return replace(new, token_count=_tokens(value))
+    # A reply that failed has no words of its own, only this.
+    error = value.get("error")
+    return replace(new, token_count=_tokens(value), metadata={"error": error} if error else None)
 
 
 def _content(value: JsonObject) -> Json:

@@ -243,8 +243,8 @@ class LineShape:
     last: bytes = b""
 
 
-def line_shapes(data: Iterable[bytes], *, limit: int) -> Iterator[LineShape]:
-    """The shape of each line of *data* that is not blank; none from a line over *limit* bytes on.
+def line_shapes(data: Iterable[bytes]) -> Iterator[LineShape]:
+    """The shape of each line of *data* that is not blank.
 
     Nothing of a line is kept, so that a long one takes no memory.
     """
@@ -257,8 +257,6 @@ def line_shapes(data: Iterable[bytes], *, limit: int) -> Iterator[LineShape]:
                 yield line.shape
             line = _Line()
             line.feed(other)
-        if line.size > limit:
-            return
     if line.shape.last:
         yield line.shape
 
@@ -267,12 +265,10 @@ class _Line:
     """A line that comes in pieces."""
 
     def __init__(self) -> None:
-        self.size = 0
         self.shape = LineShape()
         self._splitter: Splitter | None = Splitter(limit=0)
 
     def feed(self, data: bytes) -> None:
-        self.size += len(data)
         if text := data.strip(_SPACE):
             self.shape.last = text[-1:]
         if self._splitter is None:

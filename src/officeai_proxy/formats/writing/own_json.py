@@ -86,9 +86,8 @@ class JsonlEncoder(Encoder):
                 "timestamp": moment,
                 "metadata": orjson.Fragment(metadata) if metadata else _NO_METADATA,
             }
-            if extra is not None:
-                raw = rebuild(role, content, extra)
-                message["raw"] = orjson.Fragment(jsontext.dumps_readable(raw))
+            if extra is not None and (raw := _raw(role, content, extra)) is not None:
+                message["raw"] = orjson.Fragment(raw)
             messages.append(message)
         return messages
 
@@ -125,6 +124,14 @@ class JsonEncoder(JsonlEncoder):
     @override
     def _end(self) -> bytes:
         return b""
+
+
+def _raw(role: str, content: str, extra: str) -> str | None:
+    """The OpenAI message whole; None where there is no more in it than *role* and *content*."""
+    raw = jsontext.dumps_readable(rebuild(role, content, extra))
+    # Half an emoji is no more than the content says, once it is mended; an import keeps neither.
+    is_mended = "\ufffd" in role + content
+    return None if is_mended and raw == jsontext.dumps({"role": role, "content": content}) else raw
 
 
 def _head(conversation: ConversationHead) -> bytes:

@@ -168,6 +168,7 @@ def test_other_kinds_give_their_words(content: object, text: str) -> None:
     assert read_message(content)["content"] == text
 
 
-def test_an_unknown_role_is_the_assistants() -> None:
-    """A role that the API does not have is taken for the program's side."""
-    assert read_message("x", role="critic")["role"] == "assistant"
+@pytest.mark.parametrize("role", ["critic", 5, ["user"], {"role": "user"}])
+def test_an_unknown_role_is_the_assistants(role: Any) -> None:
+    """A role that the API does not have, or that is no name, is taken for the program's side."""
+    assert read_message("x", role=role)["role"] == "assistant"

@@ -19,8 +19,10 @@ from tests.exports import (
     webui_chat,
     webui_export,
 )
+from tests.passages import talk, written
 
 from officeai_proxy.formats.reading.documents import read_document
+from officeai_proxy.formats.reading.encoded import CHUNK
 from officeai_proxy.formats.reading.imported import (
     Fault,
     ImportedConversation,
@@ -48,6 +50,11 @@ def read_one(value: object) -> ImportedConversation:
     [item] = read(json.dumps([value]).encode())
     assert isinstance(item, ImportedConversation), item
     return item
+
+
+def conversations_in(items: list[Item]) -> list[ImportedConversation]:
+    """The conversations without the faults."""
+    return [item for item in items if isinstance(item, ImportedConversation)]
 
 
 def sessions(items: list[Item]) -> list[str | None]:
@@ -160,11 +167,13 @@ def test_a_damaged_line_hides_no_other() -> None:
     assert sessions(read(good + b'{"messages": [{"role": "us')) == ["s2", None]
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize("shape", ["json", "jsonl", "array"])
-def test_one_over_the_limit_fails_alone(shape: str) -> None:
+def test_one_over_the_limit_fails_alone(shape: str, place: int) -> None:
     """A conversation that is too large is told with the setting's name; its neighbours come."""
-    large = own_conversation("large", title="x" * 200_000)
-    all_of_them = (own_conversation("s1"), large, own_conversation("s3"))
+    large = own_conversation("large", title="x" * 2 * CHUNK)
+    all_of_them = [own_conversation("s1"), own_conversation("s3")]
+    all_of_them.insert(place, large)
     data = {
         "json": own_json(*all_of_them),
         "jsonl": own_jsonl(*all_of_them),
@@ -173,8 +182,10 @@ def test_one_over_the_limit_fails_alone(shape: str) -> None:
 
     items = read(data)
 
-    assert sessions(items) == ["s1", None, "s3"]
-    assert "OFFICEAI_MAX_IMPORT_ITEM_MB" in str(items[1])
+    expected: list[str | None] = ["s1", "s3"]
+    expected.insert(place, None)
+    assert sessions(items) == expected
+    assert "OFFICEAI_MAX_IMPORT_ITEM_MB" in str(items[place])
 
 
 @pytest.mark.parametrize(
@@ -302,6 +313,15 @@ def test_markdown_is_recognised() -> None:
     assert read(CURSOR.encode("gb18030")) == [
         Fault("the text is not UTF-8; save it in that encoding.")
     ]
+
+
+def test_conversations_without_messages_hide_no_others() -> None:
+    """Our Markdown of conversations in which nothing was said has each of them, in order."""
+    for passages in ([talk()], [talk(title="A"), talk("hi", title="B"), talk(title="C")]):
+        items = read(written("md", passages))
+
+        found = [(item.title, len(item.messages)) for item in conversations_in(items)]
+        assert found == [(one.conversation.title, len(one.lines)) for one in passages]
 
 
 def test_markdown_over_the_limit_fails() -> None:

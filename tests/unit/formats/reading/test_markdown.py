@@ -84,7 +84,9 @@ def test_fences_in_lists_end_where_they_end() -> None:
         ("9/11/2025 at 19:54:53 GMT+8", datetime(2025, 9, 11, 11, 54, 53, tzinfo=UTC)),
         ("9/11/2025, 7:54:53 PM UTC", datetime(2025, 9, 11, 19, 54, 53, tzinfo=UTC)),
         ("9/11/2025 at 12:00 AM GMT-5:30", datetime(2025, 9, 11, 5, 30, tzinfo=UTC)),
-        ("25/12/2025 at 10:00:00 PDT", datetime(2025, 12, 25, 10, 0, tzinfo=UTC)),
+        ("25/12/2025 at 10:00:00 WIB", datetime(2025, 12, 25, 10, 0, tzinfo=UTC)),
+        ("5/20/2025 at 22:33:41 PDT", datetime(2025, 5, 21, 5, 33, 41, tzinfo=UTC)),
+        ("1/2/2025, 1:02:03 AM EST", datetime(2025, 1, 2, 6, 2, 3, tzinfo=UTC)),
         ("2025/9/11 at 19:54:53 GMT+0800", datetime(2025, 9, 11, 11, 54, 53, tzinfo=UTC)),
         ("2025-09-11 at 19:54:53 UTC", datetime(2025, 9, 11, 19, 54, 53, tzinfo=UTC)),
         ("2025-09-11T19:54:53+08:00", datetime(2025, 9, 11, 11, 54, 53, tzinfo=UTC)),
@@ -116,7 +118,7 @@ def test_our_own_chats_are_several() -> None:
 
 
 @given(
-    texts=st.lists(st.tuples(st.sampled_from(["user", "assistant", "tool"]), TEXTS), min_size=1),
+    texts=st.lists(st.tuples(st.sampled_from(["user", "assistant", "tool"]), TEXTS)),
     title=st.text(),
 )
 def test_our_own_export_comes_back(texts: list[tuple[str, str]], title: str) -> None:
@@ -124,7 +126,9 @@ def test_our_own_export_comes_back(texts: list[tuple[str, str]], title: str) -> 
     lines = [line({"role": role, "content": text}, n) for n, (role, text) in enumerate(texts, 1)]
     passages = [Passage(head(title=title), lines), talk("another")]
 
-    first, second = [read(one) for one in markdown.chats(written("md", passages).decode())]
+    text = written("md", passages).decode()
+    first, second = [read(one) for one in markdown.chats(text)]
+    assert markdown.is_chat(text)
 
     assert [(str(m.role), m.content) for m in first.messages] == [
         (role, clean_text(as_lines(text))) for role, text in texts

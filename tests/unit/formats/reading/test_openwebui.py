@@ -51,6 +51,15 @@ def test_the_tree() -> None:
     assert item.updated_at == datetime.fromtimestamp(1_700_000_100, UTC)
 
 
+def test_a_reply_that_failed_says_why() -> None:
+    """What went wrong stands beside the reply, which has no words; others have nothing there."""
+    error = {"content": "model 'qwen' not found"}
+    failed = {"role": "assistant", "content": "", "error": error}
+    item = read({"chat": {"messages": [{"role": "user", "content": "hi"}, failed]}})
+
+    assert [message.metadata for message in item.messages] == [None, {"error": error}]
+
+
 def test_the_user_is_another_programs() -> None:
     """Its user id is no user of ours unless nobody else is named."""
     item = read(webui_export())

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.passages import (
@@ -18,6 +19,7 @@ from tests.passages import (
 
 from officeai_proxy.formats.registry import FORMATS
 from officeai_proxy.formats.writing.passages import Options, Passage
+from officeai_proxy.wire.cleantext import clean_text
 
 
 def test_a_file_that_breaks_off_is_no_json():
@@ -75,6 +77,21 @@ def test_what_follows_from_the_rest_is_left_out():
     assert picture["metadata"] == {"exchange_id": CALL_ID}
     assert conversation["deleted_at"] == "2026-02-01T00:00:00Z"
     assert "deleted_at" not in json_file(talk("a"))["conversations"][0]
+
+
+@pytest.mark.parametrize("more", [{"content": "a\ud83d"}, {"name": "b\ud83d"}, {"role": "c\ud83d"}])
+def test_half_an_emoji_is_as_an_import_leaves_it(more: dict[str, str]):
+    """What is exported again after an import is the same file, byte for byte."""
+    message = {"role": "user", "content": "whole", **more}
+    stored = {name: clean_text(message[name]) for name in ("role", "content")}
+    first = line(message, 1, **stored)
+    text = written("jsonl", [Passage(head(), [first])])
+
+    [imported] = json.loads(text)["messages"]
+
+    plain = {"role": imported["role"], "content": imported["content"]}
+    again = line(imported.get("raw", plain), 1)
+    assert written("jsonl", [Passage(head(), [again])]) == text
 
 
 def test_jsonl_is_a_conversation_a_line():
