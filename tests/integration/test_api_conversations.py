@@ -154,6 +154,19 @@ async def test_two_workspaces_keep_the_same_session_id_apart(api: Api):
         assert await sessions(theirs, "?deleted=with") == []
 
 
+async def test_a_history_is_not_cleared_for_good(client: httpx.AsyncClient):
+    """Who asks for that is told where it is done, and not that it was."""
+    await create(client)
+
+    query = "?user_identifier=user123&confirm=user123&permanent=true"
+    response = await client.delete(f"/conversations{query}")
+
+    fault = error_of(response, 422)
+    assert fault["param"] == "permanent"
+    assert "DELETE /users/{user}" in fault["message"]
+    assert await sessions(client) == ["s1"]
+
+
 @pytest.mark.parametrize("query", ["", "?user_identifier=a", "?confirm=a"])
 async def test_clearing_without_both_names_is_refused(client: httpx.AsyncClient, query: str):
     """Clearing a history needs the user twice."""

@@ -325,9 +325,17 @@ async def clear_history(
     trail: Annotated[Trail, audited(Action.CLEAR_USER)],
     caller: Writer,
     services: Fresh,
+    permanent: Annotated[bool, Query(include_in_schema=False)] = False,
 ) -> Cleared:
     """Put all conversations of a user into the bin. `confirm` repeats the user, as a safeguard."""
     check_user(caller, user_identifier, param="user_identifier")
+    if permanent:
+        # Whoever asks for it and is told 200 would take it for done.
+        raise UnprocessableInput(
+            "A history is cleared into the bin; `DELETE /users/{user}` deletes it for good. Nothing "
+            "was deleted.",
+            param="permanent",
+        )
     if confirm.strip() != user_identifier:
         raise UnprocessableInput(
             "`confirm` must repeat `user_identifier` exactly; nothing was deleted.", param="confirm"
