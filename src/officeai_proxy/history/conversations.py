@@ -332,8 +332,8 @@ async def clear_history(
     if permanent:
         # Whoever asks for it and is told 200 would take it for done.
         raise UnprocessableInput(
-            "A history is cleared into the bin; `DELETE /users/{user}` deletes it for good. Nothing "
-            "was deleted.",
+            "A history is cleared into the bin; `DELETE /users/{user}` deletes it for good. "
+            "Nothing was deleted.",
             param="permanent",
         )
     if confirm.strip() != user_identifier:
