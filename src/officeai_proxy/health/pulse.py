@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from pydantic import BaseModel, Field
 
 from officeai_proxy import __version__
-from officeai_proxy.errors import DatabaseDamaged, Unavailable
+from officeai_proxy.errors import DatabaseDamaged, DatabaseMoved, Unavailable
 from officeai_proxy.recording import setaside
 from officeai_proxy.recording.backlog import BacklogGauge
 
@@ -157,8 +157,8 @@ class Pulse:
         try:
             await self.database.ping()
             away = None
-        except DatabaseDamaged as damage:
-            away = damage.message
+        except (DatabaseDamaged, DatabaseMoved) as fault:
+            away = fault.message
         except Unavailable:
             away = DATABASE_AWAY
         backlog = self.gauge.measure()
