@@ -18,7 +18,8 @@ LATE_SECONDS = 10.0
 
 DATABASE_AWAY = "The database does not answer: calls wait in the journal, reads get 503."
 NOT_WRITTEN = (
-    "The journal cannot be written: calls wait in memory. Make room on the data directory's disk."
+    "The journal cannot be written: calls wait in memory. Make room on the data directory's disk, "
+    "or put the journal's folder back."
 )
 NOT_SYNCED = "The journal cannot be synced: calls would not survive a power loss. Look at the disk."
 NOT_RECORDING = "The recorder does not run: calls wait in the journal. The log says why."
