@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from tests.integration.stored import NOW
 
-from officeai_proxy.cli.opening import database_of, upgrade_apart, with_database
+from officeai_proxy.cli.opening import database_of, first_key, upgrade_apart, with_database
 from officeai_proxy.errors import ConfigurationError, DatabaseUnavailable
 from officeai_proxy.settings import Settings, load_settings
 from officeai_proxy.storage.database import Database
@@ -107,3 +108,14 @@ def test_nothing_is_done_beside_other_threads(database_url: str) -> None:
 def test_alembic_goes_with_the_process_that_needed_it(database_url: str) -> None:
     """The schema is there, and the program that goes on has not loaded what made it."""
     assert run_python(UPGRADE, database_url) == (f"{SCHEMA_REVISION} False", "")
+
+
+async def test_hosts_that_start_together_make_one_key(prepared_url: str) -> None:
+    """Each of several would have every scope, and who knows of one would not revoke the rest."""
+    hosts = [Database(prepared_url) for _ in range(4)]
+
+    made = await asyncio.gather(*(first_key(host, now=NOW) for host in hosts))
+
+    assert len([key for key in made if key]) == 1
+    for host in hosts:
+        await host.close()

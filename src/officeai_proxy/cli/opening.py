@@ -16,7 +16,7 @@ from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import ProxyError
 from officeai_proxy.settings import Settings
 from officeai_proxy.storage.api_keys import ApiKeyRepository
-from officeai_proxy.storage.audit import append
+from officeai_proxy.storage.audit import append, locked_head
 from officeai_proxy.storage.audit_chain import Action, Event
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.migrations import SCHEMA_REVISION, prepare, revision_of
@@ -87,6 +87,10 @@ async def first_key(database: Database, *, now: datetime) -> str | None:
     """A new key when there has never been one; None otherwise."""
     async with database.write() as connection:
         keys = ApiKeyRepository(connection)
+        if await keys.all():
+            return None
+        # Hosts that start at one moment on a new database wait here for the first of them.
+        await locked_head(connection)
         if await keys.all():
             return None
         key, stored = make_key("first key", now=now)
