@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from officeai_proxy import __version__
 from officeai_proxy.errors import DatabaseDamaged, DatabaseMoved, Unavailable
+from officeai_proxy.health.answering import Answering, Pingable
 from officeai_proxy.recording import setaside
 from officeai_proxy.recording.backlog import BacklogGauge
 
@@ -28,13 +29,6 @@ NO_KEYS = (
     "with keys of `keys create` get 503."
 )
 SEE_SET_ASIDE = "`officeai-proxy set-aside list` tells which, and why"
-
-
-class Pingable(Protocol):
-    """A database that can say whether it answers."""
-
-    async def ping(self) -> None:
-        """Raise `Unavailable` when it does not."""
 
 
 class Keeping(Protocol):
@@ -138,10 +132,12 @@ class Pulse:
     is_stopping: bool = False
     started: float = field(default_factory=time.monotonic)
     gauge: BacklogGauge = field(init=False)
+    _answering: Answering = field(init=False)
 
     def __post_init__(self) -> None:
         """Start to measure the journal."""
         self.gauge = BacklogGauge(self.journal_dir)
+        self._answering = Answering(self.database)
 
     @property
     def keeps_calls(self) -> bool:
@@ -156,7 +152,7 @@ class Pulse:
     async def health(self) -> Health:
         """How everything is now."""
         try:
-            await self.database.ping()
+            await self._answering.ping()
             away = None
         except (DatabaseDamaged, DatabaseMoved) as fault:
             away = fault.message
