@@ -1,8 +1,10 @@
 """What is shipped works: scripts, pinned requirements, the image, the compose file, the wheel."""
 
 import json
+import os
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -76,6 +78,69 @@ class TestScripts:
 
         assert (first == "#!/bin/sh") == bool(path.stat().st_mode & 0o100)
         assert first == "#!/bin/sh" or "ourced" in first
+
+
+PYTHON = """#!/bin/sh
+echo "$*" >> "$LOG"
+case "$*" in
+*venv*) mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+*--version) [ ! -e no-pip ] ;;
+esac
+"""
+
+
+class TestEnvironment:
+    """scripts/environment, with a Python that only notes what it is asked for."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        """A clone in which nothing was set up yet."""
+        folder = tmp_path / "a clone"
+        (folder / "scripts").mkdir(parents=True)
+        for name in ("pyproject.toml", "requirements.txt", "requirements-dev.txt"):
+            (folder / name).touch()
+        shutil.copy(ROOT / "scripts" / "environment", folder / "scripts")
+        python = tmp_path / "python"
+        python.write_text(PYTHON, "utf-8")
+        python.chmod(0o700)
+        return folder
+
+    def _set_up(self, folder: Path) -> list[str]:
+        """What Python is asked for: `venv` to make the environment, `-e` to put the project in."""
+        log = folder / "log"
+        log.unlink(missing_ok=True)
+        subprocess.run(
+            ["sh", "-euc", ". scripts/environment"],
+            cwd=folder,
+            env={**os.environ, "PYTHON": str(folder.parent / "python"), "LOG": str(log)},
+            check=True,
+            capture_output=True,
+        )
+        return re.findall(r"(?<=-m )venv|-e(?= \.)", log.read_text("utf-8"))
+
+    def test_it_is_done_once(self, folder: Path) -> None:
+        """And again when what is pinned has changed, into the same environment."""
+        assert self._set_up(folder) == ["venv", "-e"]
+        assert self._set_up(folder) == []
+        (folder / "requirements.txt").write_text("more==1", "utf-8")
+        assert self._set_up(folder) == ["-e"]
+
+    def test_a_folder_that_was_moved_is_set_up_anew(self, folder: Path) -> None:
+        """What is in .venv names the folder: it would not start, or run the code of another."""
+        self._set_up(folder)
+        moved = folder.rename(folder.with_name("elsewhere"))
+
+        assert self._set_up(moved) == ["-e"]
+
+    def test_one_without_pip_or_python_is_made_anew(self, folder: Path) -> None:
+        """Whoever stopped it half way, or took away the Python it was made from, starts again."""
+        self._set_up(folder)
+        (folder / ".venv/bin/python").unlink()
+        assert self._set_up(folder) == ["venv", "-e"]
+
+        (folder / ".venv/made").unlink()
+        (folder / "no-pip").touch()
+        assert self._set_up(folder) == ["venv", "-e"]
 
 
 class TestRequirements:

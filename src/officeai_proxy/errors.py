@@ -29,7 +29,8 @@
     │   └── UpstreamTimedOut          504
     └── Unavailable                   we cannot do our part now (503)
         ├── DatabaseUnavailable
-        │   └── DatabaseDamaged
+        │   ├── DatabaseDamaged
+        │   └── DatabaseMoved
         ├── KeysUnavailable
         ├── RecordingUnavailable
         ├── SearchTooSlow
@@ -287,6 +288,10 @@ class DatabaseDamaged(DatabaseUnavailable):
 
     code = "database_damaged"
     may_pass = False
+
+
+class DatabaseMoved(DatabaseUnavailable):
+    """The database file was moved or replaced; calls wait. Put it back, or start the proxy anew."""
 
 
 class KeysUnavailable(Unavailable):

@@ -15,6 +15,9 @@ PREFIX = "OFFICEAI_"
 DOTENV = ".env"
 TOML = "officeai.toml"
 
+_BYTE_ORDER_MARK = "\ufeff"
+"""What editors on Windows put before UTF-8; TOML knows nothing of it."""
+
 
 def check_files(known: Collection[str]) -> None:
     """Let the settings be read from both files only if all in them can be understood.
@@ -26,8 +29,11 @@ def check_files(known: Collection[str]) -> None:
             has; the message is one line that names the file.
     """
     _text_of(DOTENV)
+    text = _text_of(TOML)
+    if text.startswith(_BYTE_ORDER_MARK):
+        raise ConfigurationError(f"{TOML}: it begins with a byte order mark; save it without one")
     try:
-        content = tomllib.loads(_text_of(TOML))
+        content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise ConfigurationError(f"{TOML}: {exc}") from None
     faults = "; ".join(_faults(content, known))

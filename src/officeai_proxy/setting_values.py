@@ -80,7 +80,8 @@ def read_addresses(text: str) -> str:
 def read_base_url(text: str) -> str:
     """An http or https URL, without the stroke at its end."""
     url = urlsplit(text)
-    if url.scheme not in DEFAULT_PORTS or not url.hostname or " " in text:
+    # `urlsplit` leaves tabs and line ends out of what it looks at, and they would stay in `text`.
+    if url.scheme not in DEFAULT_PORTS or not url.hostname or " " in text or not text.isprintable():
         raise ValueError("must be a URL such as https://api.openai.com/v1")
     if url.query or url.fragment or url.username or url.password:
         raise ValueError("must have no user, query or fragment; the key has its own setting")

@@ -232,6 +232,14 @@ class Settings(BaseSettings):
         toml = TomlConfigSettingsSource(settings_cls)
         return init_settings, env_settings, dotenv_settings, toml
 
+    @field_validator("host")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        # An empty one would be taken for all addresses of the machine.
+        if not value.strip():
+            raise ValueError("must be an address such as 127.0.0.1, or 0.0.0.0 for all")
+        return value
+
     @field_validator("api_keys", mode="before")
     @classmethod
     def _split_keys(cls, value: object) -> object:
@@ -251,6 +259,13 @@ class Settings(BaseSettings):
             return json.loads(value)
         except ValueError:
             raise ValueError('must be a JSON object such as {"officeai": "gpt-4o"}') from None
+
+    @field_validator("model_aliases")
+    @classmethod
+    def _aliases_have_names(cls, aliases: dict[str, str]) -> dict[str, str]:
+        if not all(name.strip() for pair in aliases.items() for name in pair):
+            raise ValueError("a model has no empty name")
+        return aliases
 
     @field_validator("api_keys")
     @classmethod

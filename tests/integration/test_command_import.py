@@ -1,6 +1,7 @@
 """`officeai-proxy import`: a file straight into the database, as a person runs it."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,20 @@ def test_failures_are_told_and_end_with_1(tmp_path: Path) -> None:
     assert "conversation 2: session_id holds a `/`" in result.output
     assert "and 1 more that failed" in result.output
     assert "1 imported, 0 there already, 101 failed; 6 messages added" in result.output
+
+
+def test_what_comes_through_a_pipe_is_read_as_a_file_is(database_url: str) -> None:
+    """An export is handed on without a file between, though its reader goes to and fro in it."""
+    reading, writing = os.pipe()
+    os.write(writing, own_jsonl(own_conversation()))
+    os.close(writing)
+
+    through_a_pipe = CliRunner().invoke(cli.root, ["import", f"/dev/fd/{reading}"])
+    os.close(reading)
+    by_standard_input = CliRunner().invoke(cli.root, ["import", "-"], input=CURSOR)
+
+    assert (through_a_pipe.exit_code, by_standard_input.exit_code) == (0, 0)
+    assert sorted(owners(database_url)) == [("default", "alice"), ("default", "imported")]
 
 
 def test_it_lands_where_it_is_told_to(tmp_path: Path, database_url: str) -> None:

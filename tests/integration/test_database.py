@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from tests.databases import free_port
 from tests.integration.stored import HERE, NOW, say, start
 
-from officeai_proxy.errors import DatabaseUnavailable
+from officeai_proxy.errors import DatabaseMoved, DatabaseUnavailable
 from officeai_proxy.model import Durability
 from officeai_proxy.storage.conversations import ConversationRepository
 from officeai_proxy.storage.database import Database, Dialect, is_transient
@@ -284,6 +284,33 @@ class TestSqliteFile:
         assert await asyncio.to_thread(_counted_by_another_program, path) == 4
         for database in ours:
             await database.close()
+
+    @pytest.mark.parametrize("is_inline", [False, True])
+    async def test_nobody_works_beside_the_file_that_is_there(
+        self, tmp_path: Path, is_inline: bool
+    ) -> None:
+        """Neither on one that was moved away, nor on one in its place, which is not made either."""
+        path, away = tmp_path / "officeai.db", tmp_path / "away.db"
+        database = Database(f"sqlite:///{path}", inline=is_inline)
+        await prepare(database)
+        await bury(database, 1)
+
+        path.rename(away)
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(6):
+                tasks.create_task(self._find_nothing(database))
+        assert not path.exists()
+        path.touch()
+        await self._find_nothing(database)
+
+        away.replace(path)
+        assert await count(database) == 1
+        await database.close()
+
+    async def _find_nothing(self, database: Database) -> None:
+        with pytest.raises(DatabaseMoved) as error:
+            await count(database)
+        assert is_transient(error.value)
 
     async def test_existing_rights_stay(self, tmp_path: Path) -> None:
         """Rights that somebody gave on purpose are left alone."""

@@ -397,6 +397,18 @@ async def test_one_of_all_prunes_and_once_an_hour(database: Database) -> None:
     assert sorted(done) == [False, False, False, True]
 
 
+async def test_a_clock_that_was_far_ahead_stops_nothing(database: Database) -> None:
+    """An hour of difference is what hosts have; years are a clock that was set right since."""
+    settings = load_settings(bin_days=30, _env_file=None)
+
+    def keeper(now: datetime) -> Keeper:
+        return Keeper(database, settings, clock=lambda: now)
+
+    assert await keeper(NOW + 3000 * DAY).prune_if_due()
+    assert await keeper(NOW).prune_if_due()
+    assert not await keeper(NOW - timedelta(minutes=5)).prune_if_due()
+
+
 async def test_what_failed_is_tried_again_soon(database: Database, tmp_path: Path) -> None:
     """A disk that was full for a moment does not put it off for an hour."""
     in_the_way = tmp_path / "archive"

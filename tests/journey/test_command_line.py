@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import subprocess
 import time
 from contextlib import suppress
@@ -159,6 +160,22 @@ def test_the_first_key_is_shown_once(start_proxy: StartProxy, tmp_path: Path) ->
     assert "sk-oai-" not in proxy.banner
     assert status_with(proxy, key) == 200
     assert key not in proxy.stderr()
+
+
+def test_a_program_that_still_starts_ends_in_order(tmp_path: Path) -> None:
+    """A start that waits for its database is no failure when it is told to end."""
+    with socket.create_server(("127.0.0.1", 0)) as database:
+        address = f"postgresql://nobody@127.0.0.1:{database.getsockname()[1]}/nothing"
+        settings = {"OFFICEAI_DATABASE_URL": address, "OFFICEAI_PORT": "0"}
+        with subprocess.Popen(
+            (*COMMAND, "serve"), cwd=tmp_path, env=clean_environment(**settings)
+        ) as starting:
+            waiting, _ = database.accept()
+            starting.terminate()
+            ended = starting.wait(20)
+            waiting.close()
+
+    assert ended == 0
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

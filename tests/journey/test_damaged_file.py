@@ -1,4 +1,4 @@
-"""A damaged SQLite file: all ways to it say so, and what to do; no call is given up for it."""
+"""An SQLite file that is damaged or replaced: all say so and what to do; no call is given up."""
 
 import re
 import sqlite3
@@ -11,7 +11,7 @@ from tests.journey.test_command_line import run
 from tests.proxies import RunningProxy
 from tests.upstream import ScriptedUpstream
 
-from officeai_proxy.errors import DatabaseDamaged
+from officeai_proxy.errors import DatabaseDamaged, DatabaseMoved
 
 PAGE = 4096
 PATIENCE = 20.0
@@ -107,5 +107,34 @@ def test_reads_say_so_and_calls_wait_for_the_backup(
         for name in (f"{file}-wal", f"{file}-shm"):
             Path(name).unlink(missing_ok=True)
         backup.replace(file)
+        proxy.start()
+        assert proxy.path_of("after") == [("user", "kept"), ("assistant", "echo: kept")]
+
+
+def test_calls_wait_where_another_file_takes_its_place(
+    tmp_path: Path, upstream: ScriptedUpstream
+) -> None:
+    """What is said after a backup was put there is in it with the next start."""
+    file, backup = tmp_path / "a.db", tmp_path / "backup.db"
+    fill(file)
+    backup.write_bytes(file.read_bytes())
+    settings = {"UPSTREAM_BASE_URL": upstream.base_url, "DATABASE_URL": f"sqlite:///{file}"}
+    body = {"model": "m", "messages": [{"role": "user", "content": "kept"}]}
+    with RunningProxy(tmp_path / "run", settings) as proxy:
+        assert proxy.get("/conversations").status_code == 200
+        backup.replace(file)
+        for name in (f"{file}-wal", f"{file}-shm"):
+            Path(name).unlink(missing_ok=True)
+        with proxy.client("after", "bob") as client:
+            assert client.post("/v1/chat/completions", json=body).status_code == 200
+        health, refused = proxy.get("/health").json(), proxy.get("/conversations")
+        proxy.kill()
+
+        assert DatabaseMoved().message in health["reasons"]
+        assert (refused.status_code, refused.json()["error"]["code"]) == (
+            503,
+            "database_unavailable",
+        )
+
         proxy.start()
         assert proxy.path_of("after") == [("user", "kept"), ("assistant", "echo: kept")]

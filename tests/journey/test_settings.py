@@ -58,7 +58,8 @@ WRONG = {
     "ON_DISCONNECT": ["maybe"],
     "LOG_LEVEL": ["shout"],
     "UPSTREAM_TRUST_ENV": ["perhaps"],
-    "MODEL_ALIASES": ["officeai", "[1]", '{"a": 1}', '{"a":'],
+    "HOST": [" "],
+    "MODEL_ALIASES": ["officeai", "[1]", '{"a": 1}', '{"a":', '{"a": ""}', '{" ": "b"}'],
     "UPSTREAM_BASE_URL": [
         "api.openai.com",
         "ftp://x/v1",
@@ -69,6 +70,7 @@ WRONG = {
         "https://x/v1#x",
         "http://[::1/v1",
         "http://a b/v1",
+        "http://a\n/v1",
     ],
     "DATABASE_URL": [f"mysql://ann:{PASSWORD}@x/y", f"{PASSWORD}", "sqlite:officeai.db"],
     "API_KEYS": [f"{PASSWORD},ключ", f"{PASSWORD}\x01", f"{PASSWORD} x", f"a,{PASSWORD} x,b"],
@@ -197,6 +199,18 @@ def test_a_file_in_another_encoding_is_named(tmp_path: Path, name: str) -> None:
     line = refused(tmp_path)
     assert line.startswith(f"officeai-proxy: {name}: ")
     assert "UTF-8" in line
+
+
+def test_an_empty_address_is_not_all_of_them(tmp_path: Path) -> None:
+    """What is empty on the command line opens the program to nobody."""
+    assert "OFFICEAI_HOST" in refused(tmp_path, "--host", "")
+
+
+def test_a_byte_order_mark_is_named(tmp_path: Path) -> None:
+    """The parser's own words, an invalid statement in the first column, show what nobody sees."""
+    (tmp_path / "officeai.toml").write_text("port = 0", encoding="utf-8-sig")
+
+    assert "byte order mark" in refused(tmp_path)
 
 
 @sqlite_only

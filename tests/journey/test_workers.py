@@ -2,13 +2,14 @@
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from tests.conftest import StartProxy
 from tests.journey.wires import until
-from tests.proxies import RunningProxy
+from tests.proxies import COMMAND, KEY, RunningProxy, clean_environment
 
 ASK = "/v1/chat/completions"
 
@@ -131,6 +132,27 @@ def test_workers_killed_while_they_are_asked_are_missed_at_once(start_proxy: Sta
 
     assert time.monotonic() - began < 15
     assert proxy.stop() == 0
+
+
+def test_workers_that_cannot_start_are_no_success(tmp_path: Path) -> None:
+    """Nobody is told that it is ready, and what started the program learns that it has failed."""
+    metrics = tmp_path / "data" / "metrics"
+    metrics.parent.mkdir()
+    metrics.touch()
+
+    ended = subprocess.run(
+        (*COMMAND, "serve"),
+        cwd=tmp_path,
+        env=clean_environment(OFFICEAI_WORKERS="2", OFFICEAI_PORT="0", OFFICEAI_API_KEYS=KEY),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode == 3
+    assert ended.stdout == ""
+    assert str(metrics.name) in ended.stderr
 
 
 def test_workers_end_with_their_supervisor(start_proxy: StartProxy) -> None:

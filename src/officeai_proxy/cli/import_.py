@@ -1,11 +1,12 @@
 """`officeai-proxy import`: conversations of a file straight into the database."""
 
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import BinaryIO, cast
 
 import click
 from rich.console import Console
@@ -13,6 +14,7 @@ from rich.console import Console
 from officeai_proxy.audit import COMMAND_LINE, AuditLog
 from officeai_proxy.cli.opening import with_database
 from officeai_proxy.cli.parameters import Name
+from officeai_proxy.crypto.scratch import scratch_file
 from officeai_proxy.formats.reading.imported import Reading
 from officeai_proxy.imports import Account, Importer
 from officeai_proxy.model import DEFAULT_WORKSPACE, Caller
@@ -24,14 +26,15 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--user", type=Name(), help="Whose conversations are that the file gives to nobody.")
 @click.option("--workspace", default=DEFAULT_WORKSPACE, type=Name(), show_default=True)
-def command(file: Path, user: str | None, workspace: str) -> None:
+def command(file: str, user: str | None, workspace: str) -> None:
     """Bring conversations of a file into the database; exit code 1 when some failed.
 
     The file is an export of this proxy, ChatGPT's conversations.json or its ZIP, Open WebUI's chat
-    export, or a chat that Cursor exported as Markdown. To import it again changes nothing.
+    export, or a chat that Cursor exported as Markdown; `-` reads it from standard input. To import
+    it again changes nothing.
 
     Example: officeai-proxy import conversations.json --user alice
     """
@@ -42,7 +45,7 @@ def command(file: Path, user: str | None, workspace: str) -> None:
         trail = AuditLog(database, lambda: datetime.now(UTC)).trail(Action.IMPORT, caller)
         importer = Importer(database, caller, user=user)
         await trail.leave(user=user, detail={"stage": "begun"})
-        with file.open("rb") as opened, _progress() as told:
+        with _opened(file) as opened, _progress() as told:
             account = await importer.run(opened, _reading(settings), told=told)
         await trail.leave(user=user, detail={"stage": "ended", **account.numbers})
         return account
@@ -55,6 +58,18 @@ def command(file: Path, user: str | None, workspace: str) -> None:
     click.echo(_told(account))
     if account.failed:
         sys.exit(1)
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[BinaryIO]:
+    """The file, to be read as often as its kind asks for; what comes through a pipe comes once."""
+    with cast("BinaryIO", click.open_file(file, "rb")) as given:
+        if given.seekable():
+            yield given
+            return
+        with scratch_file() as copy:
+            shutil.copyfileobj(given, copy)
+            yield copy
 
 
 def _reading(settings: Settings) -> Reading:

@@ -2,10 +2,12 @@
 
 import json
 import logging
+import signal
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -48,6 +50,7 @@ def command(**options: object) -> None:
 
 def serve(settings: Settings, *, upstream_note: str = "") -> None:
     """Serve with *settings* until a signal; never returns."""
+    signal.signal(signal.SIGTERM, _end)
     configure_logging(settings)
     for fault in strange_names():
         click.echo(f"officeai-proxy: {fault}", err=True)
@@ -63,6 +66,15 @@ def serve(settings: Settings, *, upstream_note: str = "") -> None:
     keys, database_note = _open_database(settings)
     lines = banner(settings, keys=keys, database_note=database_note, upstream_note=upstream_note)
     sys.exit(run(settings, listener, on_ready=lambda: _tell(lines)))
+
+
+def _end(*_: object) -> NoReturn:
+    """SIGTERM before anything is served; the server puts its own handler in the place of this one.
+
+    Without any it would be a failure, and in a container, where the program has the number 1, it
+    would not even be heard.
+    """
+    sys.exit(0)
 
 
 def _tell(lines: str) -> None:

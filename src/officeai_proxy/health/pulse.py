@@ -9,7 +9,8 @@ from typing import Literal, Protocol
 from pydantic import BaseModel, Field
 
 from officeai_proxy import __version__
-from officeai_proxy.errors import DatabaseDamaged, Unavailable
+from officeai_proxy.errors import DatabaseDamaged, DatabaseMoved, Unavailable
+from officeai_proxy.health.answering import Answering, Pingable
 from officeai_proxy.recording import setaside
 from officeai_proxy.recording.backlog import BacklogGauge
 
@@ -18,7 +19,8 @@ LATE_SECONDS = 10.0
 
 DATABASE_AWAY = "The database does not answer: calls wait in the journal, reads get 503."
 NOT_WRITTEN = (
-    "The journal cannot be written: calls wait in memory. Make room on the data directory's disk."
+    "The journal cannot be written: calls wait in memory. Make room on the data directory's disk, "
+    "or put the journal's folder back."
 )
 NOT_SYNCED = "The journal cannot be synced: calls would not survive a power loss. Look at the disk."
 NOT_RECORDING = "The recorder does not run: calls wait in the journal. The log says why."
@@ -27,13 +29,6 @@ NO_KEYS = (
     "with keys of `keys create` get 503."
 )
 SEE_SET_ASIDE = "`officeai-proxy set-aside list` tells which, and why"
-
-
-class Pingable(Protocol):
-    """A database that can say whether it answers."""
-
-    async def ping(self) -> None:
-        """Raise `Unavailable` when it does not."""
 
 
 class Keeping(Protocol):
@@ -137,10 +132,12 @@ class Pulse:
     is_stopping: bool = False
     started: float = field(default_factory=time.monotonic)
     gauge: BacklogGauge = field(init=False)
+    _answering: Answering = field(init=False)
 
     def __post_init__(self) -> None:
         """Start to measure the journal."""
         self.gauge = BacklogGauge(self.journal_dir)
+        self._answering = Answering(self.database)
 
     @property
     def keeps_calls(self) -> bool:
@@ -155,10 +152,10 @@ class Pulse:
     async def health(self) -> Health:
         """How everything is now."""
         try:
-            await self.database.ping()
+            await self._answering.ping()
             away = None
-        except DatabaseDamaged as damage:
-            away = damage.message
+        except (DatabaseDamaged, DatabaseMoved) as fault:
+            away = fault.message
         except Unavailable:
             away = DATABASE_AWAY
         backlog = self.gauge.measure()

@@ -93,7 +93,8 @@ class Adoption:
 
     def _look(self) -> Estate | None:
         by_worker: dict[str, list[Path]] = {}
-        for file in sorted(self._directory.glob(f"*{pieces.SUFFIX}")):
+        for name in sorted(segments.sizes(self._directory, suffix=pieces.SUFFIX)):
+            file = self._directory / name
             by_worker.setdefault(pieces.worker_of(file.name), []).append(file)
         for worker, files in by_worker.items():
             states = [_is_locked(file) for file in files]

@@ -50,6 +50,9 @@ class SegmentFile(Protocol):
     def truncate(self, size: int) -> None:
         """Cut the file to *size* bytes."""
 
+    def read(self, size: int) -> bytes:
+        """The first *size* bytes, also when the file has no name any more."""
+
     def sync(self) -> None:
         """Bring what was written to the disk."""
 
@@ -63,7 +66,7 @@ class LockedSegment:
     def __init__(self, path: Path, *, durable: bool) -> None:
         """Create *path*; with *durable* its name survives a power loss too."""
         hidden = path.with_suffix(".new")
-        self._fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._fd = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             hidden.rename(path)
@@ -81,6 +84,10 @@ class LockedSegment:
     def truncate(self, size: int) -> None:
         """Cut the file to *size* bytes."""
         os.ftruncate(self._fd, size)
+
+    def read(self, size: int) -> bytes:
+        """The first *size* bytes, also when the file has no name any more."""
+        return os.pread(self._fd, size, 0)
 
     def sync(self) -> None:
         """Bring what was written to the disk."""
@@ -193,6 +200,7 @@ class Journal:
         What was deleted from the database for good would otherwise live on in the journal until
         the segment is full. While the database is away nothing is stored, and nothing is left.
         """
+        self._rescue()
         self.retry()
         if self._is_failing and not self._backlog:
             # Where calls are refused meanwhile, none of them would find out.
@@ -206,6 +214,7 @@ class Journal:
     def close(self) -> None:
         """Write what waits, count what cannot be written, and let the recorder have the rest."""
         self._write_later()
+        self._rescue()
         self.retry()
         self.dropped += len(self._backlog)
         self._backlog.clear()
@@ -286,6 +295,19 @@ class Journal:
             durable = self.durability is Durability.DISK
             self._segment = self._new_segment(self.directory / self._name, durable=durable)
         return self._segment
+
+    def _rescue(self) -> None:
+        """Write anew what is in a segment that was deleted, or moved with its folder.
+
+        The recorder would never find it. What it has stored already is stored once all the same.
+        """
+        if self._segment is None or (self.directory / self._name).exists():
+            return
+        log.error("%s was taken out of the journal, and is written anew", self._name)
+        self.append_errors += 1
+        data = self._segment.read(self._size)
+        self._leave_segment()
+        self.rewrite([data[frame.start : frame.end] for frame in frames.scan(data)])
 
     def _abandon(self) -> None:
         """Take back half a frame, if there is one, and begin a new segment next time."""

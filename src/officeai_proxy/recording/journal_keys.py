@@ -84,8 +84,8 @@ def waiting_keys(directory: Path) -> set[str | None]:
             found |= _keys_in(descriptor)
         finally:
             os.close(descriptor)
-    for file in directory.glob(f"*{pieces.SUFFIX}"):
-        with suppress(FileNotFoundError), pieces.mapped(file) as data:
+    for name in segments.sizes(directory, suffix=pieces.SUFFIX):
+        with suppress(FileNotFoundError), pieces.mapped(directory / name) as data:
             found |= {key_of(frame.payload) for frame in frames.scan(data)}
     return found
 

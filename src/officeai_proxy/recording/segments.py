@@ -34,7 +34,8 @@ def sizes(directory: Path, *, suffix: str = SUFFIX) -> dict[str, int]:
     found: dict[str, int] = {}
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
         for entry in entries:
-            if entry.name.endswith(suffix):
+            # A folder or a pipe of such a name is none of ours: to open it may never end.
+            if entry.name.endswith(suffix) and entry.is_file():
                 with suppress(FileNotFoundError):
                     found[entry.name] = entry.stat().st_size
     return found

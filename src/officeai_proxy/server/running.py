@@ -25,6 +25,7 @@ from typing import cast
 import uvicorn
 from starlette.types import ASGIApp
 from typing_extensions import override
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from officeai_proxy.app import create_app
@@ -66,13 +67,12 @@ def run(settings: Settings, listener: socket.socket, *, on_ready: Callable[[], N
         server = Server(config, on_ready=on_ready)
         server.run(sockets=[listener])
         return 0 if server.started else 1
-    on_ready()
     hangs_up = _is_heard(signal.SIGHUP)
-    supervisor = Supervisor(config, sockets=[listener])
+    supervisor = Supervisor(config, listener, on_ready=on_ready)
     if not hangs_up:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     supervisor.run()
-    return 0
+    return STARTUP_FAILURE if supervisor.has_failed else 0
 
 
 class Server(uvicorn.Server):
@@ -117,7 +117,23 @@ class Server(uvicorn.Server):
 
 
 class Supervisor(Multiprocess):
-    """uvicorn's supervisor, which sees at once that a worker died that it was just asking."""
+    """uvicorn's supervisor, which tells when the first worker serves, and whether one cannot.
+
+    It sees at once that a worker died that it was just asking.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, listener: socket.socket, *, on_ready: Callable[[], None]
+    ) -> None:
+        """*on_ready* is called when a worker has started, and not when none of them can."""
+        super().__init__(config, [listener])
+        self._on_ready = on_ready
+        self._is_ready = False
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a worker could not start; another would fail like it, and none was started."""
+        return any(worker.exitcode == STARTUP_FAILURE for worker in self.processes)
 
     @override
     def keep_subprocess_alive(self) -> None:
@@ -128,6 +144,9 @@ class Supervisor(Multiprocess):
             # for all of ANSWER_SECONDS, and nobody served.
             worker.child_conn.close()
         super().keep_subprocess_alive()
+        if not self._is_ready and any(worker.is_ready() for worker in self.processes):
+            self._is_ready = True
+            self._on_ready()
 
 
 def _application(settings: Settings) -> ASGIApp:

@@ -76,7 +76,13 @@ def _sqlite(url: str) -> Address:
 
 
 def _postgresql(url: str) -> Address:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ConfigurationError(
+            "OFFICEAI_DATABASE_URL: brackets belong around an IPv6 address, as in "
+            "postgresql://[::1]:5432/name; write those of a password as %5B and %5D"
+        ) from None
     hosts = parts.netloc.rpartition("@")[2]
     _check_hosts(hosts, tail=f"{parts.path}{parts.query}{parts.fragment}")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))

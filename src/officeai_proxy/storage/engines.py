@@ -19,6 +19,7 @@ from officeai_proxy.model import Durability
 from officeai_proxy.storage import inline_sqlite
 from officeai_proxy.storage.address import Address, Dialect
 from officeai_proxy.storage.failures import is_transient, loses_connection, unavailable
+from officeai_proxy.storage.opened_file import OpenedFile
 
 CONNECT_SECONDS = 5.0
 BUSY_SECONDS = 5.0
@@ -125,7 +126,22 @@ def _sqlite_engine(path: Path, options: EngineOptions, pooling: dict[str, Any]) 
 
     event.listen(engine.sync_engine, "connect", prepare_connection)
     event.listen(engine.sync_engine, "begin", _begin)
+    _watch(engine, OpenedFile(path))
     return engine
+
+
+def _watch(engine: AsyncEngine, file: OpenedFile) -> None:
+    """Let the connections of *engine* work on the file that the first of them has opened."""
+
+    def confirm(*_: object) -> None:
+        file.confirm()
+
+    def note(*_: object) -> None:
+        file.note()
+
+    event.listen(engine.sync_engine, "do_connect", confirm)
+    event.listen(engine.sync_engine, "connect", note)
+    event.listen(engine.sync_engine, "checkout", confirm)
 
 
 def _pragmas(options: EngineOptions) -> tuple[str, ...]:

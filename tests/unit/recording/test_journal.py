@@ -385,6 +385,31 @@ def test_a_segment_is_left_once_the_recorder_has_begun_to_store_it(tmp_path: Pat
     assert not _is_locked(path)
 
 
+def test_what_is_in_a_deleted_segment_is_written_anew(tmp_path: Path) -> None:
+    """The recorder would never find it; without a folder it waits in memory, and that is told."""
+    folder, away = tmp_path / "journal", tmp_path / "away"
+    folder.mkdir()
+    journal = Journal(folder, backlog_bytes=10**6, rest_seconds=0)
+    exchanges = [an_exchange() for _ in range(3)]
+    for exchange in exchanges[:2]:
+        journal.append(exchange)
+
+    folder.rename(away)
+    journal.tidy()
+    journal.append(exchanges[2])
+    told = (journal.is_keeping, journal.append_errors > 0, journal.dropped)
+    folder.mkdir()
+    journal.tidy()
+
+    assert told == (False, True, 0)
+    assert journal.is_keeping
+    assert kept_in(folder) == exchanges
+
+    next(folder.glob("*.seg")).unlink()
+    journal.close()
+    assert kept_in(folder) == exchanges
+
+
 def _is_locked(path: Path) -> bool:
     with path.open("rb") as file:
         try:

@@ -318,3 +318,13 @@ def test_a_segment_that_may_still_get_frames_does_not_hide_the_next(tmp_path: Pa
     assert found == [exchange]
     held.close()
     following.close()
+
+
+def test_a_folder_or_a_pipe_is_no_segment(tmp_path: Path) -> None:
+    """Whoever opens a pipe to read waits for a writer, and no other call would be stored."""
+    (tmp_path / "a.seg").mkdir()
+    os.mkfifo(tmp_path / "b.seg")
+    (tmp_path / "c.seg").symlink_to("nothing")
+    (tmp_path / "d.seg").write_bytes(b"x")
+
+    assert segments.sizes(tmp_path) == {"d.seg": 1}

@@ -22,6 +22,8 @@ from officeai_proxy.storage.address import Dialect, read_address
         "sqlite://host/x.db",
         "sqlite:///x.db?mode=ro",
         "postgresql://host:port/x",
+        "postgresql://[::1/x",
+        "postgresql://host]/x",
         "postgresql://host:99999999/x",
         "postgresql://host/x?sslmode=maybe",
         "postgresql://host/x?statement_cache_size=many",
@@ -34,7 +36,7 @@ def test_unusable_is_refused(url: str) -> None:
         read_address(url)
 
 
-@pytest.mark.parametrize("sign", ["/", "?", "#", "/@", "?@", "@/"])
+@pytest.mark.parametrize("sign", ["/", "?", "#", "/@", "?@", "@/", "[", "]"])
 def test_raw_signs_in_a_password_do_not_leak_it(sign: str) -> None:
     """A password with a raw special sign is refused, and no part of it is in the message."""
     with pytest.raises(ConfigurationError) as refusal:
