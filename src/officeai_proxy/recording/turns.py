@@ -113,6 +113,9 @@ def _outcome(exchange: Exchange, reply: Reply) -> Outcome:
     The hot path knows how the connection ended. A reply may end well on the wire and still carry an
     error, or stop without `[DONE]` and without a reason to finish.
     """
+    if exchange.outcome is Outcome.CLIENT_CLOSED and reply.error is not None:
+        # SDKs hang up when an error comes in a stream, often before the upstream has ended it.
+        return Outcome.UPSTREAM_ERROR
     if exchange.outcome is not Outcome.COMPLETE:
         return exchange.outcome
     is_refused = exchange.status is not None and exchange.status >= FIRST_ERROR_STATUS

@@ -112,6 +112,20 @@ def test_what_came_before_the_client_left_is_kept() -> None:
     assert (answer.content, answer.outcome) == ("ab", Outcome.CLIENT_CLOSED)
 
 
+def test_a_client_that_leaves_because_of_an_error_is_not_what_ended_the_call() -> None:
+    """SDKs hang up when an error comes in a stream, before the upstream has ended it or after."""
+    body = b'data: {"choices":[{"delta":{"content":"ab"}}]}\n\n'
+    body += b'data: {"error": {"message": "overloaded"}}\n\n'
+
+    turn = read_turn(
+        an_exchange(
+            reply=body, content_type="text/event-stream", outcome=Outcome.CLIENT_CLOSED, stream=True
+        )
+    )
+
+    assert (turn.call.outcome, turn.call.error) == (Outcome.UPSTREAM_ERROR, "overloaded")
+
+
 def test_an_answer_that_never_began_is_no_message() -> None:
     """A role alone is not something that was said."""
     body = b'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n'
