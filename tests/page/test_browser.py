@@ -66,6 +66,12 @@ def person(browser: Browser, site: Site) -> Iterator[Person]:
         yield one
 
 
+def copied(page: Page, text: str) -> None:
+    """Wait until what begins with *text* is in the clipboard."""
+    begins = "async text => (await navigator.clipboard.readText()).startsWith(text)"
+    page.wait_for_function(begins, arg=text)
+
+
 def scroll_up(page: Page) -> None:
     """Scroll a conversation to its top."""
     page.evaluate("document.querySelector('#scroll').scrollTop = 0")
@@ -292,6 +298,7 @@ def test_a_sheet_closes_by_a_press_beside_it(person: Person) -> None:
     page = person.go(f"/ui/c/{person.site.ids['python']}")
     page.get_by_role("link", name="Rename").click()
     sheet, mouse = page.locator("#sheet"), page.mouse
+    expect(sheet).to_be_visible()
     box = sheet.bounding_box()
     assert box
     inside = (box["x"] + 8, box["y"] + 8)
@@ -375,13 +382,12 @@ def test_copying(person: Person) -> None:
     page = person.go(f"/ui/c/{person.site.ids['python']}")
     scroll_up(page)
     page.locator(".code .copy").first.click()
-    assert page.evaluate("navigator.clipboard.readText()").startswith("def greet(name: str)")
+    copied(page, "def greet(name: str)")
     page.locator(".said", has=page.locator(".code")).first.locator(".said-end .copy").click()
-    assert page.evaluate("navigator.clipboard.readText()") == stories.PYTHON
+    copied(page, stories.PYTHON)
     plain = page.locator(".said", has_not=page.locator("template")).last
     plain.locator(".said-end .copy").click()
-    copied = page.evaluate("navigator.clipboard.readText()")
-    assert copied == plain.locator(".text").inner_text()
+    copied(page, plain.locator(".text").inner_text())
 
 
 def test_a_slow_answer_is_not_shown_in_another_conversation(person: Person) -> None:
@@ -392,7 +398,11 @@ def test_a_slow_answer_is_not_shown_in_another_conversation(person: Person) -> N
     page.route(f"**/ui/c/{ids['report']}/messages?after=*", lambda route: waiting.append(route))
     page.route(f"**/ui/c/{ids['foreign']}", lambda route: waiting.append(route))
     page.locator(f'#rows [data-id="{ids["foreign"]}"]').click()
-    page.wait_for_timeout(2200)
+    for _ in range(100):
+        # The open conversation asks every two seconds whether there is more.
+        page.wait_for_timeout(100)
+        if len(waiting) == 2:
+            break
     page.locator(f'#rows [data-id="{ids["python"]}"]').click()
     expect(page.locator(".code").first).to_be_attached()
     assert len(waiting) == 2
