@@ -23,6 +23,9 @@ from officeai_proxy.storage.users import UserRepository
 CALLS_AT_ONCE = 1000
 """How many lines of the call log one transaction deletes; others can write between two."""
 
+CONVERSATIONS_AT_ONCE, MESSAGES_AT_ONCE = 50, 500
+"""How many conversations one transaction deletes, and after how many messages it takes no more."""
+
 
 class SetAside(Protocol):
     """Where exchanges are that could never be stored."""
@@ -71,24 +74,26 @@ class Eraser:
             await bury(connection, [burial], now=self._clock())
             await append(connection, _sealed(trail, user, {"stage": "begun"}))
         erased = Erasure()
-        while (messages := await self._erase_one(user)) is not None:
-            erased.conversations += 1
-            erased.messages += messages
+        while some := await self._erase_some(user):
+            erased.conversations += len(some)
+            erased.messages += sum(some)
         erased.calls = await self._erase_calls(user)
         erased.set_aside = self._set_aside.erase(workspace=self._caller.workspace, user=user)
         await self._finish(user, erased, trail)
         return erased
 
-    async def _erase_one(self, user: str) -> int | None:
-        """Erase one conversation; how many messages it had, or None when none is left."""
+    async def _erase_some(self, user: str) -> list[int]:
+        """Erase a few conversations; how many messages each had, nothing when none is left."""
+        some: list[int] = []
         async with self._database.write() as connection:
             users = UserRepository(connection, self._caller)
-            conversation = await users.any_conversation(user)
-            if conversation is None:
-                return None
             repository = ConversationRepository(connection, self._caller)
-            await repository.erase(conversation, now=self._clock())
-            return conversation.message_count
+            for one in await users.some_conversations(user, limit=CONVERSATIONS_AT_ONCE):
+                await repository.erase(one, now=self._clock())
+                some.append(one.message_count)
+                if sum(some) >= MESSAGES_AT_ONCE:
+                    break
+        return some
 
     async def _erase_calls(self, user: str) -> int:
         """Erase what the call log has of *user* beyond the conversations."""

@@ -6,6 +6,7 @@ from tests.factories import an_exchange
 from tests.integration.stored import ALICE_ONLY, ELSEWHERE, HERE, NOW, start
 from tests.integration.test_exchanges import store
 
+from officeai_proxy import erasure
 from officeai_proxy.errors import NotFound, UnprocessableInput
 from officeai_proxy.model import Conversation
 from officeai_proxy.storage.calls import CallFilter, CallRepository
@@ -106,6 +107,32 @@ async def test_an_erased_user_is_nowhere(api: Api) -> None:
         calls = await CallRepository(connection, HERE).page(CallFilter(), ALL)
     assert [call.user for call in calls.items] == ["bob"]
     assert await check(database) == []
+
+
+async def test_more_than_one_transaction_takes_is_erased_in_several(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few conversations at a time, also when a part of them has messages enough."""
+    monkeypatch.setattr(erasure, "CONVERSATIONS_AT_ONCE", 3)
+    monkeypatch.setattr(erasure, "MESSAGES_AT_ONCE", 4)
+    database = api.services.database
+    await store(database, *(an_exchange(session=f"s{number}") for number in range(7)))
+    asked: list[int] = []
+    some_conversations = UserRepository.some_conversations
+
+    async def noted(self: UserRepository, user: str, *, limit: int) -> list[Conversation]:
+        found = await some_conversations(self, user, limit=limit)
+        asked.append(len(found))
+        return found
+
+    monkeypatch.setattr(UserRepository, "some_conversations", noted)
+    async with api.client(KEY) as client:
+        erased = (await client.delete("/users/ann")).json()
+
+    assert (erased["conversations"], erased["messages"]) == (7, 14)
+    # Two have four messages: the third that was looked at waits for the next transaction.
+    assert asked == [3, 3, 3, 1, 0]
+    assert await _everything(database) == []
 
 
 async def test_an_erased_user_does_not_come_back_from_the_journal(api: Api) -> None:

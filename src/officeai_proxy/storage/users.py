@@ -87,11 +87,14 @@ class UserRepository:
                 return
         raise NotFound(f"There is no user {user!r} in this workspace.", param="user")
 
-    async def any_conversation(self, user: str) -> Conversation | None:
-        """One of *user*'s conversations, in the bin or not, or None when there is none left."""
+    async def some_conversations(self, user: str, *, limit: int) -> list[Conversation]:
+        """The first of *user*'s conversations, in the bin or not, locked in the order of ids."""
         rows = select(*CONVERSATION_COLUMNS).where(self._mine, _c.user_identifier == user)
-        row = (await self._connection.execute(rows.order_by(_c.id).limit(1))).one_or_none()
-        return None if row is None else conversation_of(row, sealer_of(self._connection))
+        # The recorder locks in the same order, and before anything else, so that neither waits for
+        # what the other has.
+        locked = rows.order_by(_c.id).limit(limit).with_for_update()
+        sealer = sealer_of(self._connection)
+        return [conversation_of(row, sealer) for row in await self._connection.execute(locked)]
 
     async def erase_calls(self, user: str, *, limit: int, now: datetime) -> int:
         """Delete at most *limit* lines of the call log that name *user*; how many there were."""
