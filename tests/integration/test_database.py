@@ -63,8 +63,8 @@ def _counted_by_another_program(path: Path) -> int:
 class TestLocks:
     """What somebody else has locked."""
 
-    async def test_an_awaited_read_waits_some_seconds(self, database: Database) -> None:
-        """A table that somebody alters is unavailable to a read, and then there as before."""
+    async def test_who_is_awaited_waits_some_seconds(self, database: Database) -> None:
+        """A table that somebody alters is unavailable, and then there as before."""
         if database.dialect is not Dialect.POSTGRESQL:
             pytest.skip("readers of SQLite wait for nobody")
         awaited = Database(f"postgresql://postgres@{database.location}", awaited=True)
@@ -72,25 +72,29 @@ class TestLocks:
             async with database.write() as connection:
                 await connection.execute(text("LOCK TABLE tombstones IN ACCESS EXCLUSIVE MODE"))
                 async with asyncio.timeout(10):
-                    with pytest.raises(DatabaseUnavailable) as error:
-                        await count(awaited)
+                    errors = await asyncio.gather(
+                        count(awaited), bury(awaited, 1), return_exceptions=True
+                    )
 
-            assert getattr(error.value.__cause__, "sqlstate", None) == "55P03"
-            assert await count(awaited) == 0
+            assert [type(error) for error in errors] == [DatabaseUnavailable] * 2
+            assert {getattr(e.__cause__, "sqlstate", None) for e in errors} == {"55P03"}  # type: ignore[union-attr]
+            await bury(awaited, 1)
+            assert await count(awaited) == 1
         finally:
             await awaited.close()
 
-    async def test_writers_and_others_wait_as_long_as_before(self, database: Database) -> None:
-        """Only the reads of a database whose readers are awaited are in a hurry."""
+    async def test_others_wait_as_long_as_it_takes(self, database: Database) -> None:
+        """Only a database whose users are awaited is in a hurry."""
         if database.dialect is not Dialect.POSTGRESQL:
             pytest.skip("a setting of PostgreSQL")
         awaited = Database(f"postgresql://postgres@{database.location}", awaited=True)
         shown = text("SHOW lock_timeout")
         try:
-            for door in (awaited.write, awaited.peek, awaited.read, awaited.write, database.read):
+            doors = (awaited.write, awaited.peek, awaited.read, database.write, database.read)
+            for door in doors:
                 async with door() as connection:
                     wait = (await connection.execute(shown)).scalar_one()
-                    assert wait == ("5s" if door == awaited.read else "0")
+                    assert wait == ("5s" if door in (awaited.read, awaited.write) else "0")
         finally:
             await awaited.close()
 

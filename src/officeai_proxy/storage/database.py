@@ -71,8 +71,8 @@ class Database:
             pool_size: how many connections there are at most.
             inline: SQLite: statements run in the thread of the event loop, which stands still for
                 as long as each takes. Only for a loop that has nothing else to do.
-            awaited: somebody waits for what is read. A read on PostgreSQL then waits for a lock no
-                longer than one on SQLite does, and not as long as somebody alters a table.
+            awaited: somebody waits for what is read and written. PostgreSQL then waits for a lock
+                no longer than SQLite does, and not as long as somebody alters a table.
             keys: seal the texts that are stored; None: they are plain.
 
         Raises:
@@ -100,8 +100,7 @@ class Database:
         """
         await self.unlock()
         async with self._connection(self._opened().reader) as connection:
-            if self._awaited and self.dialect is Dialect.POSTGRESQL:
-                await connection.exec_driver_sql(_WAIT_AS_SQLITE_DOES)
+            await self._be_in_a_hurry(connection)
             yield connection
 
     @asynccontextmanager
@@ -128,6 +127,7 @@ class Database:
         await self.unlock()
         pool = self._opened()
         async with pool.turn, self._connection(pool.writer) as connection, connection.begin():
+            await self._be_in_a_hurry(connection)
             await self._vault.confirm(connection)
             yield connection
 
@@ -221,6 +221,10 @@ class Database:
             return open_engine(self._address, options)
         except OSError as exc:
             raise unavailable(exc) from exc
+
+    async def _be_in_a_hurry(self, connection: AsyncConnection) -> None:
+        if self._awaited and self.dialect is Dialect.POSTGRESQL:
+            await connection.exec_driver_sql(_WAIT_AS_SQLITE_DOES)
 
     @asynccontextmanager
     async def _connection(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
