@@ -3,6 +3,7 @@
 import asyncio
 
 from alembic import context
+from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from officeai_proxy.settings import load_settings
@@ -37,6 +38,10 @@ async def migrate_configured() -> None:
     async with Database(load_settings().database).alter() as connection:
         await connection.run_sync(migrate)
 
+
+if context.is_offline_mode():
+    # Some revisions read what is stored and move it, which no text of SQL can.
+    raise CommandError("--sql is not supported: these migrations run on a database only")
 
 given = context.config.attributes.get("connection")
 if given is None:

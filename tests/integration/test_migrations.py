@@ -187,21 +187,35 @@ def test_finished_schema_needs_no_alembic(database_url: str) -> None:
     assert answer(run_python(PREPARE, database_url)) == "False False"
 
 
+def run_alembic(database_url: str, *words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "alembic", *words],
+        cwd=ROOT,
+        env={"OFFICEAI_DATABASE_URL": database_url, "HOME": "/nowhere"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 def test_alembic_on_the_command_line(database_url: str) -> None:
     """`alembic upgrade head` works from a checkout, and `alembic check` finds nothing to do."""
     for words in (["upgrade", "head"], ["check"], ["downgrade", "base"], ["upgrade", "head"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "alembic", *words],
-            cwd=ROOT,
-            env={"OFFICEAI_DATABASE_URL": database_url, "HOME": "/nowhere"},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = run_alembic(database_url, *words)
         assert done.returncode == 0, done.stderr
 
     assert answer(run_python(PREPARE, database_url)) == "False False"
+
+
+def test_migrations_as_a_text_are_refused(tmp_path: Path) -> None:
+    """They read what is stored: half a script would be worse than none."""
+    done = run_alembic(f"sqlite:///{tmp_path / 'none.db'}", "upgrade", "head", "--sql")
+
+    assert done.returncode != 0
+    assert "--sql is not supported" in done.stdout + done.stderr
+    assert "CREATE TABLE" not in done.stdout
+    assert "Traceback" not in done.stderr
 
 
 async def test_drift_is_found(database: Database) -> None:
