@@ -628,6 +628,18 @@ CASES = [
         10,
     ),
     Case(
+        "back to the first of two answers, which was given again later on the branch of the second",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("1")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("2")]),
+            ([user("a"), assistant("A"), user("b"), assistant("2"), user("b")], [assistant("1")]),
+            ([user("a"), assistant("A"), user("b"), assistant("1"), user("c")], [assistant("C")]),
+        ],
+        ["a", "A", "b", "1", "c", "C"],
+        9,
+    ),
+    Case(
         "an answer that was edited, with what followed it, is a branch where it stood",
         [
             ([user("a")], [assistant("A")]),

@@ -70,8 +70,8 @@ class Request(Protocol):
 class Seen(Enum):
     """How much of a conversation's tree is looked at, and when that is enough."""
 
-    NEAR = "the end of the path: enough when the whole history ends at the leaf"
-    FAR = "the whole path, or a very long part of it: enough when no answer is new, either"
+    NEAR = "the path or its end: enough when the whole history ends at the leaf"
+    FAR = "the same, or a very long part, without branches: enough when a run ends at the leaf"
     ALL = "the whole tree"
 
 
@@ -121,11 +121,10 @@ def place_by_run(
     node = end.leaf if run.node is ending.newest else run.node
     if below is not None:
         node = ending.place
-    if seen is not Seen.ALL:
-        has_new_answers = Role.ASSISTANT in _at(said.roles, [*before, *after])
-        is_enough = is_whole(run, said) or (seen is Seen.FAR and not has_new_answers)
-        if node is not end.leaf or not is_enough:
-            return None
+    if seen is not Seen.ALL and (
+        node is not end.leaf or (seen is Seen.NEAR and not is_whole(run, said))
+    ):
+        return None
     if node is not None and node is not end.leaf:
         end = PathEnd.at(node, remembered=len(request.roles))
     return _place(request, end, _at(talk, after), before=_at(talk, before), known_to=talk[run.last])
