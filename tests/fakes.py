@@ -85,6 +85,8 @@ class InMemoryTransaction:
                     title=known.title,
                     created_at=known.created_at,
                     updated_at=known.updated_at,
+                    message_count=len(kept.nodes),
+                    path_count=len(kept.path()),
                     end=PathEnd(known.end.leaf, known.end.chain, known.end.instructions),
                 )
                 self._originals[thread] = kept

@@ -562,6 +562,101 @@ CASES = [
         5,
     ),
     Case(
+        "a retry of a client that puts something that changes before its history asks once",
+        [
+            ([user("9:00"), user("a")], [assistant("A")]),
+            ([user("9:01"), user("a"), assistant("A"), user("b")], None),
+            ([user("9:01"), user("a"), assistant("A"), user("b")], None),
+            ([user("9:01"), user("a"), assistant("A"), user("b")], [assistant("B")]),
+        ],
+        ["9:00", "a", "A", "9:01", "b", "B"],
+        6,
+    ),
+    Case(
+        "such a retry after half an answer asks once, and its answer stands beside that half",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("In short: a."), assistant("A"), user("b")], half("B is")),
+            ([user("In short: a."), assistant("A"), user("b")], [assistant("B is 2")]),
+        ],
+        ["a", "A", "In short: a.", "b", "B is 2"],
+        6,
+    ),
+    Case(
+        "such a retry with the answers of tools asks once",
+        [
+            ([user("9:00"), user("time?")], [ASKS_TOOL]),
+            ([user("9:01"), user("time?"), ASKS_TOOL_RESENT, TOOL_SAYS], None),
+            ([user("9:01"), user("time?"), ASKS_TOOL_RESENT, TOOL_SAYS], [assistant("noon")]),
+        ],
+        ["9:00", "time?", "", "noon", "9:01", "noon"],
+        6,
+    ),
+    Case(
+        "a retry of a client that leaves out calls of tools once they are answered",
+        [
+            ([user("time?")], [ASKS_TOOL]),
+            ([user("time?"), ASKS_TOOL, TOOL_SAYS], [assistant("It is noon.")]),
+            ([user("time?"), assistant("It is noon."), user("thanks")], None),
+            ([user("time?"), assistant("It is noon."), user("thanks")], [assistant("welcome")]),
+        ],
+        ["time?", "", "noon", "It is noon.", "thanks", "welcome"],
+        6,
+    ),
+    Case(
+        "an edit to words that were said again later is a branch where it was made",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("more")], [assistant("1")]),
+            (
+                [user("a"), assistant("A"), user("more"), assistant("1"), user("b")],
+                [assistant("B")],
+            ),
+            (
+                [
+                    *(user("a"), assistant("A"), user("more"), assistant("1")),
+                    *(user("b"), assistant("B"), user("more")),
+                ],
+                [assistant("2")],
+            ),
+            (
+                [user("a"), assistant("A"), user("more"), assistant("1"), user("more")],
+                [assistant("3")],
+            ),
+        ],
+        ["a", "A", "more", "1", "more", "3"],
+        10,
+    ),
+    Case(
+        "back to the first of two answers, which was given again later on the branch of the second",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("1")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("2")]),
+            ([user("a"), assistant("A"), user("b"), assistant("2"), user("b")], [assistant("1")]),
+            ([user("a"), assistant("A"), user("b"), assistant("1"), user("c")], [assistant("C")]),
+        ],
+        ["a", "A", "b", "1", "c", "C"],
+        9,
+    ),
+    Case(
+        "an answer that was edited, with what followed it, is a branch where it stood",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+            ([user("a"), assistant("A"), user("b"), assistant("B"), user("c")], [assistant("C")]),
+            (
+                [
+                    *(user("a"), assistant("A"), user("b"), assistant("B, edited")),
+                    *(user("c"), assistant("C"), user("d")),
+                ],
+                [assistant("D")],
+            ),
+        ],
+        ["a", "A", "b", "B, edited", "c", "C", "d", "D"],
+        11,
+    ),
+    Case(
         "only instructions",
         [([system("s")], [assistant("ready")]), ([system("s"), user("a")], [assistant("A")])],
         ["s", "ready", "a", "A"],

@@ -3,13 +3,22 @@ for longer than a reader does.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from officeai_proxy.errors import AmbiguousSession, NotFound
-from officeai_proxy.model import Caller, Conversation, JsonObject
+from officeai_proxy.model import FAILED, Caller, Conversation, JsonObject, Role
 from officeai_proxy.storage.conversations import ConversationRepository
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.messages import MessageRepository, Order
 from officeai_proxy.storage.paging import PageRequest
+
+
+@dataclass(frozen=True, slots=True)
+class NewestMessages:
+    """The newest messages of a session's path, oldest first, and whether the last is only half."""
+
+    messages: Sequence[JsonObject] = ()
+    is_broken_off: bool = False
 
 
 class StoredSessions:
@@ -22,7 +31,7 @@ class StoredSessions:
 
     async def newest(
         self, caller: Caller, session: str, user: str | None, *, client_ip: str, count: int
-    ) -> Sequence[JsonObject]:
+    ) -> NewestMessages:
         """The newest *count* messages of the session's path as OpenAI has them, oldest first.
 
         Empty when there is no such conversation yet. Without *user* the only conversation of the
@@ -37,11 +46,17 @@ class StoredSessions:
                 ConversationRepository(connection, caller), session, user, client_ip=client_ip
             )
             if found is None:
-                return []
+                return NewestMessages()
             page = await MessageRepository(connection, caller).page(
                 found, PageRequest(limit=count), order=Order.DESC
             )
-        return [message.raw for message in reversed(page.items)]
+        leaf = page.items[0] if page.items else None
+        return NewestMessages(
+            [message.raw for message in reversed(page.items)],
+            is_broken_off=leaf is not None
+            and leaf.role == Role.ASSISTANT
+            and leaf.metadata.get("outcome") in FAILED,
+        )
 
     async def _find(
         self,

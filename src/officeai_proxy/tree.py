@@ -115,3 +115,8 @@ class Thread:
     nodes: dict[int, Node] = field(default_factory=dict)
     additions: list[Addition] = field(default_factory=list)
     has_branched: bool = False
+
+    @property
+    def is_line(self) -> bool:
+        """Whether all that is stored of it is on its path."""
+        return self.message_count == self.path_count and not self.has_branched

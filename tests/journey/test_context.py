@@ -6,7 +6,7 @@ import pytest
 from tests.conftest import StartProxy
 from tests.journey.wires import chat, record_of
 from tests.proxies import RunningProxy
-from tests.upstream import ScriptedUpstream
+from tests.upstream import Answer, ReceivedRequest, ScriptedUpstream, echo
 
 CHATS = "/v1/chat/completions"
 CONTEXT = "X-Session-Context"
@@ -49,6 +49,26 @@ def test_a_stream_has_a_context_too(
 
     assert reply.headers[SENT] == "2"
     assert said_upstream(behind) == ["one", "echo: one", "two"]
+
+
+def test_a_retry_after_half_an_answer_asks_once(
+    shared: RunningProxy, behind: ScriptedUpstream, session: str
+) -> None:
+    """The model is asked what is stored: neither the question twice, nor half of an answer."""
+
+    async def broken(_: ReceivedRequest, answer: Answer) -> None:
+        await answer.whole(b'{"choices": [{"message": {"content": "half of')
+
+    with shared.client(session) as client:
+        client.post(CHATS, content=chat("one"))
+        behind.script = broken
+        client.post(CHATS, content=chat("two"))
+        behind.script = echo
+        client.post(CHATS, content=chat("two"), headers={CONTEXT: "all"})
+
+    assert said_upstream(behind) == ["one", "echo: one", "two"]
+    texts = [text for _, text in shared.path_of(session)]
+    assert texts == ["one", "echo: one", "two", "echo: two"]
 
 
 def test_users_have_contexts_of_their_own(

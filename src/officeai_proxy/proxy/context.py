@@ -22,13 +22,25 @@ SLACK = 16
 """How many more messages are read than are sent, because some of them may have to be left out."""
 
 
+class Remembered(Protocol):
+    """The newest messages of a session's path."""
+
+    @property
+    def messages(self) -> Sequence[JsonObject]:
+        """They, as OpenAI has them, oldest first."""
+
+    @property
+    def is_broken_off(self) -> bool:
+        """Whether the last one is half of an answer, whose call failed."""
+
+
 class SessionMemory(Protocol):
     """What a context needs of storage."""
 
     async def newest(
         self, caller: Caller, session: str, user: str | None, *, client_ip: str, count: int
-    ) -> Sequence[JsonObject]:
-        """The newest *count* messages of the session's path as OpenAI has them, oldest first.
+    ) -> Remembered:
+        """The newest *count* messages of the session's path.
 
         Raises:
             DatabaseUnavailable: they cannot be read at the moment.
@@ -104,7 +116,8 @@ class ContextAdder:
         count = call.context or 0
         if not new or not count or call.session is None:
             return []
-        path = await self._memory.newest(
+        known = await self._memory.newest(
             call.caller, call.session, call.user, client_ip=call.client_ip, count=count + SLACK
         )
-        return context_of(path, new, Budget(count, self._tokens))
+        budget = Budget(count, self._tokens)
+        return context_of(known.messages, new, budget, is_broken_off=known.is_broken_off)

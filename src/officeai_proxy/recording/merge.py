@@ -8,9 +8,9 @@ or a summary and a window. The rules, in the order in which they are tried:
    message is the same and has no answer yet, or half of one from a call that failed: then it is a
    retry, and what answers it stands beside that half.
 3. The request begins with the whole path as it is stored: it goes on at the end of it.
-4. Otherwise a run of messages that is stored as one line of the tree: that on whose path most of
-   the request is, among equals the longest, and then the newest. What follows it in the request is
-   a branch there; what precedes it is new where it is not on that path.
+4. Otherwise a run of messages that is stored as one line of the tree; which one is decided in
+   `choice`. What follows it in the request is a branch there; what precedes it is new where it is
+   not on that path. One that ends with what nobody has answered yet is a retry, as in 2.
 5. When no run can be trusted, append: a message stored twice is a blemish, a message in the wrong
    place is a defect.
 
@@ -29,12 +29,21 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from heapq import nlargest
 from itertools import takewhile
-from operator import attrgetter
 from typing import Protocol, TypeVar
 
 from officeai_proxy.model import Role
+from officeai_proxy.recording.choice import (
+    MOST_RUNS,
+    Ending,
+    Talk,
+    best_run,
+    is_whole,
+    nearest_talk,
+    said_above,
+    talk_up_from,
+    unknown_before,
+)
 from officeai_proxy.recording.instructions import instructions_in, new_instructions
 from officeai_proxy.recording.runs import Run, trusted_runs
 from officeai_proxy.tree import Node, PathEnd
@@ -44,9 +53,6 @@ T = TypeVar("T")
 
 ANSWERS = frozenset({Role.TOOL.value, Role.FUNCTION.value})
 """The roles of what answers a call of tools."""
-
-MOST_RUNS = 8
-"""How many of the longest runs are weighed, and how many of those that end last in the request."""
 
 
 class Request(Protocol):
@@ -64,8 +70,8 @@ class Request(Protocol):
 class Seen(Enum):
     """How much of a conversation's tree is looked at, and when that is enough."""
 
-    NEAR = "the end of the path: enough when a run ends at the leaf and all before it is there"
-    FAR = "the whole path, or a very long part of it: enough when a run ends at the leaf"
+    NEAR = "the path or its end: enough when the whole history ends at the leaf"
+    FAR = "the same, or a very long part, without branches: enough when a run ends at the leaf"
     ALL = "the whole tree"
 
 
@@ -103,20 +109,30 @@ def place_by_run(
     talk = _talk(request)
     if len(talk) == 1 and end.leaf is not None and _may_wait_above(end.leaf):
         return _place_after_failure(request, end, end.leaf, talk, seen=seen)
-    identities, newest = _at(request.identities, talk), _nearest_talk(end.leaf)
-    run = _best_run(identities, nodes, leaf=newest)
+    said = Talk(_at(request.identities, talk), _at(request.roles, talk))
+    ending = Ending.of(end.leaf)
+    run = best_run(list(_trusted(said, nodes, ending)), said, ending)
     if run is None:
         return _place(request, end, talk) if seen is Seen.ALL else None
-    above = Counter(list(_talk_up_from(run.node))[run.length :])
-    before = [talk[n] for n in _unknown_before(run, identities, above)]
-    after = [talk[n] for n in _fresh_after(run, identities, _at(request.roles, talk), above)]
-    known_to = talk[run.last]
-    if run.node is newest and (not before or seen is not Seen.NEAR):
-        return _place(request, end, after, before=before, known_to=known_to)
-    if seen is Seen.ALL:
-        goes_on = PathEnd.at(run.node, remembered=len(request.roles))
-        return _place(request, goes_on, after, before=before, known_to=known_to)
-    return None
+    below = ending.told_below(run, said)
+    above = said_above(run, below)
+    before = unknown_before(run, said.identities, above)
+    after = _fresh_after(run, said, above)
+    node = end.leaf if run.node is ending.newest else run.node
+    if below is not None:
+        node = ending.place
+    if seen is not Seen.ALL and (
+        node is not end.leaf or (seen is Seen.NEAR and not is_whole(run, said))
+    ):
+        return None
+    if node is not None and node is not end.leaf:
+        end = PathEnd.at(node, remembered=len(request.roles))
+    return _place(request, end, _at(talk, after), before=_at(talk, before), known_to=talk[run.last])
+
+
+def _trusted(said: Talk, nodes: Sequence[Node], ending: Ending) -> Iterator[Run]:
+    ends = {ending.newest, *ending.waiting[:1]}
+    return trusted_runs(said.identities, nodes, ends=ends, waiting=ending.waiting)
 
 
 def _may_wait_above(leaf: Node) -> bool:
@@ -128,7 +144,7 @@ def _place_after_failure(
     request: Request, end: PathEnd, leaf: Node, talk: Sequence[int], *, seen: Seen
 ) -> Place | None:
     """Rule 2, where the path ends with half of an answer, or with instructions."""
-    asked = _nearest_talk(leaf.parent if leaf.is_half else leaf)
+    asked = nearest_talk(leaf.parent if leaf.is_half else leaf)
     if asked is None or not _asks(asked, request, talk):
         return _place(request, end, talk)
     if not leaf.is_half:
@@ -137,13 +153,6 @@ def _place_after_failure(
         return None
     goes_on = PathEnd.at(leaf.parent, remembered=len(request.roles))
     return _place(request, goes_on, [], known_to=talk[0])
-
-
-def _nearest_talk(node: Node | None) -> Node | None:
-    """*node*, or what is said before it, without the instructions between."""
-    while node is not None and node.is_instruction:
-        node = node.parent
-    return node
 
 
 def _asks(node: Node, request: Request, talk: Sequence[int]) -> bool:
@@ -199,49 +208,13 @@ def _prefix_ending_with(wanted: int, identities: Sequence[int]) -> int:
     return known
 
 
-def _best_run(identities: Sequence[int], nodes: Sequence[Node], *, leaf: Node | None) -> Run | None:
-    """The run that can be trusted on whose path most of *identities* are."""
-    runs = list(trusted_runs(identities, nodes, leaf=leaf))
-    if len(runs) < 2:
-        return runs[0] if runs else None
-    longest = nlargest(MOST_RUNS, runs, key=attrgetter("length", "order"))
-    newest = nlargest(MOST_RUNS, runs, key=attrgetter("last", "length", "order"))
-    said = Counter(identities)
-    weighed = [
-        (_overlap(said, run.node), run.length, run.order, run.last) for run in longest + newest
-    ]
-    best = max(range(len(weighed)), key=weighed.__getitem__)
-    return (longest + newest)[best]
-
-
-def _overlap(said: Counter[int], node: Node) -> int:
-    """How many of the messages *said* are on the path to *node*."""
-    return (said & Counter(_talk_up_from(node))).total()
-
-
-def _unknown_before(run: Run, identities: Sequence[int], above: Counter[int]) -> list[int]:
-    """Positions in the request's talk before *run* of what is not on the path *above* it.
-
-    What is there is taken out of *above*: one message of the path is one of the request.
-    """
-    unknown = []
-    for place, identity in enumerate(identities[: run.first]):
-        if above[identity] > 0:
-            above[identity] -= 1
-        else:
-            unknown.append(place)
-    return unknown
-
-
-def _fresh_after(
-    run: Run, identities: Sequence[int], roles: Sequence[str], above: Counter[int]
-) -> list[int]:
+def _fresh_after(run: Run, said: Talk, above: Counter[int]) -> list[int]:
     """Positions in the request's talk after *run*, without questions and answers sent once more.
 
     Those are taken out of what is *above* the run, and new when they are not there any more: then
     they were said twice. The last one is new: it is what the model is asked.
     """
-    path = list(_talk_up_from(run.node))[::-1]
+    identities, path = said.identities, list(talk_up_from(run.node))[::-1]
     places: dict[int, list[int]] = {}
     for place, identity in enumerate(path):
         places.setdefault(identity, []).append(place)
@@ -252,10 +225,10 @@ def _fresh_after(
         # Nothing is looked at twice: a request may say one word a thousand times.
         length = max((_common(identities, at, path, place) for place in newest), default=1)
         stretch = range(at, at + length)
-        is_turn = length > 1 and at + length <= end and Role.ASSISTANT in _at(roles, stretch)
-        said = Counter(_at(identities, stretch)) if is_turn else Counter()
-        if is_turn and all(above[identity] >= often for identity, often in said.items()):
-            above.subtract(said)
+        is_turn = length > 1 and at + length <= end and Role.ASSISTANT in _at(said.roles, stretch)
+        turn = Counter(_at(identities, stretch)) if is_turn else Counter()
+        if is_turn and all(above[identity] >= often for identity, often in turn.items()):
+            above.subtract(turn)
         else:
             fresh += stretch
         at += length
@@ -266,12 +239,3 @@ def _common(some: Sequence[int], at: int, others: Sequence[int], place: int) -> 
     """How many of *some*, from *at* on, are the same as *others* from *place* on."""
     most = min(len(some) - at, len(others) - place)
     return next((n for n in range(most) if some[at + n] != others[place + n]), most)
-
-
-def _talk_up_from(node: Node) -> Iterator[int]:
-    """The identities of the talk on the path from *node* up to the root."""
-    at: Node | None = node
-    while at is not None:
-        if at.role not in INSTRUCTIONS:
-            yield at.identity
-        at = at.parent

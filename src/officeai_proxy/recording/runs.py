@@ -4,7 +4,7 @@ A run is a part of the request's talk that stands in the tree as one line. Most 
 that were said before may just have been said again. Pure, no I/O.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from officeai_proxy.model import Role
@@ -38,9 +38,17 @@ class Run:
 
 
 def trusted_runs(
-    identities: Sequence[int], nodes: Sequence[Node], *, leaf: Node | None
+    identities: Sequence[int],
+    nodes: Sequence[Node],
+    *,
+    ends: Collection[Node | None],
+    waiting: Collection[Node],
 ) -> Iterator[Run]:
-    """The runs that can be trusted: of those that begin in the same places, the longest."""
+    """The runs that can be trusted: of those that begin in the same places, the longest.
+
+    *ends* are the newest message and the newest that waits for an answer, which a failed call may
+    have left with half of one; *waiting* is all that waits at the end of the path.
+    """
     talk = [node for node in nodes if node.role not in INSTRUCTIONS]
     parents = _talking_parents(talk)
     places = _places_of(talk)
@@ -60,8 +68,10 @@ def trusted_runs(
                 talk[order],
                 length,
                 is_rooted=is_rooted,
-                is_leaf=talk[order] is leaf,
-                is_said_again=last > known and last == len(identities) - 1,
+                is_end=talk[order] in ends,
+                is_said_again=last > known
+                and last == len(identities) - 1
+                and talk[order] not in waiting,
                 is_only_one=len(here) == 1,
             ):
                 found[last - known, begin] = length, order, last
@@ -123,7 +133,7 @@ def _is_trusted(
     length: int,
     *,
     is_rooted: bool,
-    is_leaf: bool,
+    is_end: bool,
     is_said_again: bool,
     is_only_one: bool,
 ) -> bool:
@@ -131,8 +141,9 @@ def _is_trusted(
     that words were said before.
     """
     if is_said_again:
-        # Something unknown and then only known words: they may just have been said again.
+        # Something unknown and then only known words: they may just have been said again, unless
+        # nobody has answered them yet. Then it is a retry.
         return False
-    if length > 1 or is_leaf or is_rooted:
+    if length > 1 or is_end or is_rooted:
         return True
     return is_only_one and node.role == Role.ASSISTANT

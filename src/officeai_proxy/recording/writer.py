@@ -201,7 +201,8 @@ class _Batch:
             for most in looks:
                 nodes = await self._path_end(thread, most)
                 is_whole = len(nodes) < most
-                seen = Seen.FAR if is_whole or most == looks[-1] else Seen.NEAR
+                is_far = (is_whole or most == looks[-1]) and thread.is_line
+                seen = Seen.FAR if is_far else Seen.NEAR
                 place = place_by_run(request, thread.end, nodes + added, seen=seen)
                 if place is not None:
                     return place

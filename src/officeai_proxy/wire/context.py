@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from officeai_proxy.model import JsonObject, Role
 from officeai_proxy.wire.identity import identity, is_instruction
 from officeai_proxy.wire.jsontext import dumps, loads
-from officeai_proxy.wire.messages import role_of
+from officeai_proxy.wire.messages import role_of, text_of
 
 MESSAGE_TOKENS = 4
 """What a message takes beside its content (OpenAI cookbook, counting tokens)."""
@@ -38,19 +38,24 @@ class Budget:
 
 
 def context_of(
-    path: Sequence[JsonObject], new: Sequence[JsonObject], budget: Budget
+    path: Sequence[JsonObject],
+    new: Sequence[JsonObject],
+    budget: Budget,
+    *,
+    is_broken_off: bool = False,
 ) -> list[JsonObject]:
     """The messages of *path*, oldest first, that are to be sent before *new* ones.
 
-    A request that holds an answer of the model brings its own history, and gets nothing. One that
-    has instructions of its own gets none of the stored ones.
+    *is_broken_off* says that the path ends with half of an answer, whose call failed. A request
+    that holds an answer of the model brings its own history, and gets nothing. One that has
+    instructions of its own gets none of the stored ones.
     """
     if any(message.get("role") == Role.ASSISTANT for message in new):
         return []
     has_instructions = any(is_instruction(role_of(message)) for message in new)
     told = [
         _sendable(message)
-        for message in _without_retried(path, new)
+        for message in _without_retried(path, new, is_broken_off=is_broken_off)
         if not (has_instructions and is_instruction(role_of(message)))
     ]
     return _newest([group for group in _groups(told, new) if _has_content(group[0])], budget)
@@ -85,17 +90,26 @@ def tokens_of(message: JsonObject) -> int:
     return MESSAGE_TOKENS + plain // _ASCII_PER_TOKEN + len(text) - plain
 
 
-def _without_retried(path: Sequence[JsonObject], new: Sequence[JsonObject]) -> Sequence[JsonObject]:
-    """*path* without the unanswered message at its end that *new* says again."""
+def _without_retried(
+    path: Sequence[JsonObject], new: Sequence[JsonObject], *, is_broken_off: bool
+) -> Sequence[JsonObject]:
+    """*path* without the unanswered message at its end that *new* says again.
+
+    Half of an answer goes with it: what is asked again is to be answered from the beginning.
+    """
     said = {identity(message) for message in new if not is_instruction(role_of(message))}
-    end = len(path)
+    asked = end = len(path) - is_broken_off
     while end and role_of(path[end - 1]) != Role.ASSISTANT and identity(path[end - 1]) in said:
         end -= 1
-    return path[:end]
+    return path[:end] if end < asked else path
 
 
 def _sendable(message: JsonObject) -> JsonObject:
-    return {name: value for name, value in message.items() if name in _SENT_BACK}
+    """What a request may say of *message*. A refusal and what was spoken are sent as text."""
+    sent = {name: value for name, value in message.items() if name in _SENT_BACK}
+    if not sent.get("content") and (text := text_of(message)):
+        sent["content"] = text
+    return sent
 
 
 def _groups(path: Sequence[JsonObject], new: Sequence[JsonObject]) -> Iterator[list[JsonObject]]:

@@ -60,6 +60,25 @@ def test_a_question_without_answer_is_not_asked_twice():
     assert context_of(path, [user("four")], PLENTY) == path
 
 
+def test_a_retry_after_half_an_answer_asks_once():
+    """It is stored as one question with one answer, and that is what the model is to see."""
+    path = [*TALK, user("three"), answer("3 is")]
+
+    assert context_of(path, [user("three")], PLENTY, is_broken_off=True) == TALK
+    assert context_of(path, [user("go on")], PLENTY, is_broken_off=True) == path
+    assert context_of(path, [user("three")], PLENTY) == path
+
+
+def test_what_was_refused_or_spoken_is_sent_as_text():
+    """A model that does not see that it refused is asked as if it had not heard."""
+    refused = {"role": "assistant", "content": None, "refusal": "No."}
+    spoken = {"role": "assistant", "content": None, "audio": {"id": "a1", "transcript": "Yes."}}
+
+    sent = context_of([user("one"), refused, user("two"), spoken], [user("three")], PLENTY)
+
+    assert sent == [user("one"), answer("No."), user("two"), answer("Yes.")]
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_a_call_of_tools_is_sent_with_all_its_results_or_not(count: int):
     """A budget that ends between them leaves the whole group out."""

@@ -1,0 +1,142 @@
+"""The runs of a request in, the one that decides where it goes on out; pure, no I/O.
+
+A run that is the whole history is what it seems: only a question follows it. The longest of those
+decides, among equals the newest. Where clients put something around the history, or leave out a
+part of it, none is whole, and the longest would often be the wrong one: then that decides on whose
+path most of the request is.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from heapq import nlargest
+from operator import attrgetter
+
+from officeai_proxy.model import Role
+from officeai_proxy.recording.runs import Run
+from officeai_proxy.tree import Node
+from officeai_proxy.wire.identity import INSTRUCTIONS
+
+MOST_RUNS = 8
+"""How many of the longest runs are weighed, and how many of those that end last in the request."""
+
+
+# Not frozen, as in `model`: these are made for every call.
+@dataclass(slots=True)
+class Talk:
+    """What is said in a request, without its instructions: which messages, and who speaks."""
+
+    identities: Sequence[int]
+    roles: Sequence[str]
+
+
+@dataclass(slots=True)
+class Ending:
+    """How a path ends: its newest message that is talk, and the talk that has no answer yet.
+
+    Half an answer, which a failed call leaves, is none. `waiting` is in the order newest first, and
+    `place` is where the answer will hang.
+    """
+
+    newest: Node | None
+    waiting: list[Node]
+    place: Node | None
+
+    @classmethod
+    def of(cls, leaf: Node | None) -> "Ending":
+        """The ending of the path to *leaf*."""
+        waiting = []
+        node = place = leaf.parent if leaf is not None and leaf.is_half else leaf
+        while node is not None and node.role != Role.ASSISTANT:
+            if not node.is_instruction:
+                waiting.append(node)
+            node = node.parent
+        return cls(nearest_talk(leaf), waiting, place)
+
+    def told_below(self, run: Run, talk: Talk) -> list[int] | None:
+        """What waits for an answer below *run* when all of it is in the request: a retry; or None.
+
+        What a client puts before its history stands below the answers of tools.
+        """
+        if run.node not in self.waiting:
+            return None
+        below = [node.identity for node in self.waiting[: self.waiting.index(run.node)]]
+        return None if Counter(below) - Counter(talk.identities[: run.first]) else below
+
+
+def best_run(runs: Sequence[Run], talk: Talk, ending: Ending) -> Run | None:
+    """The run that decides where the request with *talk* goes on."""
+    if len(runs) < 2:
+        return runs[0] if runs else None
+    whole = [run for run in runs if is_whole(run, talk)]
+    if whole:
+        return max(whole, key=attrgetter("length", "order"))
+    longest = nlargest(MOST_RUNS, runs, key=attrgetter("length", "order"))
+    newest = nlargest(MOST_RUNS, runs, key=attrgetter("last", "length", "order"))
+    said = Counter(talk.identities)
+    weighed = [
+        (_overlap(run, said, ending.told_below(run, talk)), run.last, run.length, run.order)
+        for run in longest + newest
+    ]
+    best = (longest + newest)[max(range(len(weighed)), key=weighed.__getitem__)]
+    begins = [run for run in runs if run.first == 0 and run.length > best.length]
+    if begins and _has_other_answers(best, talk):
+        return max(begins, key=attrgetter("length", "order"))
+    return best
+
+
+def is_whole(run: Run, talk: Talk) -> bool:
+    """Whether *run* is the request up to its last answer, or without one up to its question."""
+    answers = (at for at in reversed(range(len(talk.roles))) if talk.roles[at] == Role.ASSISTANT)
+    return run.first == 0 and run.last >= next(answers, len(talk.roles) - 2)
+
+
+def said_above(run: Run, below: Sequence[int] | None) -> Counter[int]:
+    """What is on the path of *run* besides, with what stands *below* it when that counts."""
+    return Counter([*(below or ()), *list(talk_up_from(run.node))[run.length :]])
+
+
+def unknown_before(run: Run, identities: Sequence[int], above: Counter[int]) -> list[int]:
+    """Positions in the request's talk before *run* of what is not on the path *above* it.
+
+    What is there is taken out of *above*: one message of the path is one of the request.
+    """
+    unknown = []
+    for place, identity in enumerate(identities[: run.first]):
+        if above[identity] > 0:
+            above[identity] -= 1
+        else:
+            unknown.append(place)
+    return unknown
+
+
+def talk_up_from(node: Node) -> Iterator[int]:
+    """The identities of the talk on the path from *node* up to the root."""
+    at: Node | None = node
+    while at is not None:
+        if at.role not in INSTRUCTIONS:
+            yield at.identity
+        at = at.parent
+
+
+def nearest_talk(node: Node | None) -> Node | None:
+    """*node*, or what is said before it, without the instructions between."""
+    while node is not None and node.is_instruction:
+        node = node.parent
+    return node
+
+
+def _overlap(run: Run, said: Counter[int], below: Sequence[int] | None) -> int:
+    """How many of the messages *said* are on the path to *run*, or *below* it."""
+    return (said & Counter([*(below or ()), *talk_up_from(run.node)])).total()
+
+
+def _has_other_answers(run: Run, talk: Talk) -> bool:
+    """Whether a question before *run* has an answer in the request that is not on its path.
+
+    Somebody has edited that answer, or goes on with another one of several. To hang it behind all
+    that was said later would make it the answer to something else.
+    """
+    unknown = unknown_before(run, talk.identities, said_above(run, None))
+    new = set(unknown)
+    return any(at and at - 1 not in new and talk.roles[at] == Role.ASSISTANT for at in unknown)
