@@ -144,15 +144,30 @@ def _read_json(body: bytes, *, most_values: int | None) -> Reply:
         return _failed(None)
     items = value.get("choices")
     choices = [
-        Choice(_index_of(item, place), item["message"], _text(item.get("finish_reason")))
+        Choice(_index_of(item, place), message, _text(item.get("finish_reason")))
         for place, item in enumerate(items if isinstance(items, list) else ())
-        if isinstance(item, dict) and isinstance(item.get("message"), dict)
+        if isinstance(item, dict) and (message := _message_in(item, is_whole=is_whole)) is not None
     ]
     choices.sort(key=lambda choice: choice.index)  # As those of a stream are.
     model, error = _text(value.get("model")), _error_in(value)
     is_finished = is_whole and bool(choices)
     usage = read_usage(_usage_in(value))
     return Reply(tuple(choices), usage, model, error, finished=is_finished)
+
+
+def _message_in(item: JsonObject, *, is_whole: bool) -> JsonObject | None:
+    """The message of one choice; an empty one where there is only a reason why it ended.
+
+    Azure's content filter takes the message out of a JSON reply, and leaves one without words in a
+    stream: the answer ended either way, and says why.
+    """
+    message = item.get("message")
+    if isinstance(message, dict):
+        return message
+    has_ended = is_whole and message is None and _text(item.get("finish_reason")) is not None
+    if not has_ended or "text" in item:
+        return None
+    return {"role": "assistant", "content": None}
 
 
 def _value_of(body: bytes) -> tuple[Json, bool]:

@@ -133,6 +133,19 @@ def test_the_choices_of_json_are_in_the_order_of_their_indexes() -> None:
     assert [choice.message["content"] for choice in reply.choices] == ["0", "1", "2"]
 
 
+@pytest.mark.parametrize("nothing", [{}, {"message": None}])
+def test_an_answer_that_a_filter_took_is_one_without_words(nothing: JsonObject) -> None:
+    """Azure leaves the message out of JSON, where a stream of the same has one that is empty."""
+    filtered = {"index": 0, "finish_reason": "content_filter", "logprobs": None, **nothing}
+    body = json.dumps({"choices": [filtered], "model": "m-1", "usage": {"total_tokens": 3}})
+    reply = reply_to(body, JSON)
+    choices = (said(None, "content_filter"),)
+    assert reply == Reply(choices, Usage(None, None, 3), "m-1", None, finished=True)
+    assert reply.choices == reply_to(chunk({}, reason="content_filter") + DONE).choices
+    # What a connection that broke off has not brought yet, nobody took.
+    assert reply_to(body[:-1], JSON).choices == ()
+
+
 @pytest.mark.parametrize("content_type", [JSON, STREAM, "", "text/plain"])
 @pytest.mark.parametrize("before", ["", "\n\n  \n", "\ufeff"])
 def test_json_is_known_by_how_it_starts(before: str, content_type: str) -> None:
