@@ -157,6 +157,15 @@ def _hash_of_long(role: str, text: str, rest: str) -> int:
     return number
 
 
+def _name_of(message: JsonObject) -> Json:
+    """Who speaks, as far as the role does not say it.
+
+    Some servers name the assistant `assistant` in their answers, and clients do not send it back.
+    """
+    name = message.get("name")
+    return None if name == _ANSWERS == message.get("role") else name
+
+
 def _refusal_of(message: JsonObject) -> str:
     refusal = message.get("refusal")
     text = joined_refusal(message.get("content")) or (refusal if isinstance(refusal, str) else "")
@@ -170,7 +179,7 @@ def _others_of(message: JsonObject, *, has_text: bool) -> JsonObject:
         "tool_calls": _tool_calls_of(message.get("tool_calls")),
         "function_call": _function_of(message.get("function_call")),
         "tool_call_id": message.get("tool_call_id"),
-        "name": message.get("name"),
+        "name": _name_of(message),
     }
     audio = message.get("audio")
     if not has_text and not others["parts"] and isinstance(audio, dict):
