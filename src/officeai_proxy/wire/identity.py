@@ -36,6 +36,9 @@ _ANSWERS = Role.ASSISTANT.value
 # the first mark, and the answer only the second.
 _THINKING, _THOUGHT = "<think>", "</think>"
 
+_ITS_OWN_NAMES = frozenset({_ANSWERS, "MiniMax AI", "MM智能助理"})
+"""What servers call the assistant in each answer: some of Hugging Face's providers, and MiniMax."""
+
 LONG = 256 * 1024
 """Characters of a text that are hashed at one time."""
 
@@ -158,12 +161,14 @@ def _hash_of_long(role: str, text: str, rest: str) -> int:
 
 
 def _name_of(message: JsonObject) -> Json:
-    """Who speaks, as far as the role does not say it.
+    """Who speaks, where somebody gave a name.
 
-    Some servers name the assistant `assistant` in their answers, and clients do not send it back.
+    A name that the server puts into all of its answers is none: OpenAI's answers have no such
+    field, so that most clients do not send it back.
     """
     name = message.get("name")
-    return None if name == _ANSWERS == message.get("role") else name
+    is_the_servers = message.get("role") == _ANSWERS and isinstance(name, str)
+    return None if is_the_servers and name in _ITS_OWN_NAMES else name
 
 
 def _refusal_of(message: JsonObject) -> str:
