@@ -211,11 +211,23 @@ def _error_in(holder: JsonObject) -> ReplyError | None:
     if error:
         # xAI puts a code beside a plain text.
         return _error_of({"message": error}, holder)
+    if told := _error_beside_choices(holder):
+        return told
     if "choices" in holder:
         return None
     if holder.get("detail"):
         return _error_of({"message": holder["detail"]}, holder)
-    return _error_of(holder, holder) if holder.get("object") == "error" else None
+    # SiliconFlow and others have no object around it.
+    is_said = bool(holder.get("message")) and isinstance(holder["message"], str)
+    return _error_of(holder, holder) if is_said or holder.get("object") == "error" else None
+
+
+def _error_beside_choices(holder: JsonObject) -> ReplyError | None:
+    """MiniMax's form: its status is 200, `choices` is null, and zero says that all went well."""
+    told = holder.get("base_resp")
+    if not isinstance(told, dict) or not told.get("status_code"):
+        return None
+    return _error_of({"message": told.get("status_msg")}, {"code": told["status_code"]})
 
 
 def _error_of(error: JsonObject, names: JsonObject) -> ReplyError:

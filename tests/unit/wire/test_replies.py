@@ -94,12 +94,20 @@ def test_an_unknown_encoding_is_no_reply_without_an_answer(encoding: str) -> Non
         ([{"error": {"message": "m", "status": "X"}}], ("m", None, None)),
         ({"error": {"message": "a\0\ud800"}}, ("a␀\ufffd", None, None)),
         ({"error": True}, ("true", None, None)),
+        (
+            {"code": 20012, "message": "No such model", "data": None},
+            ("No such model", None, "20012"),
+        ),
+        (
+            {"choices": None, "base_resp": {"status_code": 1008, "status_msg": "no balance"}},
+            ("no balance", None, "1008"),
+        ),
     ],
 )
 def test_errors_in_json_are_told_in_any_form(
     body: Json, error: tuple[str, str | None, str | None]
 ) -> None:
-    """OpenAI's, OpenRouter's, xAI's, Mistral's, vLLM's and Gemini's forms are known."""
+    """OpenAI's, OpenRouter's, xAI's, Mistral's, vLLM's, Gemini's and other forms are known."""
     expected = Reply((), Usage(), None, ReplyError(*error), finished=False)
     assert reply_to(json.dumps(body), JSON) == expected
 
@@ -107,7 +115,9 @@ def test_errors_in_json_are_told_in_any_form(
 @pytest.mark.parametrize("error", [None, "", {}, [], False, 0])
 def test_an_empty_error_is_none(error: Json) -> None:
     """Only a truthy `error` is one, and `detail` beside choices is none."""
-    body = {"error": error, "detail": "x", "choices": [{"message": {"content": "a"}}]}
+    body: JsonObject = {"error": error, "detail": "x", "message": "x"}
+    body["choices"] = [{"message": {"content": "a"}}]
+    body["base_resp"] = {"status_code": 0, "status_msg": ""}
     assert reply_to(json.dumps(body), JSON).error is None
 
 
