@@ -184,6 +184,8 @@ class StreamAssembler:
         self.model: str | None = None
         self.usage: JsonObject | None = None
         self.failure: JsonObject | None = None
+        self.without_choices: JsonObject | None = None
+        """The last chunk that had none; where no other came, it may say why."""
         self.is_damaged = False
         """Whether a chunk could not be read, so that something of the reply is missing."""
         self._choices: dict[int, ChoiceAssembler] = {}
@@ -198,7 +200,10 @@ class StreamAssembler:
         """Take one chunk."""
         self._add_top(chunk)
         choices = chunk.get("choices")
-        for item in choices if isinstance(choices, list) else ():
+        if not isinstance(choices, list):
+            self.without_choices = chunk
+            return
+        for item in choices:
             if isinstance(item, dict):
                 self._choice_of(item).add(item)
                 if "usage" in item:

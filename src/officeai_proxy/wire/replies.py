@@ -121,11 +121,12 @@ def _read_stream(body: bytes, *, most_values: int | None) -> Reply:
         Choice(choice.index, stream.message(choice), choice.finish_reason)
         for choice in stream.choices
     )
+    failure = stream.failure or (None if choices else stream.without_choices)
     return Reply(
         choices,
         usage=read_usage(stream.usage),
         model=_text(stream.model),
-        error=None if stream.failure is None else _error_in(stream.failure),
+        error=None if failure is None else _error_in(failure),
         finished=not stream.is_damaged
         and (is_done or (bool(choices) and all(choice.finish_reason for choice in choices))),
     )

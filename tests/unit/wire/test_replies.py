@@ -330,6 +330,23 @@ def test_errors_in_streams_are_told_in_any_form(lines: str, error: ReplyError) -
     assert reply_to(lines).error == error
 
 
+@pytest.mark.parametrize(
+    ("told", "error"),
+    [
+        ({"code": 10013, "message": "No", "sid": "s"}, ReplyError("No", None, "10013")),
+        (
+            {"choices": None, "base_resp": {"status_code": 1027, "status_msg": "No"}},
+            ReplyError("No", None, "1027"),
+        ),
+    ],
+)
+def test_a_stream_of_an_error_alone_is_that_error(told: JsonObject, error: ReplyError) -> None:
+    """Spark's and MiniMax's forms: the status is 200, and an event says why there is no answer."""
+    assert reply_to(event(told) + DONE).error == error
+    # Beside an answer it is something else, which nobody here knows.
+    assert reply_to(chunk({"content": "x"}, reason="stop") + event(told) + DONE).error is None
+
+
 def test_perplexity() -> None:
     """CRLF, no [DONE], the text so far and the citations in every chunk, usage counting up."""
     parts = []
