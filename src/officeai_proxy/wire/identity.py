@@ -36,6 +36,9 @@ _ANSWERS = Role.ASSISTANT.value
 # the first mark, and the answer only the second.
 _THINKING, _THOUGHT = "<think>", "</think>"
 
+# Parts in which Mistral's models and those of Databricks think. A tuple, as types may be anything.
+_THOUGHTS = ("thinking", "reasoning")
+
 _ITS_OWN_NAMES = frozenset({_ANSWERS, "MiniMax AI", "MM智能助理"})
 """What servers call the assistant in each answer: some of Hugging Face's providers, and MiniMax."""
 
@@ -208,7 +211,7 @@ def _other_parts(content: Json) -> list[Json]:
 def _is_said_otherwise(part: Json) -> bool:
     if text_of_part(part) is not None or refusal_of_part(part) is not None:
         return True
-    return isinstance(part, dict) and part.get("type") == "thinking"
+    return isinstance(part, dict) and part.get("type") in _THOUGHTS
 
 
 def _tool_calls_of(calls: Json) -> Json:

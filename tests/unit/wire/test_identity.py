@@ -158,6 +158,7 @@ SAME: list[tuple[JsonObject, JsonObject]] = [
     (user("a"), user("a", refusal="also")),
     (user("a"), user("a", audio={"id": "1"})),
     (user("a"), user([{"type": "thinking", "thinking": [text("hm")]}, text("a")])),
+    (said("a"), said([{"type": "reasoning", "summary": [text("hm")]}, text("a")])),
     (user(None, refusal="no"), user([{"type": "refusal", "refusal": " no"}])),
     (user(None, refusal="no"), user("no")),
     (
