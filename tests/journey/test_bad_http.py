@@ -4,9 +4,18 @@ import json
 from contextlib import suppress
 
 import pytest
-from tests.journey.wires import Wire, chat
+from tests.journey.gates import Gate
+from tests.journey.wires import Wire, chat, until
 from tests.proxies import KEY, RunningProxy
-from tests.upstream import Answer, ReceivedRequest, ScriptedUpstream, completion, said, stream_of
+from tests.upstream import (
+    Answer,
+    ReceivedRequest,
+    ScriptedUpstream,
+    completion,
+    echo,
+    said,
+    stream_of,
+)
 
 CHATS = "/v1/chat/completions"
 BODY = chat("hi")
@@ -322,14 +331,16 @@ def test_a_head_may_begin_right_behind_a_large_body(
 
 
 def test_garbage_behind_a_request_does_not_get_into_its_reply(
-    shared: RunningProxy, behind: ScriptedUpstream
+    shared: RunningProxy, behind: ScriptedUpstream, gate: Gate
 ) -> None:
-    """A client that sends nonsense while its reply comes gets a break, and no byte of ours."""
+    """A client that sends nonsense while its reply comes gets the reply whole, and is told then."""
 
     async def script(_: ReceivedRequest, answer: Answer) -> None:
         await answer.begin_events()
         await answer.chunk(b": one\n\n")
-        await answer.until_client_closes()
+        await gate.passed()
+        await answer.chunk(b": two\n\n")
+        await answer.end_chunks()
 
     behind.script = script
     with Wire(shared) as wire:
@@ -337,7 +348,78 @@ def test_garbage_behind_a_request_does_not_get_into_its_reply(
         wire.head()
         assert wire.piece() == b": one\n\n"
         wire.send(b"GARBAGE\r\n\r\n")
+        gate.open()
+        assert [wire.piece(), wire.piece()] == [b": two\n\n", b""]
+        head, body = wire.reply()
+        assert (head.status, is_error_object(body)) == (400, True)
         assert wire.is_closed()
+
+
+SOUND = HEAD + LENGTH + "\r\n" + BODY.decode()
+GET = f"GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\r\n"
+
+
+@pytest.mark.parametrize("sound", [[SOUND], [GET, SOUND, GET]])
+@pytest.mark.parametrize("wrong", NOT_HTTP.values(), ids=NOT_HTTP)
+def test_what_came_before_something_wrong_is_answered_first(
+    shared: RunningProxy, behind: ScriptedUpstream, sound: list[str], wrong: str
+) -> None:
+    """In one packet, too, each request gets its own answer, and what is wrong gets the last one."""
+    with Wire(shared) as wire:
+        wire.send(("".join(sound) + wrong).encode())
+        statuses = [wire.reply()[0].status for _ in (*sound, wrong)]
+        assert wire.is_closed()
+
+    assert statuses == [*(200 for _ in sound), 400]
+    assert len(behind.requests) == len(sound)
+
+
+@pytest.mark.parametrize("first", ["chat", "other"])
+def test_who_leaves_with_requests_that_wait_cancels_the_one_before_them(
+    shared: RunningProxy, behind: ScriptedUpstream, session: str, first: str
+) -> None:
+    """The upstream is cancelled at once, and the requests behind are never sent to it."""
+    left: list[bool] = []
+
+    async def script(_: ReceivedRequest, answer: Answer) -> None:
+        await answer.begin_events()
+        await answer.chunk(b": one\n\n")
+        left.append(await answer.until_client_closes())
+
+    behind.script = script
+    with Wire(shared) as wire:
+        if first == "chat":
+            wire.say("hi", session, stream=True)
+        else:
+            wire.ask("GET", "/v1/models")
+        wire.head()
+        wire.say("and this", session)
+        wire.say("and that", session)
+    assert until(lambda: left, patience=5) == [True]
+    assert len(behind.requests) == 1
+
+
+def test_bytes_that_wait_for_their_turn_are_read_in_order(
+    shared: RunningProxy, behind: ScriptedUpstream, gate: Gate
+) -> None:
+    """However requests are cut that come before there is an answer, also inside a body."""
+    texts = [f"call {number} {'x' * 50_000}" for number in range(5)]
+
+    async def script(request: ReceivedRequest, answer: Answer) -> None:
+        await gate.passed()
+        await echo(request, answer)
+
+    behind.script = script
+    bodies = [chat(text) for text in texts]
+    sent = b"".join(f"{HEAD}Content-Length: {len(b)}\r\n\r\n".encode() + b for b in bodies)
+    with Wire(shared) as wire:
+        for at in range(0, len(sent), 30_000):
+            wire.send(sent[at : at + 30_000])
+        assert until(lambda: len(behind.requests) == 1)
+        gate.open()
+        assert [wire.reply()[0].status for _ in texts] == [200] * 5
+
+    assert [said(request) for request in behind.requests] == texts
 
 
 @pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready", "/ui"])

@@ -9,21 +9,21 @@ import asyncio
 from typing import Any, cast
 
 import httptools
-from starlette.types import ASGIApp, Scope
+from starlette.types import Scope
 from typing_extensions import override
 from uvicorn import Config
-from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from officeai_proxy.app import Application
-from officeai_proxy.errors import InvalidRequest, MethodNotAllowed, ProxyError
+from officeai_proxy.errors import ProxyError
 from officeai_proxy.proxy.admission import Opening
 from officeai_proxy.proxy.headers import asks_for_websocket
 from officeai_proxy.server.direct_call import DirectCall, Incoming
+from officeai_proxy.server.heads import fault_of_head
 from officeai_proxy.server.known_head import KnownHead, NextHead
-from officeai_proxy.server.open_ends import for_client_of
 from officeai_proxy.server.patience import RESERVE, Patience, Standing, Waiting
+from officeai_proxy.server.pipelined import PipelinedProtocol
 from officeai_proxy.server.refusals import (
     HeadTooLarge,
     NotHttp,
@@ -35,7 +35,7 @@ from officeai_proxy.server.refusals import (
 CALLS = b"/v1/"
 
 
-class Connection(HttpToolsProtocol):
+class Connection(PipelinedProtocol):
     """uvicorn's HTTP/1.1 over one connection; what is none is refused as all errors here are."""
 
     _fault: ProxyError | None = None
@@ -108,6 +108,8 @@ class Connection(HttpToolsProtocol):
     @override
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
+        if self._keeps(data):
+            return
         self._came = len(data)
         self._received += self._came
         if self._rest:
@@ -137,6 +139,8 @@ class Connection(HttpToolsProtocol):
             # Not inside the parser, which would make its own error of whatever goes wrong.
             self._is_call_whole = False
             self._call.run()
+        if self.pipeline:
+            self._let_wait()
 
     @override
     def on_message_begin(self) -> None:
@@ -182,21 +186,9 @@ class Connection(HttpToolsProtocol):
 
     @override
     def on_response_complete(self) -> None:
-        """A reply is whole: go on with the next request. uvicorn would set a timer for it here."""
-        self.server_state.total_requests += 1
+        """A reply is whole."""
         self._call = None
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            cycle, app = self.pipeline.pop()
-            self._start_asgi_task(cycle, app)
-
-    @override
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        """Begin a request that goes through ASGI."""
-        served = for_client_of(cycle, cast("ASGIApp", app))
-        super()._start_asgi_task(cycle, cast("ASGI3Application", served))
+        super().on_response_complete()
 
     def _begins_call(self) -> bool:
         """Serve this request here, if it is a call that need not wait and nothing is before it."""
@@ -278,7 +270,7 @@ class Connection(HttpToolsProtocol):
             on_response=self.on_response_complete,
         )
         # It has what uvicorn reads of a cycle; only its own methods would need more.
-        self.cycle = cast("RequestResponseCycle", call)
+        self.cycle = self._running = cast("RequestResponseCycle", call)
         return call
 
     def standing(self) -> Standing:
@@ -304,7 +296,7 @@ class Connection(HttpToolsProtocol):
         # There is no cycle before the first request; uvicorn's annotation does not say so.
         cycle = cast("RequestResponseCycle | None", self.cycle)
         is_answered = cycle is None or cycle.response_complete
-        if self.flow.read_paused:
+        if self.flow.read_paused or self._unread is not None:
             return Waiting.NOTHING
         if self._is_in_body and cycle is not None:
             if is_answered:
@@ -328,20 +320,15 @@ class Connection(HttpToolsProtocol):
     def _check_head(self) -> None:
         if self._is_surplus:
             raise self._because(TooManyConnections())
-        headers = self.headers
-        # A head is no longer than what came since it began: one look instead of one at each header.
-        if self._loose_bytes + self._came > self._limits.head_bytes:
-            size = len(self.url) + sum(len(name) + len(value) for name, value in headers)
-            if size > self._limits.head_bytes:
-                raise self._because(HeadTooLarge())
-        if len(headers) > self._limits.headers:
-            raise self._because(HeadTooLarge())
-        hosts = [name for name, _ in headers].count(b"host")
-        if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
-            # RFC 9112, section 3.2.
-            raise self._because(InvalidRequest("Send one Host header.", param="Host"))
-        if self.parser.get_method() == b"CONNECT":
-            raise self._because(MethodNotAllowed("This is not a proxy for CONNECT."))
+        fault = fault_of_head(
+            self.parser,
+            self.url,
+            self.headers,
+            limits=self._limits,
+            came=self._loose_bytes + self._came,
+        )
+        if fault is not None:
+            raise self._because(fault)
 
     def _because(self, fault: ProxyError) -> ProxyError:
         """Note *fault*: what a callback raises does not come out of the parser as it went in."""
@@ -365,7 +352,14 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, fault: ProxyError) -> None:
         """Answer with *fault*, unless this request has its answer or one is under way; hang up."""
+        if self._is_in_body and self.pipeline:
+            self._is_in_body = False
+            self._forget_newest()
         cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is not None and not (cycle.response_complete or self._is_in_body):
+            # It came behind a request that has no answer yet (RFC 9112, section 9.3.2).
+            self._tell_last(raw_answer(fault))
+            return
         if cycle is None or self._may_be_told(cycle):
             self.transport.write(raw_answer(fault))
         self.transport.close()

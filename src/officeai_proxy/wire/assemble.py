@@ -11,7 +11,12 @@ from types import MappingProxyType
 
 from officeai_proxy.model import Json, JsonObject
 from officeai_proxy.wire.cleantext import joined
-from officeai_proxy.wire.extras import Extras, GrowingObject, ReasoningDetails
+from officeai_proxy.wire.extras import (
+    Extras,
+    GrowingObject,
+    ReasoningDetails,
+    joined_summaries,
+)
 from officeai_proxy.wire.parts import joined_text, text_of_part
 from officeai_proxy.wire.runs import Run
 from officeai_proxy.wire.toolcalls import ToolCall, ToolCalls
@@ -86,7 +91,10 @@ class ChoiceAssembler:
         for is_text, run in groupby(self._content, key=lambda piece: isinstance(piece, str)):
             pieces = list(run)
             said = joined([piece for piece in pieces if isinstance(piece, str)])
-            parts += [{"type": "text", "text": said}] if is_text else pieces
+            if not is_text:
+                parts += joined_summaries(pieces)
+            elif said:
+                parts.append({"type": "text", "text": said})
         return parts
 
     def _add_delta(self, delta: JsonObject) -> None:
@@ -184,6 +192,8 @@ class StreamAssembler:
         self.model: str | None = None
         self.usage: JsonObject | None = None
         self.failure: JsonObject | None = None
+        self.without_choices: JsonObject | None = None
+        """The last chunk that had none; where no other came, it may say why."""
         self.is_damaged = False
         """Whether a chunk could not be read, so that something of the reply is missing."""
         self._choices: dict[int, ChoiceAssembler] = {}
@@ -198,7 +208,10 @@ class StreamAssembler:
         """Take one chunk."""
         self._add_top(chunk)
         choices = chunk.get("choices")
-        for item in choices if isinstance(choices, list) else ():
+        if not isinstance(choices, list):
+            self.without_choices = chunk
+            return
+        for item in choices:
             if isinstance(item, dict):
                 self._choice_of(item).add(item)
                 if "usage" in item:

@@ -3,6 +3,9 @@
 Text is kept in pieces until it is asked for, so that a long stream costs time linear to its length.
 """
 
+from collections.abc import Iterable
+from itertools import groupby
+
 from officeai_proxy.model import Json, JsonObject
 from officeai_proxy.wire.cleantext import joined
 from officeai_proxy.wire.jsontext import dumps
@@ -60,6 +63,36 @@ class ReasoningDetails:
         item = self._newest_of[name] = GrowingObject("text", "summary", "data")
         self._items.append(item)
         return item
+
+
+def joined_summaries(parts: Iterable[Json]) -> list[Json]:
+    """*parts* of a content, of which neighbours that tell one thought are one.
+
+    Databricks sends what its models think as parts of a few characters each, where a reply in one
+    piece has a single part.
+    """
+    whole: list[Json] = []
+    for is_summary, run in groupby(parts, key=lambda part: bool(_summary_of(part))):
+        if not is_summary:
+            whole += run
+            continue
+        thought = GrowingObject("text")
+        for part in run:
+            for piece in _summary_of(part):
+                thought.add(piece)
+        whole.append({"type": "reasoning", "summary": [thought.whole()]})
+    return whole
+
+
+def _summary_of(part: Json) -> list[JsonObject]:
+    """The texts of a part that tells a thought; none of any other part."""
+    if not isinstance(part, dict) or part.keys() != {"type", "summary"}:
+        return []
+    summary = part["summary"]
+    if part["type"] != "reasoning" or not isinstance(summary, list):
+        return []
+    pieces = [piece for piece in summary if isinstance(piece, dict)]
+    return pieces if len(pieces) == len(summary) else []
 
 
 class Extras:

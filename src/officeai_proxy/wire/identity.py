@@ -36,6 +36,12 @@ _ANSWERS = Role.ASSISTANT.value
 # the first mark, and the answer only the second.
 _THINKING, _THOUGHT = "<think>", "</think>"
 
+# Parts in which Mistral's models and those of Databricks think. A tuple, as types may be anything.
+_THOUGHTS = ("thinking", "reasoning")
+
+_ITS_OWN_NAMES = frozenset({_ANSWERS, "MiniMax AI", "MM智能助理"})
+"""What servers call the assistant in each answer: some of Hugging Face's providers, and MiniMax."""
+
 LONG = 256 * 1024
 """Characters of a text that are hashed at one time."""
 
@@ -157,6 +163,17 @@ def _hash_of_long(role: str, text: str, rest: str) -> int:
     return number
 
 
+def _name_of(message: JsonObject) -> Json:
+    """Who speaks, where somebody gave a name.
+
+    A name that the server puts into all of its answers is none: OpenAI's answers have no such
+    field, so that most clients do not send it back.
+    """
+    name = message.get("name")
+    is_the_servers = message.get("role") == _ANSWERS and isinstance(name, str)
+    return None if is_the_servers and name in _ITS_OWN_NAMES else name
+
+
 def _refusal_of(message: JsonObject) -> str:
     refusal = message.get("refusal")
     text = joined_refusal(message.get("content")) or (refusal if isinstance(refusal, str) else "")
@@ -170,7 +187,7 @@ def _others_of(message: JsonObject, *, has_text: bool) -> JsonObject:
         "tool_calls": _tool_calls_of(message.get("tool_calls")),
         "function_call": _function_of(message.get("function_call")),
         "tool_call_id": message.get("tool_call_id"),
-        "name": message.get("name"),
+        "name": _name_of(message),
     }
     audio = message.get("audio")
     if not has_text and not others["parts"] and isinstance(audio, dict):
@@ -194,7 +211,7 @@ def _other_parts(content: Json) -> list[Json]:
 def _is_said_otherwise(part: Json) -> bool:
     if text_of_part(part) is not None or refusal_of_part(part) is not None:
         return True
-    return isinstance(part, dict) and part.get("type") == "thinking"
+    return isinstance(part, dict) and part.get("type") in _THOUGHTS
 
 
 def _tool_calls_of(calls: Json) -> Json:

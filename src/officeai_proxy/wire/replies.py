@@ -121,11 +121,12 @@ def _read_stream(body: bytes, *, most_values: int | None) -> Reply:
         Choice(choice.index, stream.message(choice), choice.finish_reason)
         for choice in stream.choices
     )
+    failure = stream.failure or (None if choices else stream.without_choices)
     return Reply(
         choices,
         usage=read_usage(stream.usage),
         model=_text(stream.model),
-        error=None if stream.failure is None else _error_in(stream.failure),
+        error=None if failure is None else _error_in(failure),
         finished=not stream.is_damaged
         and (is_done or (bool(choices) and all(choice.finish_reason for choice in choices))),
     )
@@ -144,15 +145,30 @@ def _read_json(body: bytes, *, most_values: int | None) -> Reply:
         return _failed(None)
     items = value.get("choices")
     choices = [
-        Choice(_index_of(item, place), item["message"], _text(item.get("finish_reason")))
+        Choice(_index_of(item, place), message, _text(item.get("finish_reason")))
         for place, item in enumerate(items if isinstance(items, list) else ())
-        if isinstance(item, dict) and isinstance(item.get("message"), dict)
+        if isinstance(item, dict) and (message := _message_in(item, is_whole=is_whole)) is not None
     ]
     choices.sort(key=lambda choice: choice.index)  # As those of a stream are.
     model, error = _text(value.get("model")), _error_in(value)
     is_finished = is_whole and bool(choices)
     usage = read_usage(_usage_in(value))
     return Reply(tuple(choices), usage, model, error, finished=is_finished)
+
+
+def _message_in(item: JsonObject, *, is_whole: bool) -> JsonObject | None:
+    """The message of one choice; an empty one where there is only a reason why it ended.
+
+    Azure's content filter takes the message out of a JSON reply, and leaves one without words in a
+    stream: the answer ended either way, and says why.
+    """
+    message = item.get("message")
+    if isinstance(message, dict):
+        return message
+    has_ended = is_whole and message is None and _text(item.get("finish_reason")) is not None
+    if not has_ended or "text" in item:
+        return None
+    return {"role": "assistant", "content": None}
 
 
 def _value_of(body: bytes) -> tuple[Json, bool]:
@@ -196,11 +212,23 @@ def _error_in(holder: JsonObject) -> ReplyError | None:
     if error:
         # xAI puts a code beside a plain text.
         return _error_of({"message": error}, holder)
+    if told := _error_beside_choices(holder):
+        return told
     if "choices" in holder:
         return None
     if holder.get("detail"):
         return _error_of({"message": holder["detail"]}, holder)
-    return _error_of(holder, holder) if holder.get("object") == "error" else None
+    # SiliconFlow and others have no object around it.
+    is_said = bool(holder.get("message")) and isinstance(holder["message"], str)
+    return _error_of(holder, holder) if is_said or holder.get("object") == "error" else None
+
+
+def _error_beside_choices(holder: JsonObject) -> ReplyError | None:
+    """MiniMax's form: its status is 200, `choices` is null, and zero says that all went well."""
+    told = holder.get("base_resp")
+    if not isinstance(told, dict) or not told.get("status_code"):
+        return None
+    return _error_of({"message": told.get("status_msg")}, {"code": told["status_code"]})
 
 
 def _error_of(error: JsonObject, names: JsonObject) -> ReplyError:

@@ -145,6 +145,39 @@ def test_mistral_sends_content_in_lists() -> None:
     assert message(*chunks) == said("It is.", reasoning="hmm")
 
 
+def thought(text: str, signature: str = "") -> JsonObject:
+    """A part of Databricks that tells what a model thinks."""
+    summary: JsonObject = {"type": "summary_text", "text": text, "signature": signature}
+    return {"type": "reasoning", "summary": [summary]}
+
+
+def test_databricks_thinks_in_many_parts() -> None:
+    """They are one, as in a reply in one piece, and the signature that comes last is kept."""
+    chunks = [
+        delta(role="assistant", content=""),
+        *(delta(content=[part]) for part in (thought("17 * "), thought("23"), thought("", "sig"))),
+        delta(content="39"),
+        delta(content="1"),
+    ]
+    answer: JsonObject = {"type": "text", "text": "391"}
+    assert message(*chunks) == said([thought("17 * 23", "sig"), answer])
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "reasoning", "summary": "x"},
+        {"type": "reasoning", "summary": ["x"]},
+        {"type": "reasoning", "summary": []},
+        {"type": "reasoning", "summary": [{"text": "x"}], "id": "1"},
+        {"type": ["reasoning"], "summary": [{"text": "x"}]},
+    ],
+)
+def test_what_is_no_thought_of_that_form_stays_as_it_is(part: JsonObject) -> None:
+    """Nothing of it is lost, and nothing is put together."""
+    assert message(delta(content=[part]), delta(content=[part])) == said([part, part])
+
+
 def test_parts_other_than_text_keep_the_list() -> None:
     """A reference between texts stays between them."""
     reference = {"type": "reference", "reference_ids": [1]}

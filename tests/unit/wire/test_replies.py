@@ -94,12 +94,20 @@ def test_an_unknown_encoding_is_no_reply_without_an_answer(encoding: str) -> Non
         ([{"error": {"message": "m", "status": "X"}}], ("m", None, None)),
         ({"error": {"message": "a\0\ud800"}}, ("a␀\ufffd", None, None)),
         ({"error": True}, ("true", None, None)),
+        (
+            {"code": 20012, "message": "No such model", "data": None},
+            ("No such model", None, "20012"),
+        ),
+        (
+            {"choices": None, "base_resp": {"status_code": 1008, "status_msg": "no balance"}},
+            ("no balance", None, "1008"),
+        ),
     ],
 )
 def test_errors_in_json_are_told_in_any_form(
     body: Json, error: tuple[str, str | None, str | None]
 ) -> None:
-    """OpenAI's, OpenRouter's, xAI's, Mistral's, vLLM's and Gemini's forms are known."""
+    """OpenAI's, OpenRouter's, xAI's, Mistral's, vLLM's, Gemini's and other forms are known."""
     expected = Reply((), Usage(), None, ReplyError(*error), finished=False)
     assert reply_to(json.dumps(body), JSON) == expected
 
@@ -107,7 +115,9 @@ def test_errors_in_json_are_told_in_any_form(
 @pytest.mark.parametrize("error", [None, "", {}, [], False, 0])
 def test_an_empty_error_is_none(error: Json) -> None:
     """Only a truthy `error` is one, and `detail` beside choices is none."""
-    body = {"error": error, "detail": "x", "choices": [{"message": {"content": "a"}}]}
+    body: JsonObject = {"error": error, "detail": "x", "message": "x"}
+    body["choices"] = [{"message": {"content": "a"}}]
+    body["base_resp"] = {"status_code": 0, "status_msg": ""}
     assert reply_to(json.dumps(body), JSON).error is None
 
 
@@ -131,6 +141,19 @@ def test_the_choices_of_json_are_in_the_order_of_their_indexes() -> None:
     ]
     reply = reply_to(json.dumps({"choices": said}), JSON)
     assert [choice.message["content"] for choice in reply.choices] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("nothing", [{}, {"message": None}])
+def test_an_answer_that_a_filter_took_is_one_without_words(nothing: JsonObject) -> None:
+    """Azure leaves the message out of JSON, where a stream of the same has one that is empty."""
+    filtered = {"index": 0, "finish_reason": "content_filter", "logprobs": None, **nothing}
+    body = json.dumps({"choices": [filtered], "model": "m-1", "usage": {"total_tokens": 3}})
+    reply = reply_to(body, JSON)
+    choices = (said(None, "content_filter"),)
+    assert reply == Reply(choices, Usage(None, None, 3), "m-1", None, finished=True)
+    assert reply.choices == reply_to(chunk({}, reason="content_filter") + DONE).choices
+    # What a connection that broke off has not brought yet, nobody took.
+    assert reply_to(body[:-1], JSON).choices == ()
 
 
 @pytest.mark.parametrize("content_type", [JSON, STREAM, "", "text/plain"])
@@ -305,6 +328,23 @@ def test_errors_in_streams_are_told_in_any_form(lines: str, error: ReplyError) -
     assert reply.error == error
     assert reply.choices == (said("x", None),)
     assert reply_to(lines).error == error
+
+
+@pytest.mark.parametrize(
+    ("told", "error"),
+    [
+        ({"code": 10013, "message": "No", "sid": "s"}, ReplyError("No", None, "10013")),
+        (
+            {"choices": None, "base_resp": {"status_code": 1027, "status_msg": "No"}},
+            ReplyError("No", None, "1027"),
+        ),
+    ],
+)
+def test_a_stream_of_an_error_alone_is_that_error(told: JsonObject, error: ReplyError) -> None:
+    """Spark's and MiniMax's forms: the status is 200, and an event says why there is no answer."""
+    assert reply_to(event(told) + DONE).error == error
+    # Beside an answer it is something else, which nobody here knows.
+    assert reply_to(chunk({"content": "x"}, reason="stop") + event(told) + DONE).error is None
 
 
 def test_perplexity() -> None:
