@@ -37,6 +37,7 @@ from officeai_proxy.proxy.partway import PartWay
 from officeai_proxy.proxy.relaying import Relaying
 from officeai_proxy.proxy.routes import Proxy, is_proxied
 from officeai_proxy.proxy.upstream import Timeouts, Upstream, choose_upstream
+from officeai_proxy.recording.destination import Destination
 from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.freshness import JournalFreshness
 from officeai_proxy.recording.journal import Journal, open_directory
@@ -47,6 +48,7 @@ from officeai_proxy.recording.thread import RecorderThread
 from officeai_proxy.retention.keeper import Keeper
 from officeai_proxy.session_memory import StoredSessions
 from officeai_proxy.settings import MEGABYTE, Settings
+from officeai_proxy.storage.address import read_address
 from officeai_proxy.storage.api_keys import ApiKeyRepository
 from officeai_proxy.storage.database import Database, Dialect, is_transient
 from officeai_proxy.storage.exchanges import SqlExchangeStore
@@ -133,7 +135,7 @@ class Application:
     async def _lifespan(self, routes: FastAPI) -> AsyncIterator[None]:
         """Open the journal, the recorder and the upstream; close them in reverse."""
         settings = self.settings
-        journal = _open_journal(settings)
+        journal, destination = _open_journal(settings)
         metrics = self._metrics = Metrics(settings.data_dir / "metrics")
         recorder = RecorderThread(
             lambda: _RecorderWorker.make(settings, self._prices, metrics.counter)
@@ -177,19 +179,22 @@ class Application:
             await upstream.close()
             ledger.close()
             await _end_recording(journal, recorder, metrics)
+            destination.close()
             await services.database.close()
 
 
-def _open_journal(settings: Settings) -> Journal:
+def _open_journal(settings: Settings) -> tuple[Journal, Destination]:
     open_directory(settings.journal_dir)
     keys = MasterKeys.of(settings.encryption_secrets)
     check_keys(settings.journal_dir, keys)
-    return Journal(
+    destination = Destination(settings.journal_dir, read_address(settings.database).identity)
+    journal = Journal(
         settings.journal_dir,
         durability=settings.durability,
         backlog_bytes=int(settings.max_journal_backlog_mb * MEGABYTE),
         seal=FrameSeal.of(keys),
     )
+    return journal, destination
 
 
 async def _end_recording(journal: Journal, recorder: RecorderThread, metrics: Metrics) -> None:

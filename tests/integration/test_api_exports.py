@@ -98,6 +98,18 @@ class TestRefusals:
         assert int(refused.headers["retry-after"]) > 0
         assert api.services.export_slots.taken == 0
 
+    async def test_what_cannot_be_noted_is_not_handed_over(
+        self, api: Api, client: httpx.AsyncClient
+    ):
+        """A database that only reads, or is full, takes no row of the audit log; that is a 503."""
+        async with api.services.database.write() as connection:
+            await connection.execute(text("DELETE FROM audit_head"))
+
+        answer = await client.get(EXPORTS[1])
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
+        assert api.services.export_slots.taken == 0
+
 
 @pytest.mark.usefixtures("_talk")
 class TestFiles:

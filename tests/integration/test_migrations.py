@@ -3,10 +3,12 @@
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from alembic import command
 from sqlalchemy import Connection, inspect, text
+from tests.databases import PostgresServer
 from tests.integration.stored import contents, say, start
 
 from officeai_proxy.errors import ConfigurationError
@@ -71,6 +73,26 @@ async def test_newer_database_is_refused(database: Database) -> None:
     (problem,) = await check(database)
     assert "newer" in problem
     assert "db upgrade" not in problem
+
+
+async def test_a_database_that_cannot_keep_all_text_is_refused(
+    postgres_server: PostgresServer,
+) -> None:
+    """In an encoding for a few languages no table is made; one that takes any bytes is good."""
+    for encoding, is_wide in (("LATIN1", False), ("SQL_ASCII", True)):
+        name = f"test_{uuid4().hex}"
+        postgres_server.execute(
+            f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'"
+        )
+        database = Database(postgres_server.url(name))
+        if is_wide:
+            assert await prepare(database)
+        else:
+            with pytest.raises(ConfigurationError, match=r"LATIN1.*UTF8"):
+                await prepare(database)
+            assert await revision_of(database) is None
+        await database.close()
+        postgres_server.drop(name)
 
 
 async def test_empty_database_is_said_to_be_so(database_url: str) -> None:

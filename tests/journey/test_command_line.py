@@ -178,6 +178,19 @@ def test_a_program_that_still_starts_ends_in_order(tmp_path: Path) -> None:
     assert ended == 0
 
 
+@pytest.mark.parametrize("prepared_url", ["sqlite"], indirect=True)
+def test_a_folder_has_one_database(proxy: RunningProxy, tmp_path: Path) -> None:
+    """A second program there with another one is refused: its calls would go to the first's."""
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    folder = str(proxy.folder / "data")
+    refused = run("serve", folder=tmp_path, DATA_DIR=folder, DATABASE_URL=other, PORT="0")
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    (line,) = refused.stderr.splitlines()
+    assert "OFFICEAI_DATA_DIR" in line
+    assert not (tmp_path / "other.db").exists()
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_wrong_options_say_what_is_right(database_url: str, tmp_path: Path) -> None:
     """A wrong scope, duration or name is told with what would be right, and makes no key."""

@@ -20,10 +20,12 @@ from officeai_proxy.errors import DatabaseUnavailable
 from officeai_proxy.page.visits import invite
 from officeai_proxy.prices.book import PriceBook
 from officeai_proxy.proxy.upstream import Timeouts, choose_upstream
+from officeai_proxy.recording.destination import Destination
 from officeai_proxy.recording.journal import open_directory
 from officeai_proxy.recording.journal_keys import check_keys
 from officeai_proxy.server import bind, configure_logging, run
 from officeai_proxy.settings import OPENAI_BASE_URL, Settings, load_settings, strange_names
+from officeai_proxy.storage.address import read_address
 from officeai_proxy.storage.database import Database
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,8 @@ def serve(settings: Settings, *, upstream_note: str = "") -> None:
         click.echo(f"officeai-proxy: {fault}", err=True)
     open_directory(settings.journal_dir)
     check_keys(settings.journal_dir, MasterKeys.of(settings.encryption_secrets))
+    # Held until this process ends; each worker holds its own.
+    Destination(settings.journal_dir, read_address(settings.database).identity)
     PriceBook.open(settings.prices)
     timeouts = Timeouts(
         settings.connect_timeout, settings.first_byte_timeout, settings.idle_timeout

@@ -48,15 +48,24 @@ class Download(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the file (ASGI specification)."""
         with self._slots.one():
-            async with self._opening as export, asyncio.TaskGroup() as tasks:
+            async with self._opening as export:
+                # Outside of any group of tasks, which would make an error of its own of a refusal.
                 await self._note(export)
                 headers = _headers(export, self._name(export))
                 await send({"type": "http.response.start", "status": 200, "headers": headers})
-                sending = tasks.create_task(_send(export.pieces(), send))
-                leaving = tasks.create_task(_left(receive))
-                await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
-                sending.cancel()
-                leaving.cancel()
+                await _send_while_wanted(export.pieces(), send, receive)
+
+
+async def _send_while_wanted(
+    pieces: AsyncGenerator[bytes, None], send: Send, receive: Receive
+) -> None:
+    """Send *pieces* to their end, or until the client has gone."""
+    async with asyncio.TaskGroup() as tasks:
+        sending = tasks.create_task(_send(pieces, send))
+        leaving = tasks.create_task(_left(receive))
+        await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+        sending.cancel()
+        leaving.cancel()
 
 
 async def _send(pieces: AsyncGenerator[bytes, None], send: Send) -> None:

@@ -6,6 +6,7 @@ as long as its worker lives; the kernel frees the lock on `kill -9`.
 """
 
 import fcntl
+import logging
 import mmap
 import os
 import struct
@@ -32,6 +33,8 @@ _FINGERPRINT = blake2b("\n".join(SAMPLES).encode(), digest_size=8).digest()
 _HEAD = len(_FINGERPRINT)
 _MODELS_AT = _HEAD + 8 * len(SAMPLES)
 SIZE = _MODELS_AT + _MODEL.size * (MODELS + 1)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +75,42 @@ class Board:
     """The counters of this worker."""
 
     def __init__(self, directory: Path) -> None:
-        """Make the file in *directory*, which must exist; locked before anybody sees its name."""
+        """Make the file in *directory*, which must exist; locked before anybody sees its name.
+
+        Where the disk has no room for it, calls are served all the same: what is counted is then
+        in this worker's own memory, where `/metrics` does not see it.
+        """
         self.path = directory / f"{uuid4().hex}{SUFFIX}"
-        hidden = self.path.with_suffix(".new")
-        self._fd = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(self._fd, SIZE)
-        self._memory = mmap.mmap(self._fd, SIZE)
-        self._memory[:_HEAD] = _FINGERPRINT
+        self._fd: int | None = None
+        try:
+            self._memory = self._new_file()
+        except OSError as exc:
+            log.warning("what this worker counts is not in /metrics: %s", exc)
+            self._memory = mmap.mmap(-1, SIZE)
         self._view = memoryview(self._memory)
         self.slots = self._view[_HEAD:_MODELS_AT].cast("Q")
         self._models: dict[str, int] = {}
-        hidden.rename(self.path)
+
+    def _new_file(self) -> mmap.mmap:
+        """The file as memory. It is written whole: whoever touches memory over a hole in a file
+        dies of it when the disk is full.
+        """
+        hidden = self.path.with_suffix(".new")
+        file = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fresh = _FINGERPRINT.ljust(SIZE, b"\0")
+            written = 0
+            while written < SIZE:
+                written += os.pwrite(file, fresh[written:], written)
+            memory = mmap.mmap(file, SIZE)
+            hidden.rename(self.path)
+        except OSError:
+            os.close(file)
+            hidden.unlink(missing_ok=True)
+            raise
+        self._fd = file
+        return memory
 
     def add_model(self, name: str, counts: ModelCounts) -> None:
         """Count replies of the model *name*; belongs to the recorder's thread."""
@@ -111,7 +138,8 @@ class Board:
         self.slots.release()
         self._view.release()
         self._memory.close()
-        os.close(self._fd)
+        if self._fd is not None:
+            os.close(self._fd)
 
 
 def read_board(path: Path) -> Reading:

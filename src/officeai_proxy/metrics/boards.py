@@ -6,6 +6,7 @@ restart of everything. Whoever moves or adds up holds a lock.
 
 import fcntl
 import json
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from officeai_proxy.metrics.catalogue import GAUGES
 
 PAST = "past.json"
 LOCK = "metrics.lock"
+
+log = logging.getLogger(__name__)
 
 
 class Boards:
@@ -64,7 +67,12 @@ class Boards:
             if dead:
                 # Written in one step and with their names, so that a crash before they are deleted
                 # does not count them again.
-                self._write_past(total, [path.name for path in dead])
+                try:
+                    self._write_past(total, [path.name for path in dead])
+                except OSError as exc:
+                    # They count where they are as well, and wait there until the disk has room.
+                    log.warning("what dead workers counted stays in their files: %s", exc)
+                    return
                 for path in dead:
                     path.unlink(missing_ok=True)
 

@@ -22,7 +22,7 @@ from uuid import uuid4
 
 from officeai_proxy.errors import ConfigurationError
 from officeai_proxy.model import Durability, Exchange
-from officeai_proxy.recording import frames, segments
+from officeai_proxy.recording import boots, frames, segments
 from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.pieces import PiecesLog
 from officeai_proxy.recording.syncing import SyncedFile, Syncing
@@ -119,7 +119,7 @@ class Journal:
         """
         self.directory = directory
         self.durability = durability
-        self._worker = uuid4().hex[:12]
+        self._worker = f"{boots.this_boot()}{uuid4().hex[:12]}"
         self.pieces = PiecesLog(directory, worker=self._worker, seal=seal)
         self.dropped = 0
         self.append_errors = 0

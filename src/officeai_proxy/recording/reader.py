@@ -13,7 +13,7 @@ from pathlib import Path
 
 from officeai_proxy.errors import Unopenable
 from officeai_proxy.model import Exchange
-from officeai_proxy.recording import frames, segments
+from officeai_proxy.recording import boots, frames, segments
 from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.segments import Segment
 
@@ -84,6 +84,7 @@ class JournalReader:
         self._seal = seal
         self._stored = segments.read_stored(directory)
         self._open: dict[str, Segment] = {}
+        self._boot = boots.this_boot()
 
     def next_batch(self, *, max_entries: int, max_bytes: int, until_ns: int | None = None) -> Batch:
         """The oldest exchanges that are not stored, at most *max_entries*, about *max_bytes*.
@@ -96,15 +97,15 @@ class JournalReader:
         look = self._look(time.monotonic_ns())
         ends: dict[str, int] = {}
         heads = look.heads
-        waiting = [(head.header.wall_ns, name, head) for name, head in heads.items() if head]
+        waiting = [(self._moment(name, head), name, head) for name, head in heads.items() if head]
         heapify(waiting)
         entries: list[Entry] = []
         damage: list[Damage] = []
         total = 0
         has_more = False
         while waiting:
-            moment, name, frame = waiting[0]
-            if until_ns is not None and moment > until_ns:
+            _, name, frame = waiting[0]
+            if until_ns is not None and frame.header.wall_ns > until_ns:
                 break
             has_more = len(entries) >= max_entries or total >= max_bytes
             if has_more:
@@ -115,7 +116,7 @@ class JournalReader:
             ends[name] = frame.end
             following = heads[name] = self._next(name, frame.end, look)
             if following is not None:
-                heapreplace(waiting, (following.header.wall_ns, name, following))
+                heapreplace(waiting, (self._moment(name, following), name, following))
                 continue
             heappop(waiting)
             # What others wrote meanwhile may be younger than what its writer's next segment holds.
@@ -192,6 +193,9 @@ class JournalReader:
         if frame is None or segment.is_final or frame.header.monotonic_ns <= look.horizon:
             return frame
         return None
+
+    def _moment(self, name: str, frame: frames.Frame) -> boots.Moment:
+        return boots.moment(frame.header, name, boot=self._boot)
 
     def _gap(self, name: str, reached: int, start: int) -> Sequence[Damage]:
         """What was passed over on the way to a frame, if anything was."""

@@ -15,7 +15,7 @@ from types import ModuleType
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from officeai_proxy.errors import DatabaseUnavailable
+from officeai_proxy.errors import ConfigurationError, DatabaseUnavailable
 from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.failures import unavailable
 from officeai_proxy.storage.inspection import broken_rules
@@ -25,6 +25,9 @@ SCHEMA_REVISION = "0008"
 
 SEALABLE_SINCE = "0005"
 """The revision since which a database may be encrypted."""
+
+_WIDE_ENCODINGS = ("UTF8", "SQL_ASCII")
+"""What PostgreSQL can keep all text in; SQL_ASCII takes bytes as they come, which are UTF-8."""
 
 # Any number will do that no other program on the same PostgreSQL database takes.
 _ADVISORY_LOCK = 0x0FF1CEA1
@@ -38,7 +41,8 @@ async def prepare(database: Database) -> bool:
     Several processes may call this at once on the same empty database.
 
     Raises:
-        ConfigurationError: the database is newer than this code, or an encryption key is wrong.
+        ConfigurationError: the database is newer than this code, cannot keep all text, or an
+            encryption key is wrong.
         DatabaseUnavailable: it cannot be reached, or another process is still at it after a minute.
     """
     revision = await revision_of(database)
@@ -56,6 +60,7 @@ async def _upgrade(database: Database) -> bool:
     async with _file_lock(database.path), database.alter() as connection:
         if database.dialect is Dialect.POSTGRESQL:
             await _take_turn(connection)
+            await _refuse_narrow_encoding(connection)
         if await connection.run_sync(_revision) == SCHEMA_REVISION:
             return False
         await connection.run_sync(_runner().upgrade)
@@ -108,6 +113,16 @@ async def _take_turn(connection: AsyncConnection) -> None:
     """Wait for others that migrate, but not long for readers: new ones would queue behind us."""
     await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
     await connection.execute(text("SET LOCAL lock_timeout = '10s'"))
+
+
+async def _refuse_narrow_encoding(connection: AsyncConnection) -> None:
+    """Make no tables where most languages cannot be kept: each call in them would be set aside."""
+    encoding = (await connection.execute(text("SHOW server_encoding"))).scalar()
+    if encoding not in _WIDE_ENCODINGS:
+        raise ConfigurationError(
+            f"OFFICEAI_DATABASE_URL: the database has the encoding {encoding}, in which not all "
+            "text can be kept; make it anew with ENCODING 'UTF8' TEMPLATE template0"
+        )
 
 
 @asynccontextmanager

@@ -1,11 +1,23 @@
 """Counters of several workers: never lost, never counted twice, whoever dies when."""
 
 import json
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from officeai_proxy.metrics.board import MODELS, NAME_BYTES, OTHER, Board, ModelCounts, read_board
+from officeai_proxy.metrics.board import (
+    MODELS,
+    NAME_BYTES,
+    OTHER,
+    SIZE,
+    Board,
+    ModelCounts,
+    read_board,
+)
 from officeai_proxy.metrics.boards import PAST, Boards
 from officeai_proxy.metrics.catalogue import CALLS, IN_FLIGHT, SLOTS
 
@@ -16,6 +28,17 @@ GAUGE = IN_FLIGHT.sample()
 @pytest.fixture
 def boards(tmp_path: Path) -> Boards:
     return Boards(tmp_path / "metrics")
+
+
+@contextmanager
+def no_room() -> Iterator[None]:
+    """Nothing can be written to any file: a limit on their size stands in for a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def counted(boards: Boards) -> int:
@@ -115,3 +138,30 @@ def test_the_past_is_for_its_owner_only(boards: Boards) -> None:
     boards.close(first)
 
     assert (folder / PAST).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_without_holes(boards: Boards) -> None:
+    """A disk that is full later kills no worker: the file has all of its room from the start."""
+    board = boards.open()
+    descriptor = os.open(board.path, os.O_RDONLY)
+    hole = os.lseek(descriptor, 0, os.SEEK_HOLE)
+    os.close(descriptor)
+    board.close()
+    assert hole == SIZE
+
+
+def test_a_full_disk(boards: Boards) -> None:
+    """A worker that starts on it counts for itself, and what dead ones counted is kept, once."""
+    dead = boards.open()
+    dead.slots[SLOTS[CALL]] += 4
+    dead.close()
+
+    with no_room():
+        board = boards.open()
+    board.slots[SLOTS[CALL]] += 1
+    board.add_model("m", ModelCounts(1, 0, 0))
+    assert board.slots[SLOTS[CALL]] == 1
+    assert (counted(boards), boards.workers()) == (4, 0)
+    boards.close(board)
+    assert counted(boards) == 4
+    assert not dead.path.exists()

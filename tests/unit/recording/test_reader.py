@@ -1,6 +1,7 @@
 """The journal's read side: order, damage, dead writers, freed segments."""
 
 import os
+import time
 from itertools import accumulate
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 from tests.factories import an_exchange
 
 from officeai_proxy.crypto.master_keys import MasterKeys
-from officeai_proxy.recording import frames, segments
+from officeai_proxy.model import NANOSECONDS
+from officeai_proxy.recording import boots, frames, segments
 from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.journal import Journal, LockedSegment
 from officeai_proxy.recording.reader import Batch, Damage, JournalReader
@@ -43,6 +45,42 @@ def test_exchanges_of_all_workers_come_in_the_order_they_were_written(tmp_path: 
         workers[number * 7 % 3].append(exchange)
 
     assert exchanges_in(read_all(JournalReader(tmp_path), max_entries=4)) == exchanges
+
+
+def test_a_clock_that_is_set_back_changes_no_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The turn before in another worker's segment is read before, whatever the wall clock says."""
+    workers = [Journal(tmp_path) for _ in range(2)]
+    exchanges = [an_exchange() for _ in range(20)]
+    now = time.time_ns()
+
+    for number, exchange in enumerate(exchanges):
+        set_to = now - number * NANOSECONDS
+        monkeypatch.setattr(time, "time_ns", lambda set_to=set_to: set_to)
+        workers[number % 2].append(exchange)
+
+    assert exchanges_in(read_all(JournalReader(tmp_path), max_entries=3)) == exchanges
+
+
+def test_the_journal_of_an_earlier_start_of_the_machine_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its monotonic clock says nothing here; the wall clock tells two of its workers apart."""
+    now, uptime, older = time.time_ns(), time.monotonic_ns(), []
+    for number, worker in enumerate(("old2-00000001", "old1-00000001", "old2-00000002")):
+        monkeypatch.setattr(time, "time_ns", lambda number=number: now + number)
+        monkeypatch.setattr(time, "monotonic_ns", lambda number=number: uptime * (9 - number))
+        older.append(an_exchange())
+        (tmp_path / f"{worker}.seg").write_bytes(frames.encode(older[-1]))
+    monkeypatch.undo()
+    monkeypatch.setattr(time, "time_ns", lambda: now - 60 * NANOSECONDS)
+    newer = an_exchange()
+    Journal(tmp_path).append(newer)
+
+    read = exchanges_in(read_all(JournalReader(tmp_path)))
+    # Where nothing tells one start of a machine from another, the wall clock is all there is.
+    assert read == ([*older, newer] if boots.this_boot() else [newer, *older])
 
 
 def test_what_is_committed_is_not_read_again(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from officeai_proxy.errors import ShuttingDown, UpstreamUnreachable
 from officeai_proxy.proxy.upstream.address import Address
 from officeai_proxy.proxy.upstream.connection import Connection
+from officeai_proxy.proxy.upstream.lookup import Lookup
 from officeai_proxy.proxy.upstream.timeouts import Timeouts
 from officeai_proxy.proxy.upstream.tls import client_context
 
@@ -41,6 +42,7 @@ class ConnectionPool:
         self._timeouts = timeouts
         self._kept_seconds = kept_seconds
         self._tls = client_context() if address.is_tls else None
+        self._lookup = Lookup(address)
         self._connections: set[Connection] = set()
         # In the order in which they became free, and when that was on the loop's clock.
         self._free: dict[Connection, float] = {}
@@ -73,23 +75,40 @@ class ConnectionPool:
         """
         if self._is_closed:
             raise ShuttingDown
-        address = self._address
-        connection = Connection(self, address=address, timeouts=self._timeouts)
+        connection = Connection(self, address=self._address, timeouts=self._timeouts)
         try:
-            await asyncio.get_running_loop().create_connection(
-                lambda: connection,
-                address.host,
-                address.port,
-                ssl=self._tls,
-                server_hostname=address.host if self._tls else None,
-            )
+            await self._make(connection)
         except OSError as exc:
-            raise UpstreamUnreachable(_why_unreachable(address, exc)) from exc
+            raise UpstreamUnreachable(_why_unreachable(self._address, exc)) from exc
         except asyncio.CancelledError:
             connection.was_never_made()
             raise
         self._look_after(connection)
         return connection
+
+    async def _make(self, connection: Connection) -> None:
+        """Connect *connection* to the first address of the upstream that can be reached.
+
+        Raises:
+            OSError: none can, or the upstream has no address.
+        """
+        address = self._address
+        hosts = await self._lookup.hosts()
+        for host in hosts:
+            try:
+                await asyncio.get_running_loop().create_connection(
+                    lambda: connection,
+                    host,
+                    address.port,
+                    ssl=self._tls,
+                    server_hostname=address.host if self._tls else None,
+                )
+            except OSError as exc:
+                # What cannot speak TLS here was reached, and is the upstream.
+                if isinstance(exc, ssl.SSLError) or host == hosts[-1]:
+                    raise
+            else:
+                return
 
     async def close(self) -> None:
         """Close every connection and wait until their sockets are closed."""

@@ -1,0 +1,104 @@
+"""The upstream's name is looked up once for all who wait, and holds nobody up for longer."""
+
+import asyncio
+import socket
+import threading
+from typing import Any
+
+import pytest
+import uvloop
+
+from officeai_proxy.errors import UpstreamUnreachable
+from officeai_proxy.proxy.upstream import Timeouts
+from officeai_proxy.proxy.upstream.address import Address
+from officeai_proxy.proxy.upstream.lookup import Lookup
+from officeai_proxy.proxy.upstream.pool import ConnectionPool
+
+NAMED = Address.of("http://llm.example:80")
+PATIENCE = 10.0
+
+
+class NameServer:
+    """What the system's lookup says, once it is let go."""
+
+    def __init__(self, *hosts: str) -> None:
+        self.hosts = hosts
+        self.asked = 0
+        self.answered = 0
+        self.answers = threading.Event()
+
+    def __call__(self, _host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        self.asked += 1
+        self.answers.wait(PATIENCE)
+        self.answered += 1
+        if not self.hosts:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in self.hosts]
+
+
+@pytest.fixture
+def name_server(monkeypatch: pytest.MonkeyPatch) -> NameServer:
+    server = NameServer("127.0.0.3", "127.0.0.1")
+    monkeypatch.setattr(socket, "getaddrinfo", server)
+    return server
+
+
+async def test_all_who_wait_share_one_lookup(name_server: NameServer) -> None:
+    """Also with one that gives up; who comes after the answer asks anew."""
+    lookup = Lookup(NAMED)
+    impatient, *others = [asyncio.create_task(lookup.hosts()) for _ in range(5)]
+    await asyncio.sleep(0)
+    impatient.cancel()
+    name_server.answers.set()
+
+    assert await asyncio.gather(*others) == [["127.0.0.3", "127.0.0.1"]] * 4
+    assert impatient.cancelled()
+    assert name_server.asked == 1
+    await lookup.hosts()
+    assert name_server.asked == 2
+
+
+async def test_an_address_is_not_looked_up(name_server: NameServer) -> None:
+    """It is where it says."""
+    assert await Lookup(Address.of("http://127.0.0.1:80")).hosts() == ["127.0.0.1"]
+    assert await Lookup(Address.of("http://[::1]:80")).hosts() == ["::1"]
+    assert name_server.asked == 0
+
+
+async def test_the_next_address_is_tried(
+    name_server: NameServer, direct, serve, request_of
+) -> None:
+    """A host that is down at one of its addresses is reached at another."""
+
+    async def answer(link) -> None:
+        await link.request()
+        await link.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    name_server.answers.set()
+    port = Address.of((await serve(answer)).url).port
+    exchange = direct(f"http://llm.example:{port}").exchange()
+    await exchange.send(request_of())
+    assert exchange.status == 204
+
+    name_server.hosts = ()
+    with pytest.raises(UpstreamUnreachable, match=r"llm\.example:1 .*not known"):
+        await direct("http://llm.example:1").exchange().send(request_of())
+
+
+@pytest.mark.parametrize(
+    "new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
+def test_the_program_ends_while_nobody_answers(name_server: NameServer, new_loop) -> None:
+    """A name server that is away holds up no end: the lookup goes on alone."""
+
+    async def give_up() -> None:
+        pool = ConnectionPool(NAMED, timeouts=Timeouts(connect=1, first_byte=1, idle=1))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await pool.connect()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(give_up())
+    told = (name_server.asked, name_server.answered)
+    name_server.answers.set()
+    assert told == (1, 0)

@@ -1,0 +1,31 @@
+"""One journal, one database: who has another is told so while somebody works there."""
+
+from pathlib import Path
+
+import pytest
+
+from officeai_proxy.errors import ConfigurationError
+from officeai_proxy.recording.destination import NOTE, Destination
+
+
+def test_another_database_is_refused_while_somebody_serves(tmp_path: Path) -> None:
+    """Workers of one program share it; who comes when all are gone brings what they like."""
+    workers = [Destination(tmp_path, "sqlite /one.db") for _ in range(2)]
+    for worker in workers:
+        with pytest.raises(ConfigurationError, match="OFFICEAI_DATA_DIR: another program"):
+            Destination(tmp_path, "sqlite /two.db")
+        worker.close()
+        worker.close()
+
+    other = Destination(tmp_path, "sqlite /two.db")
+    with pytest.raises(ConfigurationError):
+        Destination(tmp_path, "sqlite /one.db")
+    other.close()
+    assert b"two" not in (tmp_path / NOTE).read_bytes()
+
+
+def test_a_folder_that_takes_no_file_keeps_nobody_from_serving(tmp_path: Path) -> None:
+    """What is wrong with it is told elsewhere."""
+    Destination(tmp_path / "missing", "sqlite /one.db").close()
+    (tmp_path / NOTE).mkdir()
+    Destination(tmp_path, "sqlite /one.db").close()
