@@ -62,8 +62,7 @@ def test_the_format_follows_from_the_name(
 def test_filters_and_standard_output(
     talked: RunningProxy, prepared_url: str, tmp_path: Path
 ) -> None:
-    """Session, user, workspace and format, into a pipe."""
-    del talked
+    """Session, user, workspace and format, into a pipe. A name without anything is sealed."""
 
     def lines(*arguments: str) -> list[str]:
         done = run("export", "-f", "jsonl", *arguments, folder=tmp_path, DATABASE_URL=prepared_url)
@@ -74,7 +73,9 @@ def test_filters_and_standard_output(
     assert lines("--session", "trip") == ["trip"]
     assert lines("--user", "bob") == ["work"]
     assert lines("--workspace", "other") == []
-    assert lines("--before", "2020-01-01") == []
+    assert lines("--before", "2020-01-01", "--user", "ann") == []
+    [row] = talked.get("/audit", action="workspace.export", limit="1").json()["data"]
+    assert row["user_identifier"] is None
     assert lines("--before", "2020-01-01t00:00:00z") == []
     raw = run("export", "-f", "csv", "--no-csv-safe", folder=tmp_path, DATABASE_URL=prepared_url)
     assert "=去 trip" in raw.stdout

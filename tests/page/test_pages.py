@@ -407,6 +407,19 @@ async def test_everything_is_written_down(paged: Api, reader: Reader, ids: dict[
     assert wanted | {"user.clear"} <= set(rows)
 
 
+async def test_a_name_that_leads_to_nothing_is_sealed(paged: Api, reader: Reader) -> None:
+    """Somebody who was erased is not named again because somebody looks for them on the page."""
+    for path in ("/ui?", "/ui/calls?", "/ui/search?q=a&", "/ui/download?"):
+        assert (await reader.get(f"{path}user=nobody-7f")).status_code == 200
+    await reader.post("/ui/clear", user="nobody-7f", confirm="nobody-7f")
+    async with paged.services.database.read() as connection:
+        rows = (
+            await connection.exec_driver_sql("SELECT action, user_identifier FROM audit_log")
+        ).all()
+    assert len(rows) >= 5
+    assert {user for _, user in rows} == {None}, rows
+
+
 async def test_what_is_refused_is_written_down(paged: Api, reader: Reader) -> None:
     """Who asks for what is not there, or not theirs, leaves a trace."""
     assert (await reader.get("/ui/c/4711")).status_code == 404

@@ -124,7 +124,7 @@ async def clear(desk: EditingDesk, request: Request) -> Response:
         repository = ConversationRepository(connection, desk.caller)
         count = await repository.clear(user, now=desk.services.clock())
         detail = {"conversations": count}
-        event = desk.trail(Action.CLEAR_USER).event(user=user, detail=detail)
+        event = desk.trail(Action.CLEAR_USER).event(user=user, detail=detail, is_sealed=not count)
         await append(connection, event)
     return see_other("/ui?told=cleared")
 
