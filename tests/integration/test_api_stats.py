@@ -159,5 +159,8 @@ def test_the_command(tmp_path: Path) -> None:
     assert "0.5000" in table
     assert "…" not in table
     assert "There are more" in run("--by", "model", "--limit", "1")
+    run("--user", "nobody-7f")
+    # A name that leads to nothing is sealed in the audit log.
+    assert b"nobody-7f" not in b"".join(file.read_bytes() for file in tmp_path.glob("officeai.db*"))
     wrong = CliRunner().invoke(cli.root, ["stats", "--utc-offset", "8"], env=settings)
     assert wrong.exit_code == 2

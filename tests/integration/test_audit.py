@@ -27,7 +27,7 @@ from officeai_proxy.storage.audit import (
 )
 from officeai_proxy.storage.audit_chain import Action, Event, Row
 from officeai_proxy.storage.audit_verification import Verdict, verify
-from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.paging import Page, PageRequest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -148,6 +148,25 @@ async def test_whatever_is_falsified_shows(
     await change(database, *statements)
 
     assert fault in ((await verify(database)).fault or "")
+
+
+async def test_what_is_no_value_of_its_column_shows(database: Database) -> None:
+    """SQLite keeps a word for a moment, and text for bytes: the row is named, nothing breaks."""
+    if database.dialect is not Dialect.SQLITE:
+        pytest.skip("PostgreSQL refuses such values")
+    await five_rows(database)
+
+    # From the newest row to older ones, because the first fault is told.
+    falsified = {
+        5: "names_salt = 'no'",
+        4: "names_digest = 'no'",
+        3: "at = 'no'",
+        2: "at = 1",
+        1: "detail = X'00'",
+    }
+    for number, value in falsified.items():
+        await change(database, f"UPDATE audit_log SET {value} WHERE id = {number}")
+        assert (await verify(database)).fault == f"row {number} was changed"
 
 
 async def test_a_cut_that_the_head_was_set_back_for_shows_by_an_earlier_head(

@@ -9,6 +9,7 @@ from tests.integration.test_exchanges import store
 from officeai_proxy import erasure
 from officeai_proxy.errors import NotFound, UnprocessableInput
 from officeai_proxy.model import Conversation
+from officeai_proxy.storage.audit import AuditFilter, AuditRepository
 from officeai_proxy.storage.calls import CallFilter, CallRepository
 from officeai_proxy.storage.conversations import (
     ConversationFilter,
@@ -133,6 +134,27 @@ async def test_more_than_one_transaction_takes_is_erased_in_several(
     # Two have four messages: the third that was looked at waits for the next transaction.
     assert asked == [3, 3, 3, 1, 0]
     assert await _everything(database) == []
+
+
+async def test_a_name_that_only_the_audit_log_has_is_erased(api: Api) -> None:
+    """All that somebody said was deleted before, one by one; then the name goes, too, once."""
+    await store(api.services.database, an_exchange())
+    async with api.client(KEY) as client:
+        await client.delete("/conversations/s1", params={"permanent": "true"})
+        erased = await client.delete("/users/ann")
+        again = await client.delete("/users/ann")
+    async with api.services.database.read() as connection:
+        rows = (await AuditRepository(connection, HERE).page(AuditFilter(), ALL)).items
+
+    assert erased.json() == {
+        "user_identifier": "ann",
+        "conversations": 0,
+        "messages": 0,
+        "calls": 0,
+    }
+    assert "conversation.erase" in {row.action for row in rows}
+    assert {row.user_identifier for row in rows} == {None}
+    assert again.status_code == 404
 
 
 async def test_an_erased_user_does_not_come_back_from_the_journal(api: Api) -> None:

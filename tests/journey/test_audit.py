@@ -162,6 +162,16 @@ def test_what_is_refused_leaves_a_sealed_row(shared: RunningProxy, method: str, 
     )
 
 
+def test_clearing_nothing_names_nobody(shared: RunningProxy) -> None:
+    """Somebody who was erased is not in the log again because their history is cleared."""
+    params = {"user_identifier": "gone-7f", "confirm": "gone-7f"}
+    with shared.client() as client:
+        assert client.delete("/conversations", params=params).json() == {"deleted": 0}
+
+    *_, last = log_of(shared)
+    assert (last[1], *last[4:]) == ("user.clear", None, None, '{"conversations":0}')
+
+
 def test_a_key_that_may_not_leaves_a_row(shared: RunningProxy) -> None:
     """A key that lacks a scope is refused, and that it tried is written down."""
     with shared.client() as client:

@@ -62,8 +62,7 @@ def test_the_format_follows_from_the_name(
 def test_filters_and_standard_output(
     talked: RunningProxy, prepared_url: str, tmp_path: Path
 ) -> None:
-    """Session, user, workspace and format, into a pipe."""
-    del talked
+    """Session, user, workspace and format, into a pipe. A name without anything is sealed."""
 
     def lines(*arguments: str) -> list[str]:
         done = run("export", "-f", "jsonl", *arguments, folder=tmp_path, DATABASE_URL=prepared_url)
@@ -74,7 +73,9 @@ def test_filters_and_standard_output(
     assert lines("--session", "trip") == ["trip"]
     assert lines("--user", "bob") == ["work"]
     assert lines("--workspace", "other") == []
-    assert lines("--before", "2020-01-01") == []
+    assert lines("--before", "2020-01-01", "--user", "ann") == []
+    [row] = talked.get("/audit", action="workspace.export", limit="1").json()["data"]
+    assert row["user_identifier"] is None
     assert lines("--before", "2020-01-01t00:00:00z") == []
     raw = run("export", "-f", "csv", "--no-csv-safe", folder=tmp_path, DATABASE_URL=prepared_url)
     assert "=去 trip" in raw.stdout
@@ -274,8 +275,10 @@ def test_statistics_can_be_printed_in_ascii(empty_url: str, tmp_path: Path) -> N
     assert done.stderr == b""
 
 
-def test_ctrl_c_leaves_the_old_file(tmp_path: Path) -> None:
-    """Stopped in the middle, neither a half file nor the part of one is there."""
+def test_a_signal_leaves_the_old_file(tmp_path: Path) -> None:
+    """Stopped in the middle by Ctrl-C, by `kill` or by a terminal that closes, neither a half file
+    nor the part of one is there.
+    """
     url = f"sqlite:///{tmp_path / 'a.db'}"
     run("db", "upgrade", folder=tmp_path, DATABASE_URL=url)
     run_apart(fill(url, 100_000, 100_000))
@@ -283,26 +286,33 @@ def test_ctrl_c_leaves_the_old_file(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "all.xlsx").write_text("old")
 
+    assert _stopped_export(folder, url, signal.SIGINT) == 1
+    assert _stopped_export(folder, url, signal.SIGTERM) == 128 + signal.SIGTERM
+    assert _stopped_export(folder, url, signal.SIGHUP) == 128 + signal.SIGHUP
+
+
+def _stopped_export(folder: Path, url: str, number: signal.Signals) -> int:
+    """The exit code of an export to `all.xlsx` that gets the signal *number* while it writes."""
     process = subprocess.Popen(
         (*COMMAND, "export", "-o", "all.xlsx"),
         cwd=folder,
         env=clean_environment(OFFICEAI_DATABASE_URL=url),
         stderr=subprocess.PIPE,
         # A shell that runs the tests in the background has Ctrl-C ignored in all that they start.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
     began = time.monotonic()
     while not any(part.stat().st_size for part in folder.glob(".*.part")):
         assert process.poll() is None, "it was too fast"
         assert time.monotonic() - began < PATIENCE
         time.sleep(0.002)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, told = process.communicate(timeout=PATIENCE)
 
-    assert process.returncode != 0
     assert b"Traceback" not in told
     assert [path.name for path in folder.iterdir()] == ["all.xlsx"]
     assert (folder / "all.xlsx").read_text() == "old"
+    return process.returncode
 
 
 def test_a_terminal_shows_a_bar(tmp_path: Path) -> None:

@@ -56,14 +56,19 @@ async def test_the_overview(measured: Reader) -> None:
     assert 'style="' not in shown
 
 
-async def test_spans_and_filters(measured: Reader) -> None:
-    """Each stretch of time and each filter has an address; a wrong one is refused."""
+async def test_spans_and_filters(paged: Api, measured: Reader) -> None:
+    """Each stretch of time and each filter has an address; a wrong one is refused. A name that
+    leads to nothing is sealed in the audit log.
+    """
     for span in ("24h", "7d", "30d", "90d"):
         assert (await measured.get(f"/ui/overview?span={span}")).status_code == 200
     shown = (await measured.get("/ui/overview?model=qwen-max&user=li.wei")).text
     assert "ann@example.com" not in shown
     assert (await measured.get("/ui/overview?span=1y")).status_code == 422
     assert "No calls in this time" in (await measured.get("/ui/overview?user=nobody")).text
+    async with paged.services.database.read() as connection:
+        names = await connection.exec_driver_sql("SELECT user_identifier FROM audit_log")
+        assert set(names.scalars()) == {None, "li.wei"}
 
 
 async def test_the_call_log(measured: Reader) -> None:

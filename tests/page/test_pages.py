@@ -400,10 +400,24 @@ async def test_everything_is_written_down(paged: Api, reader: Reader, ids: dict[
     await reader.get("/ui/search?q=python")
     await reader.get("/ui/download?format=json")
     await reader.post(f"/ui/c/{ids['report']}/bin")
+    await reader.post("/ui/clear", user="li.wei", confirm="li.wei")
     async with paged.services.database.read() as connection:
         rows = (await connection.exec_driver_sql("SELECT action FROM audit_log")).scalars().all()
     wanted = {"conversation.read", "message.search", "workspace.export", "conversation.bin"}
-    assert wanted <= set(rows)
+    assert wanted | {"user.clear"} <= set(rows)
+
+
+async def test_a_name_that_leads_to_nothing_is_sealed(paged: Api, reader: Reader) -> None:
+    """Somebody who was erased is not named again because somebody looks for them on the page."""
+    for path in ("/ui?", "/ui/calls?", "/ui/search?q=a&", "/ui/download?"):
+        assert (await reader.get(f"{path}user=nobody-7f")).status_code == 200
+    await reader.post("/ui/clear", user="nobody-7f", confirm="nobody-7f")
+    async with paged.services.database.read() as connection:
+        rows = (
+            await connection.exec_driver_sql("SELECT action, user_identifier FROM audit_log")
+        ).all()
+    assert len(rows) >= 5
+    assert {user for _, user in rows} == {None}, rows
 
 
 async def test_what_is_refused_is_written_down(paged: Api, reader: Reader) -> None:

@@ -150,4 +150,5 @@ async def _note(log: AuditLog, caller: Caller, order: Order, export: Export) -> 
             "conversations": expected.conversations,
             "messages": expected.messages,
         },
+        is_sealed=expected.conversations == 0,
     )

@@ -12,6 +12,7 @@ from typing import TypeVar, cast
 
 from officeai_proxy.audit import COMMAND_LINE
 from officeai_proxy.auth.keys import make_key
+from officeai_proxy.cli import ending
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import ProxyError
 from officeai_proxy.settings import Settings
@@ -41,7 +42,7 @@ def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) 
         finally:
             await database.close()
 
-    return asyncio.run(opened())
+    return ending.run(opened())
 
 
 def upgrade_apart(settings: Settings) -> None:

@@ -85,7 +85,8 @@ def command(
         async with database.read() as connection:
             repository = StatsRepository(connection, caller)
             page = await repository.page(wanted, PageRequest(limit), by=grouping, ahead=ahead)
-        await trail.leave(user=user, detail={"group_by": grouping.value})
+        detail = {"group_by": grouping.value}
+        await trail.leave(user=user, detail=detail, is_sealed=not page.groups.items)
         return page
 
     page = with_database(load_settings(), count)

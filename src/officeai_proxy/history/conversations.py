@@ -344,5 +344,6 @@ async def clear_history(
         repository = ConversationRepository(connection, caller)
         count = await repository.clear(user_identifier, now=services.clock())
         detail = {"conversations": count}
-        await append(connection, trail.event(user=user_identifier, detail=detail))
+        event = trail.event(user=user_identifier, detail=detail, is_sealed=not count)
+        await append(connection, event)
     return Cleared(deleted=count)

@@ -91,7 +91,8 @@ async def show_calls(
         page = await CallRepository(connection, desk.caller).page(
             wanted, PageRequest(limit=CALLS, cursor=cursor or None)
         )
-    await desk.trail(Action.LIST_CALLS).leave(user=wanted.user, detail={"calls": len(page.items)})
+    trail, detail = desk.trail(Action.LIST_CALLS), {"calls": len(page.items)}
+    await trail.leave(user=wanted.user, detail=detail, is_sealed=not page.items)
     return await desk.show(
         "part_calls.html" if desk.part == "more" else "calls.html",
         choice=choice,

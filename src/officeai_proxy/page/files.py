@@ -164,4 +164,5 @@ async def _note(desk: Desk, action: Action, order: Order, export: Export) -> Non
             "conversations": expected.conversations,
             "messages": expected.messages,
         },
+        is_sealed=expected.conversations == 0,
     )

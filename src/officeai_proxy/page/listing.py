@@ -103,9 +103,8 @@ async def stretch_of(desk: Desk, chosen: Chosen, *, cursor: str = "", day: str =
         page = await ConversationRepository(connection, desk.caller).page(
             chosen.of(desk), PageRequest(limit=ROWS, cursor=cursor or None)
         )
-    await desk.trail(Action.LIST_CONVERSATIONS).leave(
-        user=chosen.user or None, detail={"conversations": len(page.items)}
-    )
+    trail, detail = desk.trail(Action.LIST_CONVERSATIONS), {"conversations": len(page.items)}
+    await trail.leave(user=chosen.user or None, detail=detail, is_sealed=not page.items)
     entries: list[Entry] = []
     for conversation in page.items:
         own_day = day_of(conversation.updated_at, desk)

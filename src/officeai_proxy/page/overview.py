@@ -78,8 +78,9 @@ async def show_overview(
             by.value: (await stats.page(wanted, PageRequest(limit=NAMES), by=by)).groups.items
             for by in (GroupBy.MODEL, GroupBy.USER, GroupBy.KEY)
         }
-    await desk.trail(Action.READ_STATISTICS).leave(user=wanted.user, detail={"group_by": "page"})
-    known = {group.key: group.stats for group in over_time.groups.items}
+    trail, found = desk.trail(Action.READ_STATISTICS), over_time.groups.items
+    await trail.leave(user=wanted.user, detail={"group_by": "page"}, is_sealed=not found)
+    known = {group.key: group.stats for group in found}
     rows = [known.get(name, CallStats()) for name in moments.keys]
     return await desk.show(
         "overview.html",

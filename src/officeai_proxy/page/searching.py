@@ -88,8 +88,8 @@ async def search(desk: Desk, q: str, *, user: str = "", role: str = "", cursor: 
             )
     except SearchTooSlow:
         return Result([], fault="search.too_slow")
-    found = {"messages": len(page.items)}
-    await desk.trail(Action.SEARCH).leave(user=wanted.user_identifier, detail=found)
+    trail, detail = desk.trail(Action.SEARCH), {"messages": len(page.items)}
+    await trail.leave(user=wanted.user_identifier, detail=detail, is_sealed=not page.items)
     more = None
     if page.next_cursor is not None:
         given = {"q": q, "user": user, "role": role, "cursor": page.next_cursor}

@@ -64,9 +64,14 @@ class _Walk:
             raise BrokenChain(f"row {before.id + 1} is missing")
         if before is not None and row.previous != before.hash:
             raise BrokenChain(f"row {row.id} does not follow the row before it")
-        if row.hash != row.expected_hash():
+        try:
+            is_as_written, has_its_names = row.hash == row.expected_hash(), row.has_its_names()
+        except (AttributeError, TypeError) as exc:
+            # SQLite keeps any value in any column, also a text where there must be bytes.
+            raise BrokenChain(f"row {row.id} was changed") from exc
+        if not is_as_written:
             raise BrokenChain(f"row {row.id} was changed")
-        if not row.has_its_names():
+        if not has_its_names:
             raise BrokenChain(f"row {row.id} names somebody else than it did")
         self.rows += 1
         self.first = self.first or row
@@ -140,13 +145,25 @@ async def verify(database: Database, *, known: Head | None = None) -> Verdict:
 
 
 async def _rows(connection: AsyncConnection) -> AsyncIterator[Row]:
-    """All rows, oldest first, in pages."""
-    last = -1
+    """All rows, oldest first, in pages; one by one where a page has one that cannot be read.
+
+    Raises:
+        BrokenChain: such a row has come.
+    """
+    last, limit = -1, PAGE
     while True:
-        page = select(audit_log).where(audit_log.c.id > last).order_by(audit_log.c.id).limit(PAGE)
-        found = (await connection.execute(page)).all()
+        page = select(audit_log).where(audit_log.c.id > last).order_by(audit_log.c.id).limit(limit)
+        try:
+            found = (await connection.execute(page)).all()
+        except (TypeError, ValueError) as exc:
+            # SQLite keeps a number and any word for a moment.
+            if limit == 1:
+                number = await connection.scalar(page.with_only_columns(audit_log.c.id))
+                raise BrokenChain(f"row {number} was changed") from exc
+            limit = 1
+            continue
         for row in found:
             yield row_from(row)
-        if len(found) < PAGE:
+        if len(found) < limit:
             return
         last = found[-1].id

@@ -12,7 +12,7 @@ from officeai_proxy.errors import NotFound
 from officeai_proxy.model import Caller, Conversation, UserSummary
 from officeai_proxy.storage.paging import Page, PageRequest, make_cursor, read_cursor
 from officeai_proxy.storage.rows import CONVERSATION_COLUMNS, AnyRow, conversation_of
-from officeai_proxy.storage.tables import conversations, exchanges, tombstones
+from officeai_proxy.storage.tables import audit_log, conversations, exchanges, tombstones
 from officeai_proxy.storage.vault import sealer_of
 from officeai_proxy.storage.walls import inside
 
@@ -20,6 +20,7 @@ _LISTING = "users"
 
 _c = conversations.c
 _x = exchanges.c
+_a = audit_log.c
 
 _is_live = _c.deleted_at.is_(None)
 _SUMMARY = (
@@ -39,6 +40,7 @@ class UserRepository:
         self._connection = connection
         self._mine = inside(caller, conversations)
         self._my_calls = inside(caller, exchanges)
+        self._my_audit = inside(caller, audit_log)
 
     async def page(self, page: PageRequest) -> Page[UserSummary]:
         """A page of users, by name.
@@ -75,14 +77,16 @@ class UserRepository:
         return _summary(row)
 
     async def check_known(self, user: str) -> None:
-        """Make sure that there is something of *user*: a conversation, or a line of the call log.
+        """Make sure that there is something of *user*: a conversation, a line of the call log, or
+        the name in the audit log, which stays when the others were deleted or became too old.
 
         Raises:
             NotFound: nothing is, or it is not the caller's to see.
         """
         some = select(_c.id).where(self._mine, _c.user_identifier == user).limit(1)
         call = select(_x.id).where(self._calls_of(user)).limit(1)
-        for wanted in (some, call):
+        name = select(_a.id).where(self._my_audit, _a.user_identifier == user).limit(1)
+        for wanted in (some, call, name):
             if (await self._connection.execute(wanted)).first() is not None:
                 return
         raise NotFound(f"There is no user {user!r} in this workspace.", param="user")
