@@ -399,11 +399,23 @@ async def test_everything_is_written_down(paged: Api, reader: Reader, ids: dict[
     await reader.get(f"/ui/c/{ids['python']}")
     await reader.get("/ui/search?q=python")
     await reader.get("/ui/download?format=json")
+    await reader.post(f"/ui/c/{ids['report']}/title", title="Report")
     await reader.post(f"/ui/c/{ids['report']}/bin")
+    await reader.post(f"/ui/c/{ids['report']}/restore")
+    await reader.post(f"/ui/c/{ids['report']}/erase")
+    await reader.post("/ui/clear", user="li.wei", confirm="li.wei")
     async with paged.services.database.read() as connection:
         rows = (await connection.exec_driver_sql("SELECT action FROM audit_log")).scalars().all()
-    wanted = {"conversation.read", "message.search", "workspace.export", "conversation.bin"}
-    assert wanted <= set(rows)
+    assert {
+        "conversation.read",
+        "message.search",
+        "workspace.export",
+        "conversation.change",
+        "conversation.bin",
+        "conversation.restore",
+        "conversation.erase",
+        "user.clear",
+    } <= set(rows)
 
 
 async def test_what_is_refused_is_written_down(paged: Api, reader: Reader) -> None:

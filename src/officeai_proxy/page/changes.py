@@ -121,7 +121,10 @@ async def clear(desk: EditingDesk, request: Request) -> Response:
     if not user or form.get("confirm", "").strip() != user:
         return await _clearing(desk, user, is_wrong=True)
     async with desk.services.database.write() as connection:
-        await ConversationRepository(connection, desk.caller).clear(user, now=desk.services.clock())
+        repository = ConversationRepository(connection, desk.caller)
+        count = await repository.clear(user, now=desk.services.clock())
+        event = desk.trail(Action.CLEAR_USER).event(user=user, detail={"conversations": count})
+        await append(connection, event)
     return see_other("/ui?told=cleared")
 
 
