@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.api import NOW, OTHER_TEAM, Api, a_managed_key
+from tests.factories import an_exchange
 from tests.page.conftest import SAME_ORIGIN, Reader
 from tests.page.stories import (
     HOSTILE,
@@ -21,8 +22,11 @@ from tests.page.stories import (
 
 from officeai_proxy.formats.registry import FORMATS
 from officeai_proxy.model import Scope
+from officeai_proxy.recording.turns import read_turn
+from officeai_proxy.recording.writer import write
 from officeai_proxy.storage.api_keys import ApiKeyRepository
 from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.exchanges import SqlExchangeStore
 
 LIVE = timedelta(seconds=1)
 
@@ -253,6 +257,22 @@ async def test_the_conversation_whose_button_is_pressed_comes_back(
     listed = (await reader.get("/ui")).text
     assert f'"/ui/c/{first}"' in listed
     assert f'"/ui/c/{last}"' not in listed
+
+
+async def test_only_the_conversation_whose_button_is_pressed_is_deleted(
+    paged: Api, reader: Reader
+) -> None:
+    """A call to a newer one of the same name, which runs meanwhile, is stored when it ends."""
+    said = [spoken("user", "hello", NOW)]
+    number = await tell(paged.services.database, "rl", "ann", said, when=NOW)
+    await reader.post(f"/ui/c/{number}/bin")
+    begun = paged.services.clock().timestamp()
+    await reader.post(f"/ui/c/{number}/erase")
+
+    later = an_exchange(session="rl", started_ns=int(begun * 10**9))
+    await write(SqlExchangeStore(paged.services.database), [read_turn(later)])
+
+    assert "row-title" in (await reader.get("/ui")).text
 
 
 async def test_clearing_a_user_asks_for_the_name(reader: Reader, ids: dict[str, int]) -> None:

@@ -91,10 +91,10 @@ async def ask_to_erase(desk: EditingDesk, number: int) -> Response:
 
 @router.post("/ui/c/{number}/erase")
 async def erase(desk: EditingDesk, number: int) -> Response:
-    """Delete the conversation for good."""
+    """Delete the conversation for good, and no other one that has its session id."""
     async with desk.services.database.write() as connection:
         conversation = await TranscriptRepository(connection, desk.caller).find(number)
-        await ConversationRepository(connection, desk.caller).erase(
+        until = await ConversationRepository(connection, desk.caller).erase_life(
             conversation, now=desk.services.clock()
         )
         await append(connection, _event(desk, Action.ERASE_CONVERSATION, conversation))
@@ -102,6 +102,7 @@ async def erase(desk: EditingDesk, number: int) -> Response:
         workspace=conversation.workspace,
         user=conversation.user_identifier,
         session=conversation.session_id,
+        until=until,
     )
     return see_other("/ui?bin=1&told=erased")
 
