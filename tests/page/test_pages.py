@@ -315,6 +315,21 @@ async def test_export_one(reader: Reader, ids: dict[str, int]) -> None:
     assert "解释型" in (await reader.get(f"/ui/c/{number}/download?format=txt")).text
 
 
+async def test_export_one_of_several_with_a_name(paged: Api, reader: Reader) -> None:
+    """Of several in the bin with one session id the file has the one that is open."""
+    numbers = []
+    for words in ("first", "second"):
+        said = [spoken("user", words, NOW)]
+        numbers.append(await tell(paged.services.database, "rl", "ann", said, when=NOW))
+        await reader.post(f"/ui/c/{numbers[-1]}/bin")
+
+    files = [(await reader.get(f"/ui/c/{n}/download?format=json")).json() for n in numbers]
+
+    said_in = [[m["content"] for m in file["conversations"][0]["messages"]] for file in files]
+    assert said_in == [["first"], ["second"]]
+    assert [len(file["conversations"]) for file in files] == [1, 1]
+
+
 async def test_import(reader: Reader, ids: dict[str, int]) -> None:
     """An export that is dropped on the page comes back, and the report says what came of it."""
     exported = (await reader.get("/ui/download?format=json&user=li.wei")).content

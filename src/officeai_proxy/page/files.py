@@ -20,7 +20,6 @@ from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.conversations import (
     ConversationFilter,
     ConversationRepository,
-    Deleted,
 )
 from officeai_proxy.storage.paging import PageRequest
 from officeai_proxy.storage.transcripts import TranscriptRepository
@@ -99,17 +98,14 @@ async def download_one(
     format_of(format)
     async with desk.services.database.read() as connection:
         conversation = await TranscriptRepository(connection, desk.caller).find(number)
-    is_binned = conversation.deleted_at is not None
     order = Order(
         format=format,
         options=Options(
             exported_at=desk.services.clock(), filters={"session_id": conversation.session_id}
         ),
-        conversations=ConversationFilter(
-            user_identifier=conversation.user_identifier,
-            deleted=Deleted.ONLY if is_binned else Deleted.NO,
-        ),
+        conversations=ConversationFilter(user_identifier=conversation.user_identifier),
         session_id=conversation.session_id,
+        conversation_id=number,
     )
     opening = open_export(desk.services.database, desk.caller, order)
     session = conversation.session_id
