@@ -305,6 +305,23 @@ async def test_export_all(reader: Reader, ids: dict[str, int]) -> None:
     assert (await reader.get("/ui/download?format=exe")).status_code == 422
 
 
+async def test_an_archive_says_what_was_chosen(
+    paged: Api, reader: Reader, ids: dict[str, int]
+) -> None:
+    """With the filters of its manifest the API finds just what is in it."""
+    reader.client.cookies.set("officeai_zone", "480")
+    chosen = "format=zip&user=li.wei&since=2026-01-25&until=2026-01-31"
+    packed = (await reader.get(f"/ui/download?{chosen}")).content
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+
+    async with paged.client() as client:
+        found = await client.get("/conversations", params=manifest["filters"])
+
+    assert manifest["filters"]["updated_before"] == "2026-02-01T00:00:00+08:00"
+    assert found.json()["total"] == manifest["conversations"] > 0
+
+
 async def test_export_one(reader: Reader, ids: dict[str, int]) -> None:
     """A conversation is a file with its title for a name, also from the bin."""
     number = ids["python"]

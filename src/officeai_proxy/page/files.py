@@ -15,7 +15,7 @@ from officeai_proxy.history.downloads import Download
 from officeai_proxy.history.uploads import uploaded
 from officeai_proxy.imports import Importer
 from officeai_proxy.page.desk import Desk, ExportingDesk, WritingDesk
-from officeai_proxy.page.listing import Chosen
+from officeai_proxy.page.listing import Chosen, told
 from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.conversations import (
     ConversationFilter,
@@ -67,7 +67,7 @@ async def download_all(
     now = desk.services.clock()
     format_of(format)
     format_of(inner, param="inner")
-    options = Options(exported_at=now, inner=inner, filters=chosen.told())
+    options = Options(exported_at=now, inner=inner, filters=told(wanted))
     order = Order(format=format, options=options, conversations=wanted)
     opening = open_export(desk.services.database, desk.caller, order)
     name = f"conversations {now.astimezone(desk.zone):%Y-%m-%d}"
