@@ -439,6 +439,27 @@ def test_nothing_hostile_does_anything(person: Person) -> None:
         assert address.startswith(("http://", "https://"))
 
 
+def test_paper(person: Person) -> None:
+    """It is light, takes code to its end, and tells of messages that were not open."""
+    code = "```\n" + "x = 1\n" * 99 + "x" * 300 + "\n```"
+    with person.site.proxy.client() as api:
+        one = api.post("/conversations/", json={"session_id": "paper", "user_identifier": "ann"})
+        api.post("/conversations/paper/messages", json={"role": "assistant", "content": code})
+    page = person.go(f"/ui/c/{one.json()['id']}")
+    page.emulate_media(media="print", color_scheme="dark")
+    expect(page.locator("body")).to_have_css("background-color", "rgb(255, 255, 255)")
+    expect(page.locator(".skip")).to_be_hidden()
+    page.wait_for_function(
+        """() => {
+          const one = document.querySelector("pre");
+          return one.scrollHeight <= one.clientHeight && one.scrollWidth <= one.clientWidth;
+        }"""
+    )
+    expect(page.locator(".only-print")).to_be_hidden()
+    person.go(f"/ui/c/{person.site.ids['long']}")
+    expect(page.locator(".only-print")).to_contain_text("Not the whole conversation")
+
+
 def test_charts_can_be_read(person: Person) -> None:
     """Pointing at a bar reads its numbers, and the table under it says the same in text."""
     page = person.go("/ui/overview")
