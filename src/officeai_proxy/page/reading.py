@@ -103,6 +103,9 @@ async def show_more(
             window = await transcripts.newest(conversation, ids, below=before, limit=AT_ONCE)
         else:
             window = await transcripts.after(conversation, ids, above=after, limit=AT_ONCE)
+        # Who waits for news sees above the messages how much it is now.
+        is_news = desk.part == "news" and bool(window.messages)
+        totals = await transcripts.totals(conversation) if is_news else Totals()
     if not window.messages:
         is_binned = bool(after) and conversation.deleted_at is not None
         return Response(
@@ -110,9 +113,14 @@ async def show_more(
         )
     if after and window.messages[0].line.parent_id != after:
         return Response(status_code=HTTPStatus.RESET_CONTENT)
-    reading = await _told(desk, conversation, window, tree, Totals(), line)
+    reading = await _told(desk, conversation, window, tree, totals, line)
     return await desk.show(
-        "part_messages.html", reading=reading, chosen=chosen, at=0, is_older=bool(before)
+        "part_messages.html",
+        reading=reading,
+        chosen=chosen,
+        at=0,
+        is_older=bool(before),
+        is_news=is_news,
     )
 
 
