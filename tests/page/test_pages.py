@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.api import NOW, OTHER_TEAM, Api, a_managed_key
-from tests.factories import an_exchange
+from tests.factories import an_exchange, user
 from tests.page.conftest import SAME_ORIGIN, Reader
 from tests.page.stories import (
     HOSTILE,
@@ -126,6 +126,19 @@ async def test_a_conversation(reader: Reader, ids: dict[str, int]) -> None:
         assert text in shown, text
     shown = (await reader.get(f"/ui/c/{ids['report']}")).text
     assert "Cut off by the model’s token limit." in shown
+
+
+async def test_a_call_that_was_made_again(paged: Api, reader: Reader) -> None:
+    """Over a reply nobody says that there is none: only that a first call had failed."""
+    store = SqlExchangeStore(paged.services.database)
+    await write(store, [read_turn(an_exchange([user("hi")], None))])
+    assert "There is no reply" in (await reader.get("/ui/c/1")).text
+
+    await write(store, [read_turn(an_exchange([user("hi")]))])
+
+    shown = (await reader.get("/ui/c/1")).text
+    assert "There is no reply" not in shown
+    assert shown.count("A first call failed and was made again. 502") == 1
 
 
 async def test_a_long_conversation(reader: Reader, ids: dict[str, int]) -> None:

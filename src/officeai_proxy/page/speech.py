@@ -7,6 +7,7 @@ escape.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from http import HTTPStatus
 
 from markupsafe import Markup
@@ -94,17 +95,28 @@ def said_of(messages: Sequence[Spoken], tree: Tree, words: Words, markdown: Mark
     answered = {one.line.exchange_id for one in messages if one.line.role == Role.ASSISTANT}
     last_of_call = {one.line.exchange_id: one.line.id for one in messages}
     shown = []
-    for one in messages:
+    for place, one in enumerate(messages, 1):
         call = one.line.exchange_id
         is_unanswered = call is not None and call not in answered
         tells_failure = is_unanswered and last_of_call[call] == one.line.id
-        shown.append(_said(one, tree, words, markdown, tells_failure=tells_failure))
+        follows = messages[place].line.role if place < len(messages) else None
+        failure = _Failure.NONE
+        if tells_failure:
+            failure = _Failure.REPEATED if follows == Role.ASSISTANT else _Failure.LAST
+        shown.append(_said(one, tree, words, markdown, failure=failure))
     return shown
 
 
-def _said(
-    one: Spoken, tree: Tree, words: Words, markdown: Markdown, *, tells_failure: bool
-) -> Said:
+class _Failure(Enum):
+    """What a message tells of its call's failure: that it is the last word, or was not."""
+
+    NONE = auto()
+    LAST = auto()
+    REPEATED = auto()
+    """The same was asked once more, and answered then."""
+
+
+def _said(one: Spoken, tree: Tree, words: Words, markdown: Markdown, *, failure: _Failure) -> Said:
     line = one.line
     role = line.role if line.role in tuple(Role) else "other"
     parts = [_part(block, role, words, markdown) for block in blocks_of(line)]
@@ -116,7 +128,7 @@ def _said(
         model=one_line(line.model_name or "") if role == Role.ASSISTANT else "",
         facts=_facts(one, words),
         parts=parts,
-        marks=_marks(one, words, tells_failure=tells_failure),
+        marks=_marks(one, words, failure),
         turns=_turns(line.id, tree),
         text=line.content[:MOST_SHOWN],
     )
@@ -172,15 +184,19 @@ def _facts(one: Spoken, words: Words) -> list[str]:
     return facts
 
 
-def _marks(one: Spoken, words: Words, *, tells_failure: bool) -> list[str]:
+def _marks(one: Spoken, words: Words, failure: _Failure) -> list[str]:
     """What went wrong, in words: a reader must not take half an answer for a whole one."""
     marks = []
-    is_refused = tells_failure and bool(one.error or (one.status or 0) >= HTTPStatus.BAD_REQUEST)
-    if is_refused:
-        status = f"{one.status} " if one.status else ""
-        marks.append(words("refused", what=f"{status}{one_line(one.error or '')[:500]}".strip()))
+    is_refused = bool(one.error or (one.status or 0) >= HTTPStatus.BAD_REQUEST)
+    status = f"{one.status} " if one.status else ""
+    what = f"{status}{one_line(one.error or '')[:500]}".strip()
+    is_broken = one.call_outcome not in (None, Outcome.COMPLETE)
     outcome = one.line.outcome
-    if outcome is None and tells_failure and not is_refused:
+    if failure is _Failure.REPEATED and (is_refused or is_broken):
+        marks.append(words("repeated", what=what if is_refused else ""))
+    elif failure is _Failure.LAST and is_refused:
+        marks.append(words("refused", what=what))
+    elif failure is _Failure.LAST and outcome is None:
         outcome = one.call_outcome
     if outcome is not None and outcome != Outcome.COMPLETE:
         name = f"outcome.{outcome}"

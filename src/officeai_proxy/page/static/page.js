@@ -282,6 +282,10 @@ function add(place, content) {
   const follows = isAtEnd(scroll);
   dress(content);
   const messages = $$("[data-message]", content);
+  // A call that was made again has its answer now: what was marked at the question is over.
+  if (messages[0]?.matches(".by-assistant")) {
+    for (const one of $$(".said:not(.by-assistant):last-child .mark", measure)) one.remove();
+  }
   for (const message of messages) {
     if (document.getElementById(message.id)) continue;
     measure.append(message);
