@@ -12,7 +12,7 @@ from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.health.routes import pulse_of
 from officeai_proxy.page.charts import Chart, Kind, Series, chart_of
 from officeai_proxy.page.desk import Desk, ReadingDesk
-from officeai_proxy.page.speech import seconds
+from officeai_proxy.page.figures import dollars, number, seconds
 from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.call_filter import CallFilter
 from officeai_proxy.storage.paging import PageRequest
@@ -165,20 +165,6 @@ def told(stats: CallStats) -> Told:
         p95=_time(stats.latency.percentile(95)),
         ttft=_time(stats.ttft.percentile(50)),
     )
-
-
-def number(value: float) -> str:
-    """A count for people: `950`, `12.3k`, `4.56M`."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if value >= size:
-            divisor = 1e3 if letter == "k" else size
-            return f"{value / divisor:.3g}{letter}"
-    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
-
-
-def dollars(value: float) -> str:
-    """US dollars for people: cents, or what of them there is."""
-    return f"${value:,.2f}" if value >= 1 or value == 0 else f"${value:.3g}"
 
 
 def _time(milliseconds: float | None) -> str:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from officeai_proxy.formats.writing.blocks import Block, Kind, blocks_of, one_line, told
 from officeai_proxy.model import Outcome, Role
+from officeai_proxy.page.figures import seconds
 from officeai_proxy.page.language import Words
 from officeai_proxy.page.markdown import PICTURE, Markdown
 from officeai_proxy.storage.transcripts import Spoken, Tree
@@ -217,12 +218,3 @@ def _turns(message: int, tree: Tree) -> Turns | None:
     before = siblings[place - 1] if place else None
     after = siblings[place + 1] if place + 1 < len(siblings) else None
     return Turns(place + 1, len(siblings), before, after)
-
-
-def seconds(milliseconds: float) -> str:
-    """A duration for people: `340 ms`, `1.2 s`, `75 s`."""
-    if milliseconds < 1000:
-        return f"{milliseconds:.0f} ms"
-    return (
-        f"{milliseconds / 1000:.1f} s" if milliseconds < 10_000 else f"{milliseconds / 1000:.0f} s"
-    )
