@@ -226,8 +226,8 @@ async def test_the_ends_of_the_calendar_are_shown_in_every_zone(paged: Api, read
     ends = [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]
     said = [spoken("user", "hello", when) for when in ends]
     number = await tell(paged.services.database, "ends", "ann", said, when=ends[1])
-    for minutes in (-480, 480):
-        reader.client.cookies.set("officeai_zone", str(minutes))
+    for zone in ("-480", "480", "480:Asia/Shanghai", "-480:America/Los_Angeles"):
+        reader.client.cookies.set("officeai_zone", zone)
         assert "0001-01-01" in (await reader.get(f"/ui/c/{number}")).text
         assert (await reader.get("/ui?since=0001-01-01&until=9999-12-30")).status_code == 200
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Annotated
 
@@ -63,14 +63,15 @@ async def show_overview(
     key: Text = "",
 ) -> Response:
     """Numbers of the calls of a stretch of time, as charts and as text."""
-    moments = moments_of(span, desk.now)
+    # Hours and days of a chart are all of one length, as the clock of today has them.
+    ahead = desk.now.utcoffset() or timedelta()
+    moments = moments_of(span, desk.now.astimezone(timezone(ahead)))
     wanted = CallFilter(
         user=check_user(desk.caller, user or None, param="user"),
         model=model or None,
         key=key or None,
         after=moments.begin,
     )
-    ahead = desk.zone.utcoffset(None)
     async with desk.services.database.read() as connection:
         stats = StatsRepository(connection, desk.caller)
         over_time = await stats.page(wanted, PageRequest(limit=200), by=span.by, ahead=ahead)

@@ -55,7 +55,8 @@ function showTimes(root) {
 
 function tellZone() {
   const east = -new Date().getTimezoneOffset();
-  document.cookie = `officeai_zone=${east}; path=/ui; max-age=31536000; samesite=strict`;
+  const name = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
+  document.cookie = `officeai_zone=${east}:${name}; path=/ui; max-age=31536000; samesite=strict`;
 }
 
 // --- more while scrolling -----------------------------------------------------------------------
