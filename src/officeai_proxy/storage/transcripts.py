@@ -59,15 +59,24 @@ class Tree:
         return self.children[self.parents[message]]
 
     def line_through(self, message: int) -> list[int]:
-        """The ids of the line through *message*, oldest first, as far as it goes on."""
+        """The ids of the line through *message*, oldest first, to its newest end.
+
+        Of a message on the path that is the path. Below any other it is where something was said
+        last: not a choice that nobody went on with, if somebody went on with another.
+        """
+        if message in self.on_path:
+            return sorted(self.on_path)
+        inside = {message}
+        for one, parent in self.parents.items():
+            # A message is newer than its parent.
+            if parent in inside:
+                inside.add(one)
         line: list[int] = []
-        above: int | None = message
+        above: int | None = max(inside)
         while above is not None:
             line.append(above)
             above = self.parents.get(above)
         line.reverse()
-        while below := self.children.get(line[-1]):
-            line.append(next((one for one in below if one in self.on_path), below[-1]))
         return line
 
 
