@@ -5,9 +5,10 @@ import json
 import re
 import zipfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
-from tests.api import NOW, OTHER_TEAM, Api, a_managed_key
+from tests.api import KEY, NOW, OTHER_TEAM, Api, a_managed_key
 from tests.factories import an_exchange, user
 from tests.page.conftest import SAME_ORIGIN, Reader
 from tests.page.stories import (
@@ -24,6 +25,7 @@ from officeai_proxy.formats.registry import FORMATS
 from officeai_proxy.model import Scope
 from officeai_proxy.recording.turns import read_turn
 from officeai_proxy.recording.writer import write
+from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.api_keys import ApiKeyRepository
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.exchanges import SqlExchangeStore
@@ -410,6 +412,18 @@ async def test_the_database_is_away(paged: Api, reader: Reader) -> None:
     assert ">重试<" in answer.text
 
 
+async def test_a_disk_without_room(paged: Api, reader: Reader, tmp_path: Path) -> None:
+    """Nobody is told that the database is away when it is something else that is missing."""
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "data"
+    paged.services.settings = load_settings(data_dir=folder, api_keys=KEY, _env_file=None)
+    answer = await reader.client.post("/ui/import", content=b"{}", headers=SAME_ORIGIN)
+
+    assert answer.status_code == 503
+    assert "no room" in answer.text
+    assert "database" not in answer.text
+
+
 async def test_too_many_exports(paged: Api, reader: Reader) -> None:
     """A download that has to wait is a page that says so, and no broken file."""
     slots = paged.services.export_slots
@@ -521,13 +535,14 @@ async def test_what_is_wrong_is_told_in_the_language_of_the_page(
     wrong = [{"expires": "soon"}, {"expires": "0"}, {"rpm": "many"}, {"rpm": "0"}, {"name": ""}]
     answers += [await reader.post("/ui/keys", **{**form, **one}) for one in wrong]
     answers.append(await reader.post("/ui/keys", name="x"))
+    answers.append(await reader.get("/ui?since=2026-13-01"))
     lists = ("/ui?", "/ui/calls?", "/ui/keys/audit?", "/ui/search?q=a&")
     answers += [await reader.get(f"{address}cursor=x") for address in lists]
     some = await tell_long(paged.services.database, NOW, 2)
     downloads = ("/ui/download", f"/ui/c/{some}/download")
     answers += [await reader.get(f"{address}?format=zzz") for address in downloads]
 
-    assert [one.status_code for one in answers] == [422, 404, 422, 422, 422, 200, *[422] * 12]
+    assert [one.status_code for one in answers] == [422, 404, 422, 422, 422, 200, *[422] * 13]
     for answer in answers:
         said = told_in(answer.text).replace(", ".join(FORMATS), "json")
         for foreign in ("Value error", "Input should", "invalid literal", "validation", "List sh"):
