@@ -105,6 +105,19 @@ async def test_keys(measured: Reader) -> None:
     assert (await measured.post("/ui/keys/nothing/revoke")).status_code == 404
 
 
+async def test_what_was_typed_for_a_key_is_kept_to_be_mended(measured: Reader) -> None:
+    """A mistake in one field costs nobody the others; a new form is blank."""
+    form = {"name": "Ann's <laptop>", "user": "ann", "rpm": "60", "scope-admin": "1"}
+    shown = (await measured.post("/ui/keys", expires="soon", **form)).text
+    for kept in ("Ann&#39;s &lt;laptop&gt;", "ann", "60", "soon"):
+        assert f'value="{kept}"' in shown
+    assert re.findall(r'name="scope-(\w+)" value="1" checked', shown) == ["admin"]
+
+    shown = (await measured.post("/ui/keys", **form)).text
+    assert 'name="rpm" value=""' in shown
+    assert re.findall(r'name="scope-(\w+)" value="1" checked', shown) == ["chat", "read"]
+
+
 async def test_a_form_makes_one_key(measured: Reader) -> None:
     """Loading the answer again makes no second key and shows none; a new page makes another."""
 

@@ -31,6 +31,9 @@ KEYS = 200
 ROWS = 80
 
 _NUMBERS = ("rpm", "tpm", "concurrency")
+_BLANK: Mapping[str, str] = {f"scope-{scope}": "1" for scope in (Scope.CHAT, Scope.READ)}
+"""A form that nobody has filled in."""
+
 _DIGITS = len(str(MAX_INTEGER))
 
 
@@ -61,9 +64,9 @@ async def make_key(desk: AdminDesk, request: Request) -> Response:
     except KeyMade:
         return await _sent_before(desk)
     except ValidationError as exc:
-        return await _keys(desk, fault=desk.told(_fault(exc)))
+        return await _keys(desk, fault=desk.told(_fault(exc)), typed=form)
     except RequestRefused as exc:
-        return await _keys(desk, fault=desk.told(exc.message))
+        return await _keys(desk, fault=desk.told(exc.message), typed=form)
     return await _keys(desk, made=made)
 
 
@@ -139,8 +142,9 @@ async def _keys(
     made: NewKeyOut | None = None,
     fault: Told | None = None,
     status: int = HTTPStatus.UNPROCESSABLE_ENTITY,
+    typed: Mapping[str, str] = _BLANK,
 ) -> Response:
-    """The page of keys; a *fault* has its *status*."""
+    """The page of keys; a *fault* has its *status*, and what was *typed* is kept to be mended."""
     now = desk.services.clock()
     async with desk.services.database.read() as connection:
         page = await ApiKeyRepository(connection).page(
@@ -155,6 +159,7 @@ async def _keys(
         made=made,
         once=token_urlsafe(),
         fault=fault,
+        typed=typed,
         scopes=[scope for scope in Scope if scope in desk.caller.scopes],
     )
 
