@@ -62,6 +62,12 @@ async def test_spans_and_filters(measured: Reader) -> None:
         assert (await measured.get(f"/ui/overview?span={span}")).status_code == 200
     shown = (await measured.get("/ui/overview?model=qwen-max&user=li.wei")).text
     assert "ann@example.com" not in shown
+    chips = re.findall(r'class="chip" href="([^"]+)"', shown)
+    assert chips == [
+        f"/ui/overview?span=24h&amp;{one}" for one in ("model=qwen-max", "user=li.wei")
+    ]
+    for by in ("", "&amp;key="):
+        assert f'href="/ui/overview?span=24h&amp;user=li.wei&amp;model=qwen-max{by}' in shown
     assert (await measured.get("/ui/overview?span=1y")).status_code == 422
     assert "No calls in this time" in (await measured.get("/ui/overview?user=nobody")).text
 
