@@ -278,6 +278,12 @@ async def test_addresses_that_do_not_exist(reader: Reader) -> None:
         assert answer.headers["content-type"].startswith("text/html")
 
 
+async def test_a_stroke_too_many(stranger: Reader) -> None:
+    """Who types one behind the address of the page gets there all the same."""
+    answer = await stranger.get("/ui/?user=ann")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/ui?user=ann")
+
+
 async def test_who_has_lost_the_way_still_has_all_rooms(reader: Reader) -> None:
     """Where nothing is, the rooms are, and nothing asks to try again what cannot be."""
     shown = (await reader.get("/ui/c/999")).text
