@@ -239,7 +239,10 @@ async def test_rename(reader: Reader, ids: dict[str, int]) -> None:
     number = ids["report"]
     assert (await reader.post(f"/ui/c/{number}/title", title="  ")).status_code == 422
     assert (await reader.post(f"/ui/c/{number}/title", title="x" * 1001)).status_code == 422
-    await reader.post(f"/ui/c/{number}/title", title="报告 <b>")
+    form = (await reader.get(f"/ui/c/{number}/title?user=ann%40example.com")).text
+    assert f'action="/ui/c/{number}/title?user=ann%40example.com"' in form
+    done = await reader.post(f"/ui/c/{number}/title?user=ann%40example.com", title="报告 <b>")
+    assert done.headers["location"] == f"/ui/c/{number}?user=ann%40example.com"
     assert "报告 &lt;b&gt;" in (await reader.get(f"/ui/c/{number}")).text
 
 
@@ -248,9 +251,11 @@ async def test_the_bin(reader: Reader, ids: dict[str, int]) -> None:
     number = ids["report"]
     gone = await reader.post(f"/ui/c/{number}/bin?user=ann%40example.com")
     assert gone.headers["location"] == f"/ui?user=ann%40example.com&binned={number}"
-    assert f'action="/ui/c/{number}/restore"' in (await reader.get(gone.headers["location"])).text
+    undo = f"/ui/c/{number}/restore?user=ann%40example.com"
+    assert f'action="{undo}"' in (await reader.get(gone.headers["location"])).text
     assert f"/ui/c/{number}?" in (await reader.get("/ui?bin=1")).text
-    back = await reader.post(f"/ui/c/{number}/restore")
+    back = await reader.post(f"{undo}&bin=1")
+    assert back.headers["location"] == f"/ui/c/{number}?user=ann%40example.com&told=restored"
     assert (await reader.get(back.headers["location"])).status_code == 200
     await reader.post(f"/ui/c/{number}/bin")
     await reader.post(f"/ui/c/{number}/erase")
