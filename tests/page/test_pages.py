@@ -578,17 +578,23 @@ async def test_attachments_have_names_for_readers(paged: Api, reader: Reader) ->
 
 
 async def test_what_is_copied_is_there_as_it_was_written(paged: Api, reader: Reader) -> None:
-    """It stands beside what is shown, unless it is all of that, and shown as it was written."""
+    """It stands beside what is shown, unless it is all of that, and shown as it was written.
+
+    What is too long to be shown whole is not offered to be copied, which would be a part of it.
+    """
     said = [
         spoken("user", "Plain words.", NOW),
         spoken("assistant", "**Bold** words", NOW),
         spoken("assistant", "Words after a thought", NOW, reasoning_content="Hm"),
         spoken("tool", "sunny", NOW, tool_call_id="c1"),
+        spoken("user", "long " * 40_001, NOW),
     ]
     number = await tell(paged.services.database, "copied", "ann", said, when=NOW)
 
     shown = (await reader.get(f"/ui/c/{number}")).text
 
+    assert shown.count('data-copy="message"') == len(said) - 1
+    assert "An export has all of it." in shown
     assert re.findall("<template>(.*?)</template>", shown) == [
         "**Bold** words",
         "Words after a thought",

@@ -131,7 +131,8 @@ def _said(one: Spoken, tree: Tree, words: Words, markdown: Markdown, *, failure:
         parts=parts,
         marks=_marks(one, words, failure),
         turns=_turns(line.id, tree),
-        text=line.content[:MOST_SHOWN],
+        # Half of a message must not be copied as if it were all of it: the mark says who has that.
+        text=line.content if len(line.content) <= MOST_SHOWN else "",
     )
 
 
