@@ -86,6 +86,7 @@ async def test_filters(reader: Reader, ids: dict[str, int]) -> None:
     """User, model, days and the bin narrow the list down, and the address says so."""
     for query, expected in (
         ("user=li.wei", 3),
+        ("user=%20li.wei%09&model=", 3),
         ("model=gpt-4o-mini", 1),
         ("since=2026-01-31", 6),
         ("until=2026-01-25", 1),
@@ -219,6 +220,10 @@ async def test_search(reader: Reader, ids: dict[str, int]) -> None:
     )[:1]
     opened = (await reader.get(link.replace("&amp;", "&").partition("#")[0])).text
     assert "data-found" in opened
+    assert (
+        "深度学习"
+        in (await reader.get("/ui/search?q=深度学习&user=%20user123%20")).text.split("<mark>")[1]
+    )
     assert "at least one letter" in (await reader.get("/ui/search?q=!!!")).text
     assert "Nothing says that" in (await reader.get("/ui/search?q=nobodysaysthis")).text
 

@@ -12,6 +12,7 @@ from officeai_proxy.model import CallRecord, Outcome
 from officeai_proxy.page.days import begin_of, end_of
 from officeai_proxy.page.desk import Desk, ReadingDesk
 from officeai_proxy.page.figures import dollars, seconds
+from officeai_proxy.page.forms import Name
 from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.call_filter import CallFilter
 from officeai_proxy.storage.calls import CallRepository
@@ -22,19 +23,17 @@ router = APIRouter()
 CALLS = 80
 """Calls of one stretch of the table."""
 
-Text = Annotated[str, Query(max_length=255)]
-
 
 @dataclass(frozen=True, slots=True)
 class CallChoice:
     """What a reader has narrowed the log down to; empty texts are no filter."""
 
-    user: Text = ""
-    model: Text = ""
-    key: Text = ""
-    session: Text = ""
-    outcome: Text = ""
-    errors: Text = ""
+    user: Name = ""
+    model: Name = ""
+    key: Name = ""
+    session: Name = ""
+    outcome: Annotated[str, Query(max_length=255)] = ""
+    errors: Annotated[str, Query(max_length=255)] = ""
     since: Annotated[str, Query(max_length=10)] = ""
     until: Annotated[str, Query(max_length=10)] = ""
 

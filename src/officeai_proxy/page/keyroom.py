@@ -18,7 +18,7 @@ from officeai_proxy.auth.keys import id_of
 from officeai_proxy.errors import KeyMade, RequestRefused, UnprocessableInput
 from officeai_proxy.model import ApiKey, Json, Scope
 from officeai_proxy.page.desk import AdminDesk, Desk, see_other
-from officeai_proxy.page.forms import fields_of
+from officeai_proxy.page.forms import Name, fields_of
 from officeai_proxy.page.sentences import Told
 from officeai_proxy.storage.api_keys import ApiKeyRepository
 from officeai_proxy.storage.audit import AuditFilter, AuditRepository, detail_of
@@ -109,8 +109,8 @@ async def revoke(desk: AdminDesk, key_id: str) -> Response:
 @router.get("/ui/keys/audit")
 async def show_audit(
     desk: AdminDesk,
-    actor: Annotated[str, Query(max_length=255)] = "",
-    user: Annotated[str, Query(max_length=255)] = "",
+    actor: Name = "",
+    user: Name = "",
     cursor: Annotated[str, Query(max_length=1000)] = "",
 ) -> Response:
     """Who did what to whose what, when, and from where; newest first."""

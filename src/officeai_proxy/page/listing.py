@@ -11,6 +11,7 @@ from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.model import Conversation
 from officeai_proxy.page.days import begin_of, end_of, on_clock
 from officeai_proxy.page.desk import Desk
+from officeai_proxy.page.forms import Name
 from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.conversations import (
     ConversationFilter,
@@ -22,15 +23,13 @@ from officeai_proxy.storage.paging import PageRequest
 ROWS = 60
 """Conversations of one stretch of the list."""
 
-_LONGEST = 1000
-
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """What a reader has narrowed the list down to; empty texts are no filter."""
 
-    user: Annotated[str, Query(max_length=_LONGEST)] = ""
-    model: Annotated[str, Query(max_length=_LONGEST)] = ""
+    user: Name = ""
+    model: Name = ""
     since: Annotated[str, Query(max_length=10)] = ""
     until: Annotated[str, Query(max_length=10)] = ""
     bin: Annotated[str, Query(max_length=1)] = ""

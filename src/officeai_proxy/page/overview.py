@@ -7,13 +7,14 @@ from enum import StrEnum
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Response
 
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.health.routes import pulse_of
 from officeai_proxy.page.charts import Chart, Kind, Series, chart_of
 from officeai_proxy.page.desk import Desk, ReadingDesk
 from officeai_proxy.page.figures import dollars, number, seconds
+from officeai_proxy.page.forms import Name
 from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.call_filter import CallFilter
 from officeai_proxy.storage.paging import PageRequest
@@ -23,8 +24,6 @@ router = APIRouter()
 
 NAMES = 8
 """How many models, users and keys are told one by one."""
-
-Text = Annotated[str, Query(max_length=255)]
 
 
 class Span(StrEnum):
@@ -51,9 +50,9 @@ class Looked:
     """Which calls a reader looks at; empty texts are no filter."""
 
     span: Span = Span.DAY
-    user: Text = ""
-    model: Text = ""
-    key: Text = ""
+    user: Name = ""
+    model: Name = ""
+    key: Name = ""
 
     def link(self, **more: str) -> str:
         """The address of the overview with these choices, and with *more* in place of them."""
