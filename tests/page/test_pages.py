@@ -156,6 +156,30 @@ async def test_a_long_conversation(reader: Reader, ids: dict[str, int]) -> None:
     assert seen == [str(n) for n in range(1, 201, 2)]
 
 
+async def test_a_conversation_of_long_messages(paged: Api, reader: Reader) -> None:
+    """Fewer of them come at once, from either end and from the middle, and none is left out."""
+    said = [spoken("user", f"Message {n}. {'word ' * n * 1_000}", NOW) for n in range(30)]
+    number = await tell(paged.services.database, "talk", "ann", said, when=NOW)
+    numbers = re.compile(r'(?:<p>|class="plain">)Message (\d+)\.')
+    shown = (await reader.get(f"/ui/c/{number}")).text
+    first = re.findall(r'id="m(\d+)"', shown)[0]
+    seen = numbers.findall(shown)
+    assert seen == ["29"]
+    while more := re.search(r'class="more" href="([^"]+)" data-more="prepend"', shown):
+        shown = (await reader.get(more[1].replace("&amp;", "&"), x_part="more")).text
+        seen = numbers.findall(shown) + seen
+    assert seen == [str(n) for n in range(30)]
+
+    middle = int(first) - 15
+    shown = (await reader.get(f"/ui/c/{number}?at={middle}")).text
+    assert f'id="m{middle}" data-message="{middle}" data-found' in shown
+    assert len(re.findall('<section class="said', shown)) < 10
+    after = f"/ui/c/{number}/messages?after={middle}"
+    shown = (await reader.get(after, x_part="more")).text
+    assert re.findall(r'id="m(\d+)"', shown)[0] == str(middle + 1)
+    assert 'data-more="append"' in shown
+
+
 async def test_a_long_conversation_without_a_script(reader: Reader, ids: dict[str, int]) -> None:
     """Its links lead to whole pages, on which one can go on in both directions and back."""
     address = f"/ui/c/{ids['long']}"
@@ -592,14 +616,17 @@ async def test_what_is_copied_is_there_as_it_was_written(paged: Api, reader: Rea
         spoken("assistant", "**Bold** words", NOW),
         spoken("assistant", "Words after a thought", NOW, reasoning_content="Hm"),
         spoken("tool", "sunny", NOW, tool_call_id="c1"),
-        spoken("user", "long " * 40_001, NOW),
     ]
     number = await tell(paged.services.database, "copied", "ann", said, when=NOW)
 
-    shown = (await reader.get(f"/ui/c/{number}")).text
+    long = [spoken("user", "long " * 40_001, NOW)]
+    other = await tell(paged.services.database, "long", "ann", long, when=NOW)
 
-    assert shown.count('data-copy="message"') == len(said) - 1
+    shown = (await reader.get(f"/ui/c/{other}")).text
     assert "An export has all of it." in shown
+    assert 'data-copy="message"' not in shown
+
+    shown = (await reader.get(f"/ui/c/{number}")).text
     assert re.findall("<template>(.*?)</template>", shown) == [
         "**Bold** words",
         "Words after a thought",

@@ -96,6 +96,25 @@ class Window:
     has_older: bool
     has_newer: bool
 
+    def fitting(self, most: int, *, around: int) -> "Window":
+        """What is *around* that place and has *most* characters together; that message in any case.
+
+        Of what stands beside a text, such as a picture, a tenth counts: nobody has to read it.
+        """
+        sizes = [len(one.line.content) + len(one.line.extra or "") // 10 for one in self.messages]
+        first, end = around, around + 1
+        room = most - sum(sizes[first:end])
+        while grown := [
+            place for place in (first - 1, end) if 0 <= place < len(sizes) and sizes[place] <= room
+        ]:
+            room -= sizes[grown[0]]
+            first, end = min(first, grown[0]), max(end, grown[0] + 1)
+        return Window(
+            messages=self.messages[first:end],
+            has_older=self.has_older or first > 0,
+            has_newer=self.has_newer or end < len(sizes),
+        )
+
 
 class TranscriptRepository:
     """The conversations that one caller may read."""
