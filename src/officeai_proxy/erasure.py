@@ -30,8 +30,18 @@ CONVERSATIONS_AT_ONCE, MESSAGES_AT_ONCE = 50, 500
 class SetAside(Protocol):
     """Where exchanges are that could never be stored."""
 
-    def erase(self, *, workspace: str, user: str, session: str | None = None) -> int:
-        """Delete those of *user* for good, or of one *session* of theirs; how many those were."""
+    def erase(
+        self,
+        *,
+        workspace: str,
+        user: str,
+        session: str | None = None,
+        until: datetime | None = None,
+    ) -> int:
+        """Delete those of *user* for good, or of one *session* of theirs; how many those were.
+
+        With *until* only those that began up to then.
+        """
         ...
 
 

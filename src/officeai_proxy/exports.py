@@ -25,12 +25,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """An export as it is asked for: which conversations, in which format."""
+    """An export as it is asked for: which conversations, in which format.
+
+    Several conversations in the bin may have one session's id; `conversation_id` tells them apart.
+    """
 
     format: str
     options: Options
     conversations: ConversationFilter
     session_id: str | None = None
+    conversation_id: int | None = None
 
 
 class ExportSlots:
@@ -135,7 +139,7 @@ async def open_export(database: Database, caller: Caller, order: Order) -> Async
 
     Raises:
         UnprocessableInput: there is no such format, or it cannot be made here.
-        NotFound: a session is asked for, and there is none inside the caller's walls.
+        NotFound: one conversation is asked for, and it is not inside the caller's walls.
         AmbiguousSession: several users have one, and the filter chooses none.
     """
     chosen = format_of(order.format)
@@ -143,6 +147,7 @@ async def open_export(database: Database, caller: Caller, order: Order) -> Async
         wanted = Wanted(
             conversations=order.conversations,
             session_id=order.session_id,
+            conversation_id=order.conversation_id,
             whole_tree=is_whole_tree(order.format, inner=order.options.inner),
             utf8=encoder.takes_utf8,
         )

@@ -1,16 +1,20 @@
 """What was erased for good does not come back from calls that were not stored yet."""
 
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 from tests.api import NOW, Api
 from tests.factories import an_exchange, user
+from tests.integration.stored import HERE
 from tests.integration.test_exchanges import store
 
-from officeai_proxy.model import Exchange
+from officeai_proxy.model import Conversation, Exchange
 from officeai_proxy.recording import frames, setaside
 from officeai_proxy.recording.reader import Entry
+from officeai_proxy.storage.conversations import ConversationRepository
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.migrations import check
 from officeai_proxy.storage.tables import conversations, exchanges
@@ -20,6 +24,24 @@ def now_or(seconds: float, **named: str | None) -> Exchange:
     """A call that began so many seconds after the moment in which the tests erase."""
     begun = int((NOW.timestamp() + seconds) * 10**9)
     return an_exchange([user("secret")], started_ns=begun, **named)
+
+
+SECOND = timedelta(seconds=1)
+
+
+async def binned(database: Database, *, now: datetime) -> Conversation:
+    """The conversation of the session `s1`, which is put into the bin *now*."""
+    async with database.write() as connection:
+        repository = ConversationRepository(connection, HERE)
+        found = await repository.find("s1")
+        await repository.bin(found, now=now)
+        return replace(found, deleted_at=now)
+
+
+async def erase_life(database: Database, life: Conversation) -> None:
+    """Delete it for good, and nothing else."""
+    async with database.write() as connection:
+        await ConversationRepository(connection, HERE).erase_life(life, now=NOW + 60 * SECOND)
 
 
 async def counts(database: Database) -> tuple[int, int]:
@@ -84,3 +106,33 @@ async def test_what_is_set_aside_goes_with_its_conversation(api: Api, database: 
 
     left = [one.exchange for one in api.services.set_aside.all()]
     assert [one.session for one in left if one is not None] == ["s2"]
+
+
+async def test_a_life_in_the_bin_takes_nothing_of_the_next_one_along(database: Database) -> None:
+    """A call to the conversation that began anew, which runs meanwhile, is stored when it ends."""
+    await store(database, now_or(-60, session="s1"))
+    first = await binned(database, now=NOW)
+    await store(database, now_or(+10, session="s1"))
+    await erase_life(database, first)
+
+    await store(database, now_or(-10, session="s1"))
+    before = await counts(database)
+    await store(database, now_or(+20, session="s1"))
+
+    assert before == (1, 1)
+    assert await counts(database) == (1, 2)
+    assert await check(database) == []
+
+
+async def test_the_later_of_two_moments_holds(database: Database) -> None:
+    """Of two lives in the bin the older is erased last: what was said to the other stays away."""
+    await store(database, now_or(-10, session="s1"))
+    older = await binned(database, now=NOW)
+    await store(database, now_or(+20, session="s1"))
+    younger = await binned(database, now=NOW + 30 * SECOND)
+    await erase_life(database, younger)
+    await erase_life(database, older)
+
+    await store(database, now_or(+25, session="s1"))
+
+    assert await counts(database) == (0, 0)

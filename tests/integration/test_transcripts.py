@@ -8,7 +8,7 @@ from officeai_proxy.errors import NotFound
 from officeai_proxy.model import Caller, Conversation
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.tables import conversation_messages, conversations
-from officeai_proxy.storage.transcripts import TranscriptRepository, Window
+from officeai_proxy.storage.transcripts import TranscriptRepository, Tree, Window
 
 _m, _c = conversation_messages.c, conversations.c
 
@@ -127,6 +127,17 @@ async def test_branches(database: Database) -> None:
     assert (texts(part), part.has_older) == (["b"], True)
     part = await window(database, conversation, line=line, above=ids["a"], limit=1)
     assert (texts(part), part.has_newer) == (["b"], True)
+
+
+def test_where_a_branch_leads_to() -> None:
+    """To what was said last below it, past choices and answers that nobody went on with."""
+    # 1 has the answers 2 and 3, of which 2 was gone on with by 4; 5 and 6 are the path.
+    parents = {1: None, 2: 1, 3: 1, 4: 2, 5: None, 6: 5}
+    tree = Tree(parents=parents, on_path=frozenset({5, 6}), children={None: [1, 5], 1: [2, 3]})
+
+    assert tree.line_through(1) == [1, 2, 4]
+    assert tree.line_through(3) == [1, 3]
+    assert tree.line_through(5) == [5, 6]
 
 
 async def test_what_a_call_has_measured(database: Database) -> None:

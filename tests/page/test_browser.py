@@ -152,8 +152,10 @@ def test_back_on_a_phone(browser: Browser, site: Site) -> None:
         page.get_by_label("Back to the list").click()
         expect(page.get_by_text("Plan a trip to Kyoto").first).to_be_in_viewport()
         expect(page).to_have_title("Conversations · officeai-proxy")
+        expect(page.locator("#rows [aria-current]")).to_be_focused()
         page.get_by_text("Plan a trip to Kyoto").first.click()
         expect(page.locator("#chat-title")).to_be_visible()
+        expect(page.locator("#main")).to_be_focused()
         page.go_back()
         expect(page.get_by_text("Plan a trip to Kyoto").first).to_be_in_viewport()
 
@@ -162,9 +164,10 @@ def test_branches(person: Person) -> None:
     """The branches of a conversation can be switched, and each has an address of its own."""
     page = person.go(f"/ui/c/{person.site.ids['branches']}")
     expect(page.locator(".turns")).to_contain_text("3 / 3")
-    page.get_by_label("Previous branch").click()
+    page.get_by_label("Previous branch").press("Enter")
     expect(page.locator(".turns")).to_contain_text("2 / 3")
     expect(page.locator(".by-user").last).to_contain_text("colder")
+    expect(page.get_by_label("Previous branch")).to_be_focused()
     page.reload()
     expect(page.locator(".turns")).to_contain_text("2 / 3")
     page.get_by_text("Show the newest").click()
@@ -365,6 +368,37 @@ def test_what_was_searched_for_is_marked(person: Person) -> None:
     assert page.evaluate("CSS.highlights.get('found').size") == 0
 
 
+def test_what_was_searched_for_is_marked_however_it_is_written(person: Person) -> None:
+    """In other case, with accents, in full width, in Hindi; and in what comes later."""
+    written = ["ＣＡＦÉ", "cafe\u0301s", "Straße", "हिन्दी", "ह", "カ", "ガ"]
+    with person.site.proxy.client() as api:
+        one = api.post("/conversations/", json={"session_id": "folded", "user_identifier": "ann"})
+        said = {"role": "user", "content": " ".join(written)}
+        api.post("/conversations/folded/messages", json=said)
+        page = person.go(f"/ui/c/{one.json()['id']}?q=café strasse हिन्दी ガ")
+        expected = ["ＣＡＦÉ", "Straße", "हिन्दी", "ガ"]
+        assert page.evaluate("[...CSS.highlights.get('found')].map(String)") == expected
+        api.post("/conversations/folded/messages", json={"role": "user", "content": "cafe"})
+        page.wait_for_function("() => CSS.highlights.get('found').size === 5")
+
+
+def test_down_to_where_it_goes_on(person: Person) -> None:
+    """Whoever opened a conversation in its middle and scrolled to its end sees what comes then."""
+    with person.site.proxy.client() as api:
+        one = api.post("/conversations/", json={"session_id": "down", "user_identifier": "ann"})
+        said = [{"role": "user", "content": f"line {n}\n" * 9} for n in range(60)]
+        added = api.post("/conversations/down/messages", json=said).json()
+        page = person.go(f"/ui/c/{one.json()['id']}?at={added[0]['id']}")
+        expect(page.locator(".to-end")).to_be_visible()
+        page.locator(".said").last.scroll_into_view_if_needed()
+        expect(page.locator(".said").last).to_contain_text("line 59")
+        expect(page.locator(".to-end")).to_have_count(0)
+        api.post("/conversations/down/messages", json={"role": "user", "content": "And on."})
+        expect(page.locator(".said").last).to_contain_text("And on.")
+        expect(page.locator(".chat-about")).to_contain_text("61 messages")
+        expect(page.locator("#rows [aria-current]")).to_contain_text("61 messages")
+
+
 def test_filters_have_addresses(person: Person) -> None:
     """A filter that is typed is in the address, and taking it away goes back."""
     page = person.go("/ui")
@@ -437,6 +471,27 @@ def test_nothing_hostile_does_anything(person: Person) -> None:
     assert person.faults == []
     for address in page.locator("main a").evaluate_all("all => all.map((one) => one.href)"):
         assert address.startswith(("http://", "https://"))
+
+
+def test_paper(person: Person) -> None:
+    """It is light, takes code to its end, and tells of messages that were not open."""
+    code = "```\n" + "x = 1\n" * 99 + "x" * 300 + "\n```"
+    with person.site.proxy.client() as api:
+        one = api.post("/conversations/", json={"session_id": "paper", "user_identifier": "ann"})
+        api.post("/conversations/paper/messages", json={"role": "assistant", "content": code})
+    page = person.go(f"/ui/c/{one.json()['id']}")
+    page.emulate_media(media="print", color_scheme="dark")
+    expect(page.locator("body")).to_have_css("background-color", "rgb(255, 255, 255)")
+    expect(page.locator(".skip")).to_be_hidden()
+    page.wait_for_function(
+        """() => {
+          const one = document.querySelector("pre");
+          return one.scrollHeight <= one.clientHeight && one.scrollWidth <= one.clientWidth;
+        }"""
+    )
+    expect(page.locator(".only-print")).to_be_hidden()
+    person.go(f"/ui/c/{person.site.ids['long']}")
+    expect(page.locator(".only-print")).to_contain_text("Not the whole conversation")
 
 
 def test_charts_can_be_read(person: Person) -> None:

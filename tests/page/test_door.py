@@ -38,6 +38,13 @@ async def test_a_stranger_was_never_signed_in(stranger: Reader) -> None:
     assert "has ended" not in (await stranger.get("/ui")).text
 
 
+async def test_a_stranger_who_wants_a_file_is_led_to_its_sheet(stranger: Reader) -> None:
+    """A download alone would leave them at the door, signed in."""
+    for path in ("/ui/download?user=ann", "/ui/c/1/download"):
+        shown = (await stranger.get(path)).text
+        assert f'name="next" value="{path.replace("download", "export")}"' in shown
+
+
 async def test_a_part_of_the_page_is_just_refused(stranger: Reader) -> None:
     """The page's script hears 401, and not a door in the middle of a list."""
     for address in ("/ui", "/ui/c/1/messages?after=1", "/ui/users"):
@@ -276,6 +283,12 @@ async def test_addresses_that_do_not_exist(reader: Reader) -> None:
         answer = await reader.get(path)
         assert answer.status_code in (404, 422), path
         assert answer.headers["content-type"].startswith("text/html")
+
+
+async def test_a_stroke_too_many(stranger: Reader) -> None:
+    """Who types one behind the address of the page gets there all the same."""
+    answer = await stranger.get("/ui/?user=ann")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/ui?user=ann")
 
 
 async def test_who_has_lost_the_way_still_has_all_rooms(reader: Reader) -> None:

@@ -64,6 +64,12 @@ async def test_spans_and_filters(paged: Api, measured: Reader) -> None:
         assert (await measured.get(f"/ui/overview?span={span}")).status_code == 200
     shown = (await measured.get("/ui/overview?model=qwen-max&user=li.wei")).text
     assert "ann@example.com" not in shown
+    chips = re.findall(r'class="chip" href="([^"]+)"', shown)
+    assert chips == [
+        f"/ui/overview?span=24h&amp;{one}" for one in ("model=qwen-max", "user=li.wei")
+    ]
+    for by in ("", "&amp;key="):
+        assert f'href="/ui/overview?span=24h&amp;user=li.wei&amp;model=qwen-max{by}' in shown
     assert (await measured.get("/ui/overview?span=1y")).status_code == 422
     assert "No calls in this time" in (await measured.get("/ui/overview?user=nobody")).text
     async with paged.services.database.read() as connection:
@@ -108,6 +114,19 @@ async def test_keys(measured: Reader) -> None:
     await measured.post(f"/ui/keys/{number}/revoke")
     assert "<td>revoked</td>" in (await measured.get("/ui/keys")).text
     assert (await measured.post("/ui/keys/nothing/revoke")).status_code == 404
+
+
+async def test_what_was_typed_for_a_key_is_kept_to_be_mended(measured: Reader) -> None:
+    """A mistake in one field costs nobody the others; a new form is blank."""
+    form = {"name": "Ann's <laptop>", "user": "ann", "rpm": "60", "scope-admin": "1"}
+    shown = (await measured.post("/ui/keys", expires="soon", **form)).text
+    for kept in ("Ann&#39;s &lt;laptop&gt;", "ann", "60", "soon"):
+        assert f'value="{kept}"' in shown
+    assert re.findall(r'name="scope-(\w+)" value="1" checked', shown) == ["admin"]
+
+    shown = (await measured.post("/ui/keys", **form)).text
+    assert 'name="rpm" value=""' in shown
+    assert re.findall(r'name="scope-(\w+)" value="1" checked', shown) == ["chat", "read"]
 
 
 async def test_a_form_makes_one_key(measured: Reader) -> None:

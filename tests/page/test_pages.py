@@ -5,9 +5,11 @@ import json
 import re
 import zipfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
-from tests.api import NOW, OTHER_TEAM, Api, a_managed_key
+from tests.api import KEY, NOW, OTHER_TEAM, Api, a_managed_key
+from tests.factories import an_exchange, user
 from tests.page.conftest import SAME_ORIGIN, Reader
 from tests.page.stories import (
     HOSTILE,
@@ -21,8 +23,12 @@ from tests.page.stories import (
 
 from officeai_proxy.formats.registry import FORMATS
 from officeai_proxy.model import Scope
+from officeai_proxy.recording.turns import read_turn
+from officeai_proxy.recording.writer import write
+from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.api_keys import ApiKeyRepository
 from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.exchanges import SqlExchangeStore
 
 LIVE = timedelta(seconds=1)
 
@@ -80,6 +86,7 @@ async def test_filters(reader: Reader, ids: dict[str, int]) -> None:
     """User, model, days and the bin narrow the list down, and the address says so."""
     for query, expected in (
         ("user=li.wei", 3),
+        ("user=%20li.wei%09&model=", 3),
         ("model=gpt-4o-mini", 1),
         ("since=2026-01-31", 6),
         ("until=2026-01-25", 1),
@@ -124,6 +131,19 @@ async def test_a_conversation(reader: Reader, ids: dict[str, int]) -> None:
     assert "Cut off by the model’s token limit." in shown
 
 
+async def test_a_call_that_was_made_again(paged: Api, reader: Reader) -> None:
+    """Over a reply nobody says that there is none: only that a first call had failed."""
+    store = SqlExchangeStore(paged.services.database)
+    await write(store, [read_turn(an_exchange([user("hi")], None))])
+    assert "There is no reply" in (await reader.get("/ui/c/1")).text
+
+    await write(store, [read_turn(an_exchange([user("hi")]))])
+
+    shown = (await reader.get("/ui/c/1")).text
+    assert "There is no reply" not in shown
+    assert shown.count("A first call failed and was made again. 502") == 1
+
+
 async def test_a_long_conversation(reader: Reader, ids: dict[str, int]) -> None:
     """A long conversation opens at its end, and is read upwards to its beginning."""
     shown = (await reader.get(f"/ui/c/{ids['long']}")).text
@@ -134,6 +154,30 @@ async def test_a_long_conversation(reader: Reader, ids: dict[str, int]) -> None:
         shown = (await reader.get(more[1].replace("&amp;", "&"), x_part="more")).text
         seen = re.findall(r"Question (\d+):", shown) + seen
     assert seen == [str(n) for n in range(1, 201, 2)]
+
+
+async def test_a_conversation_of_long_messages(paged: Api, reader: Reader) -> None:
+    """Fewer of them come at once, from either end and from the middle, and none is left out."""
+    said = [spoken("user", f"Message {n}. {'word ' * n * 1_000}", NOW) for n in range(30)]
+    number = await tell(paged.services.database, "talk", "ann", said, when=NOW)
+    numbers = re.compile(r'(?:<p>|class="plain">)Message (\d+)\.')
+    shown = (await reader.get(f"/ui/c/{number}")).text
+    first = re.findall(r'id="m(\d+)"', shown)[0]
+    seen = numbers.findall(shown)
+    assert seen == ["29"]
+    while more := re.search(r'class="more" href="([^"]+)" data-more="prepend"', shown):
+        shown = (await reader.get(more[1].replace("&amp;", "&"), x_part="more")).text
+        seen = numbers.findall(shown) + seen
+    assert seen == [str(n) for n in range(30)]
+
+    middle = int(first) - 15
+    shown = (await reader.get(f"/ui/c/{number}?at={middle}")).text
+    assert f'id="m{middle}" data-message="{middle}" data-found' in shown
+    assert len(re.findall('<section class="said', shown)) < 10
+    after = f"/ui/c/{number}/messages?after={middle}"
+    shown = (await reader.get(after, x_part="more")).text
+    assert re.findall(r'id="m(\d+)"', shown)[0] == str(middle + 1)
+    assert 'data-more="append"' in shown
 
 
 async def test_a_long_conversation_without_a_script(reader: Reader, ids: dict[str, int]) -> None:
@@ -200,6 +244,10 @@ async def test_search(reader: Reader, ids: dict[str, int]) -> None:
     )[:1]
     opened = (await reader.get(link.replace("&amp;", "&").partition("#")[0])).text
     assert "data-found" in opened
+    assert (
+        "深度学习"
+        in (await reader.get("/ui/search?q=深度学习&user=%20user123%20")).text.split("<mark>")[1]
+    )
     assert "at least one letter" in (await reader.get("/ui/search?q=!!!")).text
     assert "Nothing says that" in (await reader.get("/ui/search?q=nobodysaysthis")).text
 
@@ -209,8 +257,8 @@ async def test_the_ends_of_the_calendar_are_shown_in_every_zone(paged: Api, read
     ends = [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]
     said = [spoken("user", "hello", when) for when in ends]
     number = await tell(paged.services.database, "ends", "ann", said, when=ends[1])
-    for minutes in (-480, 480):
-        reader.client.cookies.set("officeai_zone", str(minutes))
+    for zone in ("-480", "480", "480:Asia/Shanghai", "-480:America/Los_Angeles"):
+        reader.client.cookies.set("officeai_zone", zone)
         assert "0001-01-01" in (await reader.get(f"/ui/c/{number}")).text
         assert (await reader.get("/ui?since=0001-01-01&until=9999-12-30")).status_code == 200
 
@@ -220,7 +268,10 @@ async def test_rename(reader: Reader, ids: dict[str, int]) -> None:
     number = ids["report"]
     assert (await reader.post(f"/ui/c/{number}/title", title="  ")).status_code == 422
     assert (await reader.post(f"/ui/c/{number}/title", title="x" * 1001)).status_code == 422
-    await reader.post(f"/ui/c/{number}/title", title="报告 <b>")
+    form = (await reader.get(f"/ui/c/{number}/title?user=ann%40example.com")).text
+    assert f'action="/ui/c/{number}/title?user=ann%40example.com"' in form
+    done = await reader.post(f"/ui/c/{number}/title?user=ann%40example.com", title="报告 <b>")
+    assert done.headers["location"] == f"/ui/c/{number}?user=ann%40example.com"
     assert "报告 &lt;b&gt;" in (await reader.get(f"/ui/c/{number}")).text
 
 
@@ -229,9 +280,11 @@ async def test_the_bin(reader: Reader, ids: dict[str, int]) -> None:
     number = ids["report"]
     gone = await reader.post(f"/ui/c/{number}/bin?user=ann%40example.com")
     assert gone.headers["location"] == f"/ui?user=ann%40example.com&binned={number}"
-    assert f'action="/ui/c/{number}/restore"' in (await reader.get(gone.headers["location"])).text
+    undo = f"/ui/c/{number}/restore?user=ann%40example.com"
+    assert f'action="{undo}"' in (await reader.get(gone.headers["location"])).text
     assert f"/ui/c/{number}?" in (await reader.get("/ui?bin=1")).text
-    back = await reader.post(f"/ui/c/{number}/restore")
+    back = await reader.post(f"{undo}&bin=1")
+    assert back.headers["location"] == f"/ui/c/{number}?user=ann%40example.com&told=restored"
     assert (await reader.get(back.headers["location"])).status_code == 200
     await reader.post(f"/ui/c/{number}/bin")
     await reader.post(f"/ui/c/{number}/erase")
@@ -253,6 +306,22 @@ async def test_the_conversation_whose_button_is_pressed_comes_back(
     listed = (await reader.get("/ui")).text
     assert f'"/ui/c/{first}"' in listed
     assert f'"/ui/c/{last}"' not in listed
+
+
+async def test_only_the_conversation_whose_button_is_pressed_is_deleted(
+    paged: Api, reader: Reader
+) -> None:
+    """A call to a newer one of the same name, which runs meanwhile, is stored when it ends."""
+    said = [spoken("user", "hello", NOW)]
+    number = await tell(paged.services.database, "rl", "ann", said, when=NOW)
+    await reader.post(f"/ui/c/{number}/bin")
+    begun = paged.services.clock().timestamp()
+    await reader.post(f"/ui/c/{number}/erase")
+
+    later = an_exchange(session="rl", started_ns=int(begun * 10**9))
+    await write(SqlExchangeStore(paged.services.database), [read_turn(later)])
+
+    assert "row-title" in (await reader.get("/ui")).text
 
 
 async def test_clearing_a_user_asks_for_the_name(reader: Reader, ids: dict[str, int]) -> None:
@@ -285,6 +354,23 @@ async def test_export_all(reader: Reader, ids: dict[str, int]) -> None:
     assert (await reader.get("/ui/download?format=exe")).status_code == 422
 
 
+async def test_an_archive_says_what_was_chosen(
+    paged: Api, reader: Reader, ids: dict[str, int]
+) -> None:
+    """With the filters of its manifest the API finds just what is in it."""
+    reader.client.cookies.set("officeai_zone", "480")
+    chosen = "format=zip&user=li.wei&since=2026-01-25&until=2026-01-31"
+    packed = (await reader.get(f"/ui/download?{chosen}")).content
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+
+    async with paged.client() as client:
+        found = await client.get("/conversations", params=manifest["filters"])
+
+    assert manifest["filters"]["updated_before"] == "2026-02-01T00:00:00+08:00"
+    assert found.json()["total"] == manifest["conversations"] > 0
+
+
 async def test_export_one(reader: Reader, ids: dict[str, int]) -> None:
     """A conversation is a file with its title for a name, also from the bin."""
     number = ids["python"]
@@ -293,6 +379,21 @@ async def test_export_one(reader: Reader, ids: dict[str, int]) -> None:
     assert "解释型" in answer.text
     await reader.post(f"/ui/c/{number}/bin")
     assert "解释型" in (await reader.get(f"/ui/c/{number}/download?format=txt")).text
+
+
+async def test_export_one_of_several_with_a_name(paged: Api, reader: Reader) -> None:
+    """Of several in the bin with one session id the file has the one that is open."""
+    numbers = []
+    for words in ("first", "second"):
+        said = [spoken("user", words, NOW)]
+        numbers.append(await tell(paged.services.database, "rl", "ann", said, when=NOW))
+        await reader.post(f"/ui/c/{numbers[-1]}/bin")
+
+    files = [(await reader.get(f"/ui/c/{n}/download?format=json")).json() for n in numbers]
+
+    said_in = [[m["content"] for m in file["conversations"][0]["messages"]] for file in files]
+    assert said_in == [["first"], ["second"]]
+    assert [len(file["conversations"]) for file in files] == [1, 1]
 
 
 async def test_import(reader: Reader, ids: dict[str, int]) -> None:
@@ -343,6 +444,18 @@ async def test_the_database_is_away(paged: Api, reader: Reader) -> None:
     assert answer.status_code == 503
     assert "数据库暂时不可用" in answer.text
     assert ">重试<" in answer.text
+
+
+async def test_a_disk_without_room(paged: Api, reader: Reader, tmp_path: Path) -> None:
+    """Nobody is told that the database is away when it is something else that is missing."""
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "data"
+    paged.services.settings = load_settings(data_dir=folder, api_keys=KEY, _env_file=None)
+    answer = await reader.client.post("/ui/import", content=b"{}", headers=SAME_ORIGIN)
+
+    assert answer.status_code == 503
+    assert "no room" in answer.text
+    assert "database" not in answer.text
 
 
 async def test_too_many_exports(paged: Api, reader: Reader) -> None:
@@ -399,12 +512,23 @@ async def test_everything_is_written_down(paged: Api, reader: Reader, ids: dict[
     await reader.get(f"/ui/c/{ids['python']}")
     await reader.get("/ui/search?q=python")
     await reader.get("/ui/download?format=json")
+    await reader.post(f"/ui/c/{ids['report']}/title", title="Report")
     await reader.post(f"/ui/c/{ids['report']}/bin")
+    await reader.post(f"/ui/c/{ids['report']}/restore")
+    await reader.post(f"/ui/c/{ids['report']}/erase")
     await reader.post("/ui/clear", user="li.wei", confirm="li.wei")
     async with paged.services.database.read() as connection:
         rows = (await connection.exec_driver_sql("SELECT action FROM audit_log")).scalars().all()
-    wanted = {"conversation.read", "message.search", "workspace.export", "conversation.bin"}
-    assert wanted | {"user.clear"} <= set(rows)
+    assert {
+        "conversation.read",
+        "message.search",
+        "workspace.export",
+        "conversation.change",
+        "conversation.bin",
+        "conversation.restore",
+        "conversation.erase",
+        "user.clear",
+    } <= set(rows)
 
 
 async def test_a_name_that_leads_to_nothing_is_sealed(paged: Api, reader: Reader) -> None:
@@ -458,13 +582,14 @@ async def test_what_is_wrong_is_told_in_the_language_of_the_page(
     wrong = [{"expires": "soon"}, {"expires": "0"}, {"rpm": "many"}, {"rpm": "0"}, {"name": ""}]
     answers += [await reader.post("/ui/keys", **{**form, **one}) for one in wrong]
     answers.append(await reader.post("/ui/keys", name="x"))
+    answers.append(await reader.get("/ui?since=2026-13-01"))
     lists = ("/ui?", "/ui/calls?", "/ui/keys/audit?", "/ui/search?q=a&")
     answers += [await reader.get(f"{address}cursor=x") for address in lists]
     some = await tell_long(paged.services.database, NOW, 2)
     downloads = ("/ui/download", f"/ui/c/{some}/download")
     answers += [await reader.get(f"{address}?format=zzz") for address in downloads]
 
-    assert [one.status_code for one in answers] == [422, 404, 422, 422, 422, 200, *[422] * 12]
+    assert [one.status_code for one in answers] == [422, 404, 422, 422, 422, 200, *[422] * 13]
     for answer in answers:
         said = told_in(answer.text).replace(", ".join(FORMATS), "json")
         for foreign in ("Value error", "Input should", "invalid literal", "validation", "List sh"):
@@ -495,7 +620,10 @@ async def test_attachments_have_names_for_readers(paged: Api, reader: Reader) ->
 
 
 async def test_what_is_copied_is_there_as_it_was_written(paged: Api, reader: Reader) -> None:
-    """It stands beside what is shown, unless it is all of that, and shown as it was written."""
+    """It stands beside what is shown, unless it is all of that, and shown as it was written.
+
+    What is too long to be shown whole is not offered to be copied, which would be a part of it.
+    """
     said = [
         spoken("user", "Plain words.", NOW),
         spoken("assistant", "**Bold** words", NOW),
@@ -504,8 +632,14 @@ async def test_what_is_copied_is_there_as_it_was_written(paged: Api, reader: Rea
     ]
     number = await tell(paged.services.database, "copied", "ann", said, when=NOW)
 
-    shown = (await reader.get(f"/ui/c/{number}")).text
+    long = [spoken("user", "long " * 40_001, NOW)]
+    other = await tell(paged.services.database, "long", "ann", long, when=NOW)
 
+    shown = (await reader.get(f"/ui/c/{other}")).text
+    assert "An export has all of it." in shown
+    assert 'data-copy="message"' not in shown
+
+    shown = (await reader.get(f"/ui/c/{number}")).text
     assert re.findall("<template>(.*?)</template>", shown) == [
         "**Bold** words",
         "Words after a thought",

@@ -19,7 +19,7 @@ from officeai_proxy.settings import load_settings
 def command(**options: object) -> None:
     """Run the proxy with a built-in upstream; no model and no key needed.
 
-    Example: officeai-proxy demo, then the curl lines that it prints.
+    Example: officeai-proxy demo, then the curl lines that its first start prints.
     """
     given = {name: value for name, value in options.items() if value is not None}
     with DemoUpstream() as upstream:

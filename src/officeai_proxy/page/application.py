@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 from officeai_proxy.api.faults import methods_at
 from officeai_proxy.error_handlers import error_headers
-from officeai_proxy.errors import ProxyError
+from officeai_proxy.errors import KeysUnavailable, NoRoom, ProxyError, ShuttingDown
 from officeai_proxy.page.call_log import router as call_log
 from officeai_proxy.page.changes import router as changes
 from officeai_proxy.page.conversations import router as conversations
@@ -92,7 +92,9 @@ async def _on_proxy_error(request: Request, error: Exception) -> Response:
     raised = cast("ProxyError", error)
     said = [header for header in error_headers(raised) if header[0] in _FOR_BROWSERS]
     headers = {name.decode(): value.decode() for name, value in said}
-    return await _told(request, raised.status, raised.message, headers=headers)
+    # A 503 is the database's but where something else is missing, such as room on a disk.
+    kind = "error.other" if isinstance(raised, NoRoom | KeysUnavailable | ShuttingDown) else ""
+    return await _told(request, raised.status, raised.message, kind=kind, headers=headers)
 
 
 async def _on_wrong_value(request: Request, error: Exception) -> Response:
@@ -119,17 +121,18 @@ async def _told(
     status: int,
     message: str = "",
     *,
+    kind: str = "",
     wrong: str = "",
     headers: Mapping[str, str] = _NONE,
 ) -> Response:
-    """An error as a page in the reader's language; *wrong* names the values that are.
+    """An error as a page in the reader's language, called as its *kind* is, else as its status.
 
-    *headers* go with it.
+    *wrong* names the values that are. *headers* go with it.
     """
     may_pass = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS
     desk = bare_desk(request) if may_pass else await _desk_of(request)
     name = f"error.{status}"
-    kind = name if name in desk.words.names else "error.other"
+    kind = kind or (name if name in desk.words.names else "error.other")
     said = desk.told(message)
     if wrong:
         said = Told(desk.words("error.value", names=wrong), desk.language)

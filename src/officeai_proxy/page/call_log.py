@@ -11,7 +11,8 @@ from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.model import CallRecord, Outcome
 from officeai_proxy.page.days import begin_of, end_of
 from officeai_proxy.page.desk import Desk, ReadingDesk
-from officeai_proxy.page.speech import seconds
+from officeai_proxy.page.figures import dollars, seconds
+from officeai_proxy.page.forms import Name
 from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.call_filter import CallFilter
 from officeai_proxy.storage.calls import CallRepository
@@ -22,19 +23,17 @@ router = APIRouter()
 CALLS = 80
 """Calls of one stretch of the table."""
 
-Text = Annotated[str, Query(max_length=255)]
-
 
 @dataclass(frozen=True, slots=True)
 class CallChoice:
     """What a reader has narrowed the log down to; empty texts are no filter."""
 
-    user: Text = ""
-    model: Text = ""
-    key: Text = ""
-    session: Text = ""
-    outcome: Text = ""
-    errors: Text = ""
+    user: Name = ""
+    model: Name = ""
+    key: Name = ""
+    session: Name = ""
+    outcome: Annotated[str, Query(max_length=255)] = ""
+    errors: Annotated[str, Query(max_length=255)] = ""
     since: Annotated[str, Query(max_length=10)] = ""
     until: Annotated[str, Query(max_length=10)] = ""
 
@@ -69,6 +68,7 @@ class CallShown:
     call: CallRecord
     took: str
     first: str
+    cost: str
 
     @property
     def is_error(self) -> bool:
@@ -104,4 +104,5 @@ async def show_calls(
 
 def _shown(call: CallRecord) -> CallShown:
     first = "" if call.ttft_ms is None else seconds(call.ttft_ms)
-    return CallShown(call, seconds(call.latency_ms), first)
+    cost = "" if call.cost is None else dollars(call.cost)
+    return CallShown(call, seconds(call.latency_ms), first, cost)

@@ -34,15 +34,17 @@ _TITLE = TypeAdapter(PlainText)
 
 
 @router.get("/ui/c/{number}/title")
-async def ask_title(desk: EditingDesk, number: int) -> Response:
+async def ask_title(desk: EditingDesk, number: int, chosen: Choice) -> Response:
     """The sheet that asks for a new title."""
     async with desk.services.database.read() as connection:
         conversation = await TranscriptRepository(connection, desk.caller).find(number)
-    return await desk.show("sheet_title.html", conversation=conversation, part=desk.part)
+    return await desk.show(
+        "sheet_title.html", conversation=conversation, chosen=chosen, part=desk.part
+    )
 
 
 @router.post("/ui/c/{number}/title")
-async def rename(desk: EditingDesk, request: Request, number: int) -> Response:
+async def rename(desk: EditingDesk, request: Request, number: int, chosen: Choice) -> Response:
     """Give the conversation the title of the form."""
     form = await fields_of(request)
     title = _title(form.get("title", ""))
@@ -52,7 +54,7 @@ async def rename(desk: EditingDesk, request: Request, number: int) -> Response:
             conversation, title=title, metadata=None, now=desk.services.clock()
         )
         await append(connection, _event(desk, Action.CHANGE_CONVERSATION, conversation))
-    return see_other(f"/ui/c/{number}")
+    return see_other(chosen.link(f"/ui/c/{number}"))
 
 
 @router.post("/ui/c/{number}/bin")
@@ -69,8 +71,8 @@ async def put_into_bin(desk: EditingDesk, number: int, chosen: Choice) -> Respon
 
 
 @router.post("/ui/c/{number}/restore")
-async def restore(desk: EditingDesk, number: int) -> Response:
-    """Take the conversation out of the bin, and open it."""
+async def restore(desk: EditingDesk, number: int, chosen: Choice) -> Response:
+    """Take the conversation out of the bin, and open it, beside the list that it is in again."""
     async with desk.services.database.write() as connection:
         conversation = await TranscriptRepository(connection, desk.caller).find(number)
         if conversation.deleted_at is not None:
@@ -78,7 +80,7 @@ async def restore(desk: EditingDesk, number: int) -> Response:
                 conversation, now=desk.services.clock()
             )
             await append(connection, _event(desk, Action.RESTORE_CONVERSATION, conversation))
-    return see_other(f"/ui/c/{number}?told=restored")
+    return see_other(chosen.link(f"/ui/c/{number}", bin="", told="restored"))
 
 
 @router.get("/ui/c/{number}/erase")
@@ -91,10 +93,10 @@ async def ask_to_erase(desk: EditingDesk, number: int) -> Response:
 
 @router.post("/ui/c/{number}/erase")
 async def erase(desk: EditingDesk, number: int) -> Response:
-    """Delete the conversation for good."""
+    """Delete the conversation for good, and no other one that has its session id."""
     async with desk.services.database.write() as connection:
         conversation = await TranscriptRepository(connection, desk.caller).find(number)
-        await ConversationRepository(connection, desk.caller).erase(
+        until = await ConversationRepository(connection, desk.caller).erase_life(
             conversation, now=desk.services.clock()
         )
         await append(connection, _event(desk, Action.ERASE_CONVERSATION, conversation))
@@ -102,6 +104,7 @@ async def erase(desk: EditingDesk, number: int) -> Response:
         workspace=conversation.workspace,
         user=conversation.user_identifier,
         session=conversation.session_id,
+        until=until,
     )
     return see_other("/ui?bin=1&told=erased")
 

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
-from officeai_proxy.page.desk import ReadingDesk
+from officeai_proxy.page.desk import ReadingDesk, here, see_other
 from officeai_proxy.page.listing import Chosen, stretch_of
 
 router = APIRouter()
@@ -32,3 +32,9 @@ async def show_list(
     return await desk.show(
         template, chosen=chosen, stretch=stretch, binned=binned, told=told, reading=None, at=None
     )
+
+
+@router.get("/ui/")
+async def lead_to_the_list(request: Request) -> Response:
+    """To the same address without the stroke at its end, which people type."""
+    return see_other(here(request).replace("/ui/", "/ui", 1))

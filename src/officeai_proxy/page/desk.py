@@ -6,7 +6,7 @@ door, whoever may not do it is told so.
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, tzinfo
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, cast
@@ -19,7 +19,7 @@ from officeai_proxy.audit import Trail
 from officeai_proxy.auth.permissions import check_scope
 from officeai_proxy.errors import NotAllowed, NotFound
 from officeai_proxy.model import Caller, Scope
-from officeai_proxy.page.days import on_clock
+from officeai_proxy.page.days import on_clock, zone_of
 from officeai_proxy.page.language import Language, Words, choose
 from officeai_proxy.page.markdown import Markdown
 from officeai_proxy.page.rendering import Renderer
@@ -30,8 +30,6 @@ from officeai_proxy.storage.audit_chain import Action
 LANGUAGE_COOKIE = "officeai_language"
 THEME_COOKIE = "officeai_theme"
 ZONE_COOKIE = "officeai_zone"
-
-_MOST_MINUTES = 14 * 60
 
 
 class Theme(StrEnum):
@@ -69,7 +67,7 @@ class Desk:
     visit: Visit | None
     language: Language
     theme: Theme
-    zone: timezone
+    zone: tzinfo
 
     @property
     def caller(self) -> Caller:
@@ -226,17 +224,8 @@ def _desk(request: Request, visit: Visit | None) -> Desk:
         visit=visit,
         language=choose(cookies.get(LANGUAGE_COOKIE), accepted),
         theme=Theme(theme) if theme in tuple(Theme) else Theme.AUTO,
-        zone=_zone(cookies.get(ZONE_COOKIE)),
+        zone=zone_of(cookies.get(ZONE_COOKIE)),
     )
-
-
-def _zone(minutes: str | None) -> timezone:
-    """The reader's zone as minutes east of UTC, which the page's script has told by cookie."""
-    try:
-        east = int(minutes or 0)
-    except ValueError:
-        east = 0
-    return timezone(timedelta(minutes=east if abs(east) <= _MOST_MINUTES else 0))
 
 
 OpenDesk = Annotated[Desk, Depends(open_desk)]

@@ -109,6 +109,10 @@ async def knock(desk: Desk, *, back: str) -> Response:
     looks like nobody: the page then goes to the same address once more, from here.
     """
     was_in = desk.request.cookies.get(COOKIE) is not None
+    path, mark, query = back.partition("?")
+    if path.endswith("/download"):
+        # A browser shows no page for a file: whoever signed in would still stand at the door.
+        back = path.removesuffix("download") + "export" + mark + query
     if is_from_elsewhere(desk.request.headers) and not was_in:
         return await desk.show("again.html", back=back)
     told = "door.ended" if was_in else ""

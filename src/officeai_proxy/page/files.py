@@ -15,12 +15,11 @@ from officeai_proxy.history.downloads import Download
 from officeai_proxy.history.uploads import uploaded
 from officeai_proxy.imports import Importer
 from officeai_proxy.page.desk import Desk, ExportingDesk, WritingDesk
-from officeai_proxy.page.listing import Chosen
+from officeai_proxy.page.listing import Chosen, told
 from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.conversations import (
     ConversationFilter,
     ConversationRepository,
-    Deleted,
 )
 from officeai_proxy.storage.paging import PageRequest
 from officeai_proxy.storage.transcripts import TranscriptRepository
@@ -68,7 +67,7 @@ async def download_all(
     now = desk.services.clock()
     format_of(format)
     format_of(inner, param="inner")
-    options = Options(exported_at=now, inner=inner, filters=chosen.told())
+    options = Options(exported_at=now, inner=inner, filters=told(wanted))
     order = Order(format=format, options=options, conversations=wanted)
     opening = open_export(desk.services.database, desk.caller, order)
     name = f"conversations {now.astimezone(desk.zone):%Y-%m-%d}"
@@ -99,17 +98,14 @@ async def download_one(
     format_of(format)
     async with desk.services.database.read() as connection:
         conversation = await TranscriptRepository(connection, desk.caller).find(number)
-    is_binned = conversation.deleted_at is not None
     order = Order(
         format=format,
         options=Options(
             exported_at=desk.services.clock(), filters={"session_id": conversation.session_id}
         ),
-        conversations=ConversationFilter(
-            user_identifier=conversation.user_identifier,
-            deleted=Deleted.ONLY if is_binned else Deleted.NO,
-        ),
+        conversations=ConversationFilter(user_identifier=conversation.user_identifier),
         session_id=conversation.session_id,
+        conversation_id=number,
     )
     opening = open_export(desk.services.database, desk.caller, order)
     session = conversation.session_id

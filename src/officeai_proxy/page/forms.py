@@ -1,14 +1,22 @@
-"""A posted form in, its fields as text out; small forms only, never a file."""
+"""A posted form in, its fields as text out; small forms only, never a file.
 
+And the names that a form without a change, a filter, puts into the address.
+"""
+
+from typing import Annotated
 from urllib.parse import parse_qsl
 
-from fastapi import Request
+from fastapi import Query, Request
+from pydantic import StringConstraints
 from starlette.requests import ClientDisconnect
 
 from officeai_proxy.errors import BodyTooLarge, InvalidRequest, UnsupportedMedia
 
 MAX_BYTES = 64 * 1024
 MAX_FIELDS = 50
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True), Query(max_length=1000)]
+"""A name to look for. No name has blanks at its ends; what is pasted into a field often does."""
 
 _TYPE = "application/x-www-form-urlencoded"
 

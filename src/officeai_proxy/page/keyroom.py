@@ -18,7 +18,7 @@ from officeai_proxy.auth.keys import id_of
 from officeai_proxy.errors import KeyMade, RequestRefused, UnprocessableInput
 from officeai_proxy.model import ApiKey, Json, Scope
 from officeai_proxy.page.desk import AdminDesk, Desk, see_other
-from officeai_proxy.page.forms import fields_of
+from officeai_proxy.page.forms import Name, fields_of
 from officeai_proxy.page.sentences import Told
 from officeai_proxy.storage.api_keys import ApiKeyRepository
 from officeai_proxy.storage.audit import AuditFilter, AuditRepository, detail_of
@@ -31,6 +31,9 @@ KEYS = 200
 ROWS = 80
 
 _NUMBERS = ("rpm", "tpm", "concurrency")
+_BLANK: Mapping[str, str] = {f"scope-{scope}": "1" for scope in (Scope.CHAT, Scope.READ)}
+"""A form that nobody has filled in."""
+
 _DIGITS = len(str(MAX_INTEGER))
 
 
@@ -61,9 +64,9 @@ async def make_key(desk: AdminDesk, request: Request) -> Response:
     except KeyMade:
         return await _sent_before(desk)
     except ValidationError as exc:
-        return await _keys(desk, fault=desk.told(_fault(exc)))
+        return await _keys(desk, fault=desk.told(_fault(exc)), typed=form)
     except RequestRefused as exc:
-        return await _keys(desk, fault=desk.told(exc.message))
+        return await _keys(desk, fault=desk.told(exc.message), typed=form)
     return await _keys(desk, made=made)
 
 
@@ -106,8 +109,8 @@ async def revoke(desk: AdminDesk, key_id: str) -> Response:
 @router.get("/ui/keys/audit")
 async def show_audit(
     desk: AdminDesk,
-    actor: Annotated[str, Query(max_length=255)] = "",
-    user: Annotated[str, Query(max_length=255)] = "",
+    actor: Name = "",
+    user: Name = "",
     cursor: Annotated[str, Query(max_length=1000)] = "",
 ) -> Response:
     """Who did what to whose what, when, and from where; newest first."""
@@ -139,8 +142,9 @@ async def _keys(
     made: NewKeyOut | None = None,
     fault: Told | None = None,
     status: int = HTTPStatus.UNPROCESSABLE_ENTITY,
+    typed: Mapping[str, str] = _BLANK,
 ) -> Response:
-    """The page of keys; a *fault* has its *status*."""
+    """The page of keys; a *fault* has its *status*, and what was *typed* is kept to be mended."""
     now = desk.services.clock()
     async with desk.services.database.read() as connection:
         page = await ApiKeyRepository(connection).page(
@@ -155,6 +159,7 @@ async def _keys(
         made=made,
         once=token_urlsafe(),
         fault=fault,
+        typed=typed,
         scopes=[scope for scope in Scope if scope in desk.caller.scopes],
     )
 

@@ -11,6 +11,7 @@ from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.model import Conversation
 from officeai_proxy.page.days import begin_of, end_of, on_clock
 from officeai_proxy.page.desk import Desk
+from officeai_proxy.page.forms import Name
 from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.conversations import (
     ConversationFilter,
@@ -22,15 +23,13 @@ from officeai_proxy.storage.paging import PageRequest
 ROWS = 60
 """Conversations of one stretch of the list."""
 
-_LONGEST = 1000
-
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """What a reader has narrowed the list down to; empty texts are no filter."""
 
-    user: Annotated[str, Query(max_length=_LONGEST)] = ""
-    model: Annotated[str, Query(max_length=_LONGEST)] = ""
+    user: Name = ""
+    model: Name = ""
     since: Annotated[str, Query(max_length=10)] = ""
     until: Annotated[str, Query(max_length=10)] = ""
     bin: Annotated[str, Query(max_length=1)] = ""
@@ -39,13 +38,6 @@ class Chosen:
     def is_narrowed(self) -> bool:
         """Whether anything but the bin is chosen."""
         return bool(self.user or self.model or self.since or self.until)
-
-    def told(self) -> dict[str, str]:
-        """The filters that are set, for an archive's manifest."""
-        given = {"user_identifier": self.user, "model": self.model}
-        given |= {"updated_after": self.since, "updated_before": self.until}
-        given |= {"deleted": "only" if self.bin else ""}
-        return {name: value for name, value in given.items() if value}
 
     def link(self, path: str = "/ui", **more: str) -> str:
         """*path* with these filters, and with *more* in place of or beside them."""
@@ -74,6 +66,23 @@ class Chosen:
             updated_before=end_of(self.until, "until", desk.zone),
             deleted=Deleted.ONLY if self.bin else Deleted.NO,
         )
+
+
+def told(wanted: ConversationFilter) -> dict[str, str]:
+    """The filters that are set, for an archive's manifest, in the words of the API.
+
+    A day that a reader has chosen is told by its moments: the last one is in the archive whole, and
+    whoever reads the archive later has another clock.
+    """
+    after, before = wanted.updated_after, wanted.updated_before
+    given = {
+        "user_identifier": wanted.user_identifier,
+        "model": wanted.model,
+        "updated_after": after.isoformat() if after else None,
+        "updated_before": before.isoformat() if before else None,
+        "deleted": wanted.deleted.value if wanted.deleted is not Deleted.NO else None,
+    }
+    return {name: value for name, value in given.items() if value}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,20 @@
 """The overview: how many calls, how slow, how many tokens, what cost, what fails, who and which."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Annotated
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Response
 
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.health.routes import pulse_of
 from officeai_proxy.page.charts import Chart, Kind, Series, chart_of
 from officeai_proxy.page.desk import Desk, ReadingDesk
-from officeai_proxy.page.speech import seconds
+from officeai_proxy.page.figures import dollars, number, seconds
+from officeai_proxy.page.forms import Name
 from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.call_filter import CallFilter
 from officeai_proxy.storage.paging import PageRequest
@@ -22,8 +24,6 @@ router = APIRouter()
 
 NAMES = 8
 """How many models, users and keys are told one by one."""
-
-Text = Annotated[str, Query(max_length=255)]
 
 
 class Span(StrEnum):
@@ -46,6 +46,21 @@ class Span(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Looked:
+    """Which calls a reader looks at; empty texts are no filter."""
+
+    span: Span = Span.DAY
+    user: Name = ""
+    model: Name = ""
+    key: Name = ""
+
+    def link(self, **more: str) -> str:
+        """The address of the overview with these choices, and with *more* in place of them."""
+        given = {one.name: getattr(self, one.name) for one in fields(self)} | more
+        return f"/ui/overview?{urlencode({name: text for name, text in given.items() if text})}"
+
+
+@dataclass(frozen=True, slots=True)
 class Moments:
     """The places of the time axis: what storage calls each, and what a reader does."""
 
@@ -55,25 +70,20 @@ class Moments:
 
 
 @router.get("/ui/overview")
-async def show_overview(
-    desk: ReadingDesk,
-    span: Span = Span.DAY,
-    user: Text = "",
-    model: Text = "",
-    key: Text = "",
-) -> Response:
+async def show_overview(desk: ReadingDesk, looked: Annotated[Looked, Depends()]) -> Response:
     """Numbers of the calls of a stretch of time, as charts and as text."""
-    moments = moments_of(span, desk.now)
+    # Hours and days of a chart are all of one length, as the clock of today has them.
+    ahead = desk.now.utcoffset() or timedelta()
+    moments = moments_of(looked.span, desk.now.astimezone(timezone(ahead)))
     wanted = CallFilter(
-        user=check_user(desk.caller, user or None, param="user"),
-        model=model or None,
-        key=key or None,
+        user=check_user(desk.caller, looked.user or None, param="user"),
+        model=looked.model or None,
+        key=looked.key or None,
         after=moments.begin,
     )
-    ahead = desk.zone.utcoffset(None)
     async with desk.services.database.read() as connection:
         stats = StatsRepository(connection, desk.caller)
-        over_time = await stats.page(wanted, PageRequest(limit=200), by=span.by, ahead=ahead)
+        over_time = await stats.page(wanted, PageRequest(limit=200), by=looked.span.by, ahead=ahead)
         names = {
             by.value: (await stats.page(wanted, PageRequest(limit=NAMES), by=by)).groups.items
             for by in (GroupBy.MODEL, GroupBy.USER, GroupBy.KEY)
@@ -84,11 +94,8 @@ async def show_overview(
     rows = [known.get(name, CallStats()) for name in moments.keys]
     return await desk.show(
         "overview.html",
-        span=span,
+        looked=looked,
         spans=list(Span),
-        user=user,
-        model=model,
-        key=key,
         total=told(over_time.total),
         charts=charts_of(desk, moments, rows),
         rows=[
@@ -166,20 +173,6 @@ def told(stats: CallStats) -> Told:
         p95=_time(stats.latency.percentile(95)),
         ttft=_time(stats.ttft.percentile(50)),
     )
-
-
-def number(value: float) -> str:
-    """A count for people: `950`, `12.3k`, `4.56M`."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if value >= size:
-            divisor = 1e3 if letter == "k" else size
-            return f"{value / divisor:.3g}{letter}"
-    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
-
-
-def dollars(value: float) -> str:
-    """US dollars for people: cents, or what of them there is."""
-    return f"${value:,.2f}" if value >= 1 or value == 0 else f"${value:.3g}"
 
 
 def _time(milliseconds: float | None) -> str:

@@ -19,6 +19,9 @@ router = APIRouter()
 AT_ONCE = 40
 """Messages that are shown at first, and that come when somebody scrolls on."""
 
+MOST_TEXT = 200_000
+"""Characters of them together: a browser is shown them at once, and the server has to read them."""
+
 Choice = Annotated[Chosen, Depends()]
 MessageId = Annotated[int, Query(ge=0, le=2**63 - 1)]
 
@@ -103,6 +106,10 @@ async def show_more(
             window = await transcripts.newest(conversation, ids, below=before, limit=AT_ONCE)
         else:
             window = await transcripts.after(conversation, ids, above=after, limit=AT_ONCE)
+        window = window.fitting(MOST_TEXT, around=max(0, len(window.messages) - 1) if before else 0)
+        # Who waits for news sees above the messages how much it is now.
+        is_news = desk.part == "news" and bool(window.messages)
+        totals = await transcripts.totals(conversation) if is_news else Totals()
     if not window.messages:
         is_binned = bool(after) and conversation.deleted_at is not None
         return Response(
@@ -110,9 +117,14 @@ async def show_more(
         )
     if after and window.messages[0].line.parent_id != after:
         return Response(status_code=HTTPStatus.RESET_CONTENT)
-    reading = await _told(desk, conversation, window, tree, Totals(), line)
+    reading = await _told(desk, conversation, window, tree, totals, line)
     return await desk.show(
-        "part_messages.html", reading=reading, chosen=chosen, at=0, is_older=bool(before)
+        "part_messages.html",
+        reading=reading,
+        chosen=chosen,
+        at=0,
+        is_older=bool(before),
+        is_news=is_news,
     )
 
 
@@ -130,6 +142,9 @@ async def _opened(desk: Desk, number: int, at: int) -> Reading:
             window = await transcripts.around(conversation, line, message=at, limit=AT_ONCE)
         else:
             window = await transcripts.newest(conversation, None, limit=AT_ONCE)
+        places = [place for place, one in enumerate(window.messages) if one.line.id == at]
+        newest = max(0, len(window.messages) - 1)
+        window = window.fitting(MOST_TEXT, around=places[0] if places else newest)
     return await _told(desk, conversation, window, tree, totals, line[-1] if line else 0)
 
 

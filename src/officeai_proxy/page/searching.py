@@ -10,6 +10,7 @@ from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.errors import SearchTooSlow, UnprocessableInput
 from officeai_proxy.model import Conversation
 from officeai_proxy.page.desk import Desk, ReadingDesk
+from officeai_proxy.page.forms import Name
 from officeai_proxy.storage.audit_chain import Action
 from officeai_proxy.storage.paging import PageRequest
 from officeai_proxy.storage.search import Hit, SearchFilter, SearchRepository
@@ -54,7 +55,7 @@ class Result:
 async def show_search(
     desk: ReadingDesk,
     q: Annotated[str, Query(max_length=1000)] = "",
-    user: Annotated[str, Query(max_length=1000)] = "",
+    user: Name = "",
     role: Annotated[str, Query(max_length=20)] = "",
     cursor: Annotated[str, Query(max_length=1000)] = "",
 ) -> Response:

@@ -7,12 +7,14 @@ escape.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from http import HTTPStatus
 
 from markupsafe import Markup
 
 from officeai_proxy.formats.writing.blocks import Block, Kind, blocks_of, one_line, told
 from officeai_proxy.model import Outcome, Role
+from officeai_proxy.page.figures import seconds
 from officeai_proxy.page.language import Words
 from officeai_proxy.page.markdown import PICTURE, Markdown
 from officeai_proxy.storage.transcripts import Spoken, Tree
@@ -94,17 +96,28 @@ def said_of(messages: Sequence[Spoken], tree: Tree, words: Words, markdown: Mark
     answered = {one.line.exchange_id for one in messages if one.line.role == Role.ASSISTANT}
     last_of_call = {one.line.exchange_id: one.line.id for one in messages}
     shown = []
-    for one in messages:
+    for place, one in enumerate(messages, 1):
         call = one.line.exchange_id
         is_unanswered = call is not None and call not in answered
         tells_failure = is_unanswered and last_of_call[call] == one.line.id
-        shown.append(_said(one, tree, words, markdown, tells_failure=tells_failure))
+        follows = messages[place].line.role if place < len(messages) else None
+        failure = _Failure.NONE
+        if tells_failure:
+            failure = _Failure.REPEATED if follows == Role.ASSISTANT else _Failure.LAST
+        shown.append(_said(one, tree, words, markdown, failure=failure))
     return shown
 
 
-def _said(
-    one: Spoken, tree: Tree, words: Words, markdown: Markdown, *, tells_failure: bool
-) -> Said:
+class _Failure(Enum):
+    """What a message tells of its call's failure: that it is the last word, or was not."""
+
+    NONE = auto()
+    LAST = auto()
+    REPEATED = auto()
+    """The same was asked once more, and answered then."""
+
+
+def _said(one: Spoken, tree: Tree, words: Words, markdown: Markdown, *, failure: _Failure) -> Said:
     line = one.line
     role = line.role if line.role in tuple(Role) else "other"
     parts = [_part(block, role, words, markdown) for block in blocks_of(line)]
@@ -116,9 +129,10 @@ def _said(
         model=one_line(line.model_name or "") if role == Role.ASSISTANT else "",
         facts=_facts(one, words),
         parts=parts,
-        marks=_marks(one, words, tells_failure=tells_failure),
+        marks=_marks(one, words, failure),
         turns=_turns(line.id, tree),
-        text=line.content[:MOST_SHOWN],
+        # Half of a message must not be copied as if it were all of it: the mark says who has that.
+        text=line.content if len(line.content) <= MOST_SHOWN else "",
     )
 
 
@@ -172,15 +186,19 @@ def _facts(one: Spoken, words: Words) -> list[str]:
     return facts
 
 
-def _marks(one: Spoken, words: Words, *, tells_failure: bool) -> list[str]:
+def _marks(one: Spoken, words: Words, failure: _Failure) -> list[str]:
     """What went wrong, in words: a reader must not take half an answer for a whole one."""
     marks = []
-    is_refused = tells_failure and bool(one.error or (one.status or 0) >= HTTPStatus.BAD_REQUEST)
-    if is_refused:
-        status = f"{one.status} " if one.status else ""
-        marks.append(words("refused", what=f"{status}{one_line(one.error or '')[:500]}".strip()))
+    is_refused = bool(one.error or (one.status or 0) >= HTTPStatus.BAD_REQUEST)
+    status = f"{one.status} " if one.status else ""
+    what = f"{status}{one_line(one.error or '')[:500]}".strip()
+    is_broken = one.call_outcome not in (None, Outcome.COMPLETE)
     outcome = one.line.outcome
-    if outcome is None and tells_failure and not is_refused:
+    if failure is _Failure.REPEATED and (is_refused or is_broken):
+        marks.append(words("repeated", what=what if is_refused else ""))
+    elif failure is _Failure.LAST and is_refused:
+        marks.append(words("refused", what=what))
+    elif failure is _Failure.LAST and outcome is None:
         outcome = one.call_outcome
     if outcome is not None and outcome != Outcome.COMPLETE:
         name = f"outcome.{outcome}"
@@ -201,12 +219,3 @@ def _turns(message: int, tree: Tree) -> Turns | None:
     before = siblings[place - 1] if place else None
     after = siblings[place + 1] if place + 1 < len(siblings) else None
     return Turns(place + 1, len(siblings), before, after)
-
-
-def seconds(milliseconds: float) -> str:
-    """A duration for people: `340 ms`, `1.2 s`, `75 s`."""
-    if milliseconds < 1000:
-        return f"{milliseconds:.0f} ms"
-    return (
-        f"{milliseconds / 1000:.1f} s" if milliseconds < 10_000 else f"{milliseconds / 1000:.0f} s"
-    )

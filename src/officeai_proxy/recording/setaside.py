@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID, uuid4
@@ -183,9 +184,17 @@ class SetAsideFolder:
         for suffix in (*_KINDS, ".json"):
             kept.with_suffix(suffix).unlink(missing_ok=True)
 
-    def erase(self, *, workspace: str, user: str, session: str | None = None) -> int:
+    def erase(
+        self,
+        *,
+        workspace: str,
+        user: str,
+        session: str | None = None,
+        until: datetime | None = None,
+    ) -> int:
         """Delete what is set aside of *user* for good, or of one *session* of theirs; how many.
 
+        With *until* only what began up to then.
         What is looked at is what a call named, see `burials`: one without a user is that of its
         caller's address. One that this version cannot read is left for a person to see.
         """
@@ -195,7 +204,7 @@ class SetAsideFolder:
         erased = 0
         for aside in self.all():
             call = aside.exchange
-            if call is None:
+            if call is None or (until is not None and call.started_at > until):
                 continue
             if wanted & set(graves_of(call.workspace, call.user, call.session, call.client_ip)):
                 self.drop(aside.name)

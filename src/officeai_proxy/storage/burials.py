@@ -13,12 +13,23 @@ from officeai_proxy.storage.upsert import upsert
 _t = tombstones.c
 
 
-async def bury(connection: AsyncConnection, ids: Collection[UUID], *, now: datetime) -> None:
-    """Remember that what *ids* stand for was erased at *now*, once more if it was before."""
+async def bury(
+    connection: AsyncConnection,
+    ids: Collection[UUID],
+    *,
+    now: datetime,
+    keeps_later: bool = False,
+) -> None:
+    """Remember that what *ids* stand for was erased at *now*, once more if it was before.
+
+    With *keeps_later* a later moment that is remembered stays.
+    """
     rows = [{"exchange_id": one, "deleted_at": now} for one in ids]
     new = upsert(tombstones, connection.dialect.name)
     again = new.on_conflict_do_update(
-        index_elements=[_t.exchange_id], set_={"deleted_at": new.excluded.deleted_at}
+        index_elements=[_t.exchange_id],
+        set_={"deleted_at": new.excluded.deleted_at},
+        where=_t.deleted_at < new.excluded.deleted_at if keeps_later else None,
     )
     await connection.execute(again, rows)
 

@@ -244,6 +244,21 @@ class ConversationRepository:
             await bury(self._connection, names, now=now)
         return gone.rowcount
 
+    async def erase_life(self, conversation: Conversation, *, now: datetime) -> datetime:
+        """Delete one of a session's lives for good; until when what was said goes with it.
+
+        What was said under the name since it went to the bin is of the life that began then: a call
+        to that one, which may run at this moment, is stored when it ends.
+
+        Raises:
+            NotFound: it is gone, or not the caller's.
+        """
+        one, until = conversation, conversation.deleted_at or now
+        await self.erase(one, now=now, is_asked=False)
+        names = burials_of(one.workspace, one.user_identifier, one.session_id)
+        await bury(self._connection, names, now=until, keeps_later=True)
+        return until
+
     async def erase_session(self, conversation: Conversation, *, now: datetime) -> int:
         """Delete a session for good with all of its lives, also those in the bin; how many.
 

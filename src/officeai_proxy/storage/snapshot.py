@@ -25,7 +25,7 @@ from typing import IO
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from officeai_proxy.errors import Vanished
+from officeai_proxy.errors import NotFound, Vanished
 from officeai_proxy.formats.writing.passages import ConversationHead, Passage, Row
 from officeai_proxy.model import Caller
 from officeai_proxy.storage.conversations import ConversationFilter, ConversationRepository
@@ -56,13 +56,14 @@ _IN_MEMORY = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is to be read: conversations by a filter, or the one of a session.
+    """What is to be read: conversations by a filter, the one of a session, or the one with an id.
 
     With `utf8` contents may come as bytes.
     """
 
     conversations: ConversationFilter
     session_id: str | None = None
+    conversation_id: int | None = None
     whole_tree: bool = False
     utf8: bool = False
 
@@ -99,7 +100,7 @@ class Snapshot:
         """The present moment.
 
         Raises:
-            NotFound: a session is wanted, and there is none inside the caller's walls.
+            NotFound: a session or an id is wanted, and is not inside the caller's walls.
             AmbiguousSession: several users have one, and the filter chooses none.
         """
         async with database.read() as connection:
@@ -140,8 +141,8 @@ class Snapshot:
                 batch = batch[len(some.heads) or 1 :]
 
     async def _note_heads(self, connection: AsyncConnection, caller: Caller) -> None:
-        wanted, only = self._wanted, None
-        if wanted.session_id is not None:
+        wanted, only = self._wanted, self._wanted.conversation_id
+        if only is None and wanted.session_id is not None:
             found = await ConversationRepository(connection, caller).find(
                 wanted.session_id,
                 user_identifier=wanted.conversations.user_identifier,
@@ -154,6 +155,8 @@ class Snapshot:
             self.conversations += 1
             self.messages += self._count(head)
             self.first = self.first or self._queries.opened_head(head)
+        if only is not None and self.first is None:
+            raise NotFound("There is no such conversation, or this key may not see it.")
 
     def _count(self, head: ConversationHead) -> int:
         return head.message_count if self._wanted.whole_tree else head.path_count

@@ -59,15 +59,24 @@ class Tree:
         return self.children[self.parents[message]]
 
     def line_through(self, message: int) -> list[int]:
-        """The ids of the line through *message*, oldest first, as far as it goes on."""
+        """The ids of the line through *message*, oldest first, to its newest end.
+
+        Of a message on the path that is the path. Below any other it is where something was said
+        last: not a choice that nobody went on with, if somebody went on with another.
+        """
+        if message in self.on_path:
+            return sorted(self.on_path)
+        inside = {message}
+        for one, parent in self.parents.items():
+            # A message is newer than its parent.
+            if parent in inside:
+                inside.add(one)
         line: list[int] = []
-        above: int | None = message
+        above: int | None = max(inside)
         while above is not None:
             line.append(above)
             above = self.parents.get(above)
         line.reverse()
-        while below := self.children.get(line[-1]):
-            line.append(next((one for one in below if one in self.on_path), below[-1]))
         return line
 
 
@@ -86,6 +95,25 @@ class Window:
     messages: Sequence[Spoken]
     has_older: bool
     has_newer: bool
+
+    def fitting(self, most: int, *, around: int) -> "Window":
+        """What is *around* that place and has *most* characters together; that message in any case.
+
+        Of what stands beside a text, such as a picture, a tenth counts: nobody has to read it.
+        """
+        sizes = [len(one.line.content) + len(one.line.extra or "") // 10 for one in self.messages]
+        first, end = around, around + 1
+        room = most - sum(sizes[first:end])
+        while grown := [
+            place for place in (first - 1, end) if 0 <= place < len(sizes) and sizes[place] <= room
+        ]:
+            room -= sizes[grown[0]]
+            first, end = min(first, grown[0]), max(end, grown[0] + 1)
+        return Window(
+            messages=self.messages[first:end],
+            has_older=self.has_older or first > 0,
+            has_newer=self.has_newer or end < len(sizes),
+        )
 
 
 class TranscriptRepository:

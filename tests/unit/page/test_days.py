@@ -1,13 +1,15 @@
 """Days as readers type them."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from officeai_proxy.errors import UnprocessableInput
-from officeai_proxy.page.days import begin_of, end_of, on_clock
+from officeai_proxy.page.days import begin_of, end_of, on_clock, zone_of
 
 SHANGHAI = timezone(timedelta(hours=8))
+SUMMER = datetime(2026, 7, 14, 22, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-02-30", "2026-1-1", "<script>"])
@@ -38,3 +40,27 @@ def test_a_day_of_the_reader() -> None:
     end = end_of("2026-01-31", "until", SHANGHAI)
     assert begin == datetime(2026, 1, 30, 16, tzinfo=UTC)
     assert end == datetime(2026, 1, 31, 16, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "told", [None, "", "x", "841", "0:Nowhere/Land", "0:../passwd", "0:Europe"]
+)
+def test_a_zone_that_nobody_has(told: str | None) -> None:
+    """What is no zone is UTC."""
+    assert on_clock(SUMMER, zone_of(told)).utcoffset() == timedelta()
+
+
+def test_the_minutes_count_where_no_name_is_known() -> None:
+    """A browser or a machine may know none."""
+    assert zone_of("480").utcoffset(None) == timedelta(hours=8)
+    assert zone_of("-210:Nowhere/Land").utcoffset(None) == timedelta(hours=-3.5)
+
+
+def test_days_of_summer_are_told_in_winter() -> None:
+    """A day of July begins where it did on the reader's clock, whatever that says today."""
+    berlin = zone_of("60:Europe/Berlin")
+    assert berlin == ZoneInfo("Europe/Berlin")
+    assert on_clock(SUMMER, berlin).day == 15
+    assert begin_of("2026-07-15", "since", berlin) == datetime(2026, 7, 14, 22, tzinfo=UTC)
+    # The day in which the clock goes back has 25 hours.
+    assert end_of("2026-10-25", "until", berlin) == datetime(2026, 10, 25, 23, tzinfo=UTC)

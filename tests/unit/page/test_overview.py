@@ -1,29 +1,10 @@
-"""The places of the time axis, and numbers for people."""
+"""The places of the time axis."""
 
 from datetime import datetime, timedelta, timezone
 
-import pytest
-
-from officeai_proxy.page.overview import Span, dollars, moments_of, number
+from officeai_proxy.page.overview import Span, moments_of
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=timezone(timedelta(hours=8)))
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0, "0"), (950, "950"), (9999, "9,999"), (12345, "12.3k"), (4.56e6, "4.56M"), (2.5e9, "2.5G")],
-)
-def test_numbers(value: float, text: str) -> None:
-    """A number has as many digits as people read."""
-    assert number(value) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(0, "$0.00"), (0.000234, "$0.000234"), (0.5, "$0.5"), (1234.5, "$1,234.50")]
-)
-def test_dollars(value: float, text: str) -> None:
-    """Small costs are not rounded away."""
-    assert dollars(value) == text
 
 
 def test_hours_of_the_reader() -> None:

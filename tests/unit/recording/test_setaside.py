@@ -1,5 +1,6 @@
 """What is set aside can be seen, tried again, dropped, and erased with its person."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,14 @@ def test_one_session_is_erased_alone(tmp_path: Path) -> None:
     assert erased == 2
     left = [(one.exchange.session, one.exchange.user) for one in SetAsideFolder(tmp_path).all()]  # type: ignore[union-attr]
     assert sorted(left) == [("s1", "bob"), ("s2", "ann")]  # type: ignore[type-var]
+
+
+def test_what_began_later_stays(tmp_path: Path) -> None:
+    """A conversation that went to the bin takes nothing along of the one that came after it."""
+    for begun in (1, 2, 3):
+        set_aside(tmp_path, an_exchange(session="s1", started_ns=begun * 10**9))
+    until = datetime.fromtimestamp(2, UTC)
+
+    SetAsideFolder(tmp_path).erase(workspace="default", user="ann", session="s1", until=until)
+
+    assert [one.exchange.started_ns for one in SetAsideFolder(tmp_path).all()] == [3 * 10**9]  # type: ignore[union-attr]

@@ -55,7 +55,8 @@ function showTimes(root) {
 
 function tellZone() {
   const east = -new Date().getTimezoneOffset();
-  document.cookie = `officeai_zone=${east}; path=/ui; max-age=31536000; samesite=strict`;
+  const name = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
+  document.cookie = `officeai_zone=${east}:${name}; path=/ui; max-age=31536000; samesite=strict`;
 }
 
 // --- more while scrolling -----------------------------------------------------------------------
@@ -80,10 +81,13 @@ async function more(link) {
     const scroll = link.closest(".scroll");
     const height = scroll ? scroll.scrollHeight - scroll.scrollTop : 0;
     dress(content);
-    const marks = $$("[data-more]", content);
+    const links = $$("[data-more]", content);
+    const messages = $$("[data-message]", content);
     (link.closest(".more-row") ?? link).replaceWith(content);
     if (scroll && link.dataset.more === "prepend") scroll.scrollTop = scroll.scrollHeight - height;
-    for (const mark of marks) watcher.observe(mark);
+    for (const one of links) watcher.observe(one);
+    for (const message of messages) mark(message);
+    if (scroll && link.dataset.more === "append" && !links.length) reachEnd(messages.at(-1));
     offline(false);
   } catch {
     link.removeAttribute("aria-busy");
@@ -109,6 +113,7 @@ async function open(url, push = true) {
     const html = await answer.text();
     // On a slow network the answer to an earlier click may come after that to a later one.
     if (turn !== opened) return;
+    const wasInside = main.contains(document.activeElement);
     main.replaceChildren(fragment(html));
     if (push) history.pushState({ open: true }, "", url);
     document.body.classList.replace("view-list", "view-reading");
@@ -119,6 +124,9 @@ async function open(url, push = true) {
     if (row) row.setAttribute("aria-current", "true");
     dress(main);
     begin();
+    if (wasInside || !isSeen(document.activeElement)) {
+      ($(".said[data-found] .turns a") ?? main).focus({ preventScroll: true });
+    }
     offline(false);
   } catch {
     offline(true);
@@ -126,6 +134,11 @@ async function open(url, push = true) {
     clearTimeout(waiting);
     if (turn === opened) main.removeAttribute("aria-busy");
   }
+}
+
+// Focus on what is gone, or hidden as the list of a phone is, would begin anew at the top of the page.
+function isSeen(one) {
+  return one !== document.body && one.getClientRects().length > 0;
 }
 
 // What the window is called, and where a change of language or colours comes back to.
@@ -141,44 +154,77 @@ function begin() {
   const found = scroll.dataset.at && $(`#m${CSS.escape(scroll.dataset.at)}`);
   if (found) found.scrollIntoView({ block: "center" });
   else scroll.scrollTop = scroll.scrollHeight;
+  CSS.highlights?.delete("found");
   mark(scroll);
   // A picture has its height only when it is read; the end of the conversation stays in view.
   let wasAtEnd = !found;
   scroll.addEventListener("scroll", () => { wasAtEnd = isAtEnd(scroll); }, { passive: true });
   scroll.addEventListener("load", () => { if (wasAtEnd) scroll.scrollTop = scroll.scrollHeight; }, true);
   for (const link of $$("[data-more]", scroll)) watcher.observe(link);
+  if (!$(".to-end")) listen(2000);
+}
+
+// Whoever has scrolled down to the newest message is where the conversation goes on.
+function reachEnd(message) {
+  $(".to-end")?.remove();
+  const place = $("#live");
+  if (place && message) place.dataset.after = message.dataset.message;
   listen(2000);
 }
 
-// Words are found as the search finds them: whole ones, but any part of a run of Chinese, which
-// stands for itself beside other letters too.
-const EAST = "[\\p{sc=Han}\\p{sc=Hiragana}\\p{sc=Katakana}\\p{sc=Hangul}]";
-const OTHER = `(?:(?!${EAST})[\\p{L}\\p{N}])`;
+// Words are found as the search finds them: whole ones, whatever their case, accents and width are,
+// but any part of a run of Chinese, which stands for itself beside other letters too.
+const EAST = "[\\p{sc=Han}\\p{sc=Hiragana}\\p{sc=Katakana}\\p{sc=Hangul}\\p{sc=Bopomofo}\\u3006\\u30fc]";
+const OTHER = `(?:(?!${EAST})[\\p{L}\\p{N}\\p{M}])`;
+const LETTER = /\P{M}\p{M}*|\p{M}+/gu;
+// Vowel signs of India are no accents, nor are the marks that tell カ from ガ.
+const ACCENT = /(?=\p{M})(?![\u3099\u309a])[\p{sc=Zinh}\p{sc=Cyrl}\p{sc=Hebr}\p{sc=Arab}\p{sc=Syrc}]/gu;
+
+function fold(letter) {
+  const small = letter.normalize("NFKC").toLowerCase().replaceAll("ß", "ss").replaceAll("ς", "σ");
+  return small.normalize("NFD").replace(ACCENT, "").normalize("NFC");
+}
 
 function wordsOf(text) {
-  const words = text.match(new RegExp(`${EAST}+|${OTHER}+`, "gu")) ?? [];
+  const words = fold(text).match(new RegExp(`${EAST}+|${OTHER}+`, "gu")) ?? [];
   return words.map((word) => (new RegExp(EAST, "u").test(word) ? word : `(?<!${OTHER})${word}(?!${OTHER})`));
 }
 
-// What was searched for is marked without touching the text (CSS Custom Highlight API).
-function mark(scroll) {
-  if (!scroll.dataset.find || !window.Highlight) return;
-  const words = wordsOf(scroll.dataset.find);
-  if (!words.length) return;
-  // The text itself is looked through: its lower case can be longer than it is (İ).
-  const pattern = new RegExp(words.join("|"), "giu");
-  const ranges = [];
-  const walker = document.createTreeWalker(scroll, NodeFilter.SHOW_TEXT);
-  for (let node = walker.nextNode(); node && ranges.length < 2000; node = walker.nextNode()) {
-    if (!node.parentElement.closest(".text")) continue;
-    for (const found of node.data.matchAll(pattern)) {
-      const range = new Range();
-      range.setStart(node, found.index);
-      range.setEnd(node, found.index + found[0].length);
-      ranges.push(range);
+// Where the pattern is in a text, whose letters may be longer or shorter when they are folded.
+function placesIn(text, pattern) {
+  if (/^[\0-\x7f]*$/.test(text)) {
+    return [...text.toLowerCase().matchAll(pattern)].map(({ 0: found, index }) => [index, index + found.length]);
+  }
+  const starts = [], ends = [];
+  let folded = "";
+  for (const { 0: letter, index } of text.matchAll(LETTER)) {
+    const small = fold(letter);
+    folded += small;
+    for (let unit = 0; unit < small.length; unit += 1) {
+      starts.push(index);
+      ends.push(index + letter.length);
     }
   }
-  CSS.highlights.set("found", new Highlight(...ranges));
+  return [...folded.matchAll(pattern)].map(({ 0: found, index }) => [starts[index], ends[index + found.length - 1]]);
+}
+
+// What was searched for is marked without touching the text (CSS Custom Highlight API).
+function mark(root) {
+  const words = window.Highlight ? wordsOf($("#scroll").dataset.find) : [];
+  if (!words.length) return;
+  const pattern = new RegExp(words.join("|"), "gu");
+  const marked = CSS.highlights.get("found") ?? new Highlight();
+  const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node && marked.size < 2000; node = walker.nextNode()) {
+    if (!node.parentElement.closest(".text")) continue;
+    for (const [start, end] of placesIn(node.data, pattern)) {
+      const range = new Range();
+      range.setStart(node, start);
+      range.setEnd(node, end);
+      marked.add(range);
+    }
+  }
+  CSS.highlights.set("found", marked);
 }
 
 function isAtEnd(scroll) {
@@ -196,7 +242,7 @@ async function look(place, pause) {
   if (document.hidden) return listen(pause);
   let next = Math.min(pause * 1.3, 15000);
   try {
-    const answer = await part(`${place.dataset.live}?after=${place.dataset.after}`, "more");
+    const answer = await part(`${place.dataset.live}?after=${place.dataset.after}`, "news");
     const html = await answer.text();
     // Another conversation may have been opened meanwhile, which this says nothing of.
     if (!place.isConnected) return;
@@ -223,15 +269,30 @@ function gone(place) {
   place.remove();
 }
 
+// How much it is now, above the messages and in the list.
+function tell(about) {
+  if (!about) return;
+  $(".chat-about").replaceWith(about);
+  const row = $("#rows [aria-current] .row-about");
+  if (row) row.lastChild.data = ` · ${about.dataset.count}`;
+}
+
 function add(place, content) {
   const scroll = $("#scroll");
   const measure = $(".measure", scroll);
   const follows = isAtEnd(scroll);
   dress(content);
   const messages = $$("[data-message]", content);
-  for (const message of messages) {
-    if (!document.getElementById(message.id)) measure.append(message);
+  // A call that was made again has its answer now: what was marked at the question is over.
+  if (messages[0]?.matches(".by-assistant")) {
+    for (const one of $$(".said:not(.by-assistant):last-child .mark", measure)) one.remove();
   }
+  for (const message of messages) {
+    if (document.getElementById(message.id)) continue;
+    measure.append(message);
+    mark(message);
+  }
+  tell($(".chat-about", content));
   for (const empty of $$(".empty", measure)) empty.remove();
   if (messages.length) place.dataset.after = messages.at(-1).dataset.message;
   place.textContent = place.dataset.said;
@@ -316,6 +377,7 @@ function goBack() {
   document.body.classList.replace("view-reading", "view-list");
   clearTimeout(live);
   entitle($(".rooms [aria-current]").textContent.trim());
+  $("#rows [aria-current]")?.focus({ preventScroll: true });
 }
 
 // --- keys ---------------------------------------------------------------------------------------
@@ -332,6 +394,7 @@ function step(by) {
 
 function onKey(event) {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "Escape" && location.hash === "#side") return $(".side-close")?.click();
   if (event.key === "Escape") return document.activeElement.blur();
   if (event.target.closest("input, textarea, select, dialog")) return;
   if (event.key === "/" && $("#find")) $("#find").focus();
