@@ -98,10 +98,17 @@ def _without_retried(
     Half of an answer goes with it: what is asked again is to be answered from the beginning.
     """
     said = {identity(message) for message in new if not is_instruction(role_of(message))}
-    asked = end = len(path) - is_broken_off
-    while end and role_of(path[end - 1]) != Role.ASSISTANT and identity(path[end - 1]) in said:
-        end -= 1
-    return path[:end] if end < asked else path
+    asked = set[int]()
+    for place in reversed(range(len(path) - is_broken_off)):
+        role = role_of(path[place])
+        if is_instruction(role):
+            continue  # Some clients put them behind the question.
+        if role == Role.ASSISTANT or identity(path[place]) not in said:
+            break
+        asked.add(place)
+    if asked and is_broken_off:
+        asked.add(len(path) - 1)
+    return [message for place, message in enumerate(path) if place not in asked]
 
 
 def _sendable(message: JsonObject) -> JsonObject:

@@ -60,6 +60,15 @@ def test_a_question_without_answer_is_not_asked_twice():
     assert context_of(path, [user("four")], PLENTY) == path
 
 
+def test_a_retry_with_instructions_behind_the_question_asks_once():
+    """Wherever a client puts its instructions, the question before it is the one that failed."""
+    path = [user("one"), answer("1"), user("two"), SYSTEM]
+
+    assert context_of(path, [user("two"), SYSTEM], PLENTY) == path[:2]
+    assert context_of(path, [user("two")], PLENTY) == [*path[:2], SYSTEM]
+    assert context_of(path, [user("three")], PLENTY) == path
+
+
 def test_a_retry_after_half_an_answer_asks_once():
     """It is stored as one question with one answer, and that is what the model is to see."""
     path = [*TALK, user("three"), answer("3 is")]
