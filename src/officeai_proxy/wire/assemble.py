@@ -21,7 +21,8 @@ from officeai_proxy.wire.parts import joined_text, text_of_part
 from officeai_proxy.wire.runs import Run
 from officeai_proxy.wire.toolcalls import ToolCall, ToolCalls
 
-_REFERENCES = ("citations", "search_results")
+REFERENCES = ("citations", "search_results", "web_search")
+"""What Perplexity, xAI and Zhipu found on the web, beside the choices of a reply."""
 
 
 class ChoiceAssembler:
@@ -249,7 +250,7 @@ class StreamAssembler:
         groq = get("x_groq")
         if groq and isinstance(groq, dict):
             self._add_top({"error": groq.get("error"), "usage": groq.get("usage")})
-        for key in _REFERENCES:
+        for key in REFERENCES:
             if value := get(key):
                 self._references[key] = value
 

@@ -10,6 +10,7 @@ from codecs import getincrementaldecoder
 from dataclasses import dataclass
 
 from officeai_proxy.model import Json, JsonObject, Usage
+from officeai_proxy.wire.assemble import REFERENCES
 from officeai_proxy.wire.cleantext import clean_text
 from officeai_proxy.wire.encoding import UndecodableBody, UnknownEncoding, decoded
 from officeai_proxy.wire.jsontext import dumps, loads
@@ -144,8 +145,10 @@ def _read_json(body: bytes, *, most_values: int | None) -> Reply:
     if not isinstance(value, dict):
         return _failed(None)
     items = value.get("choices")
+    # They are kept with the message, as those of a stream are.
+    found: JsonObject = {key: value[key] for key in REFERENCES if value.get(key)}
     choices = [
-        Choice(_index_of(item, place), message, _text(item.get("finish_reason")))
+        Choice(_index_of(item, place), {**found, **message}, _text(item.get("finish_reason")))
         for place, item in enumerate(items if isinstance(items, list) else ())
         if isinstance(item, dict) and (message := _message_in(item, is_whole=is_whole)) is not None
     ]

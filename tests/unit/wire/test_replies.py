@@ -367,6 +367,17 @@ def test_perplexity() -> None:
     assert reply_to(body) == Reply(choices, COUNTS, "sonar", None, finished=True)
 
 
+@pytest.mark.parametrize("key", ["citations", "search_results", "web_search"])
+def test_what_was_found_on_the_web_is_kept_in_json_and_in_streams(key: str) -> None:
+    """Perplexity, xAI and Zhipu tell it beside the choices; it belongs to the answer."""
+    found: Json = [{"title": "Rome", "link": "https://a.test"}]
+    message: JsonObject = {"role": "assistant", "content": "It is[1]"}
+    whole = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], key: found}
+    streamed = chunk({"content": "It is[1]"}, reason="stop", **{key: found}) + DONE
+    choices = (said("It is[1]", **{key: found}),)
+    assert reply_to(json.dumps(whole), JSON).choices == reply_to(streamed).choices == choices
+
+
 def test_mistral_tool_calls() -> None:
     """Neither index nor type, several calls in one delta, the reason beside them."""
     calls = [
