@@ -6,15 +6,21 @@ a database that is away for a moment is waited for.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from officeai_proxy.auth.labels import check_label
 from officeai_proxy.auth.permissions import check_user
-from officeai_proxy.errors import DatabaseUnavailable, RequestRefused
+from officeai_proxy.errors import BodyTooLarge, DatabaseUnavailable, RequestRefused
 from officeai_proxy.formats.reading.files import read_items
-from officeai_proxy.formats.reading.imported import Fault, ImportedConversation, Item, Reading
+from officeai_proxy.formats.reading.imported import (
+    Fault,
+    ImportedConversation,
+    Item,
+    Reading,
+    UnknownFile,
+)
 from officeai_proxy.model import Caller
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.imports import ImportRepository, Outcome, Owned
@@ -86,6 +92,14 @@ class _Numbered:
     owned: Owned
 
 
+class Trail(Protocol):
+    """Where it is written down that something was done."""
+
+    async def leave(self, *, user: str | None, detail: Mapping[str, str | int]) -> None:
+        """Store a row that says what was done with whose data."""
+        ...
+
+
 def _nothing_told(_: Account) -> None:
     pass
 
@@ -98,6 +112,27 @@ class Importer:
         self._database = database
         self._caller = caller
         self._user = user or caller.user
+
+    async def run_on(
+        self,
+        trail: Trail,
+        file: BinaryIO,
+        reading: Reading,
+        *,
+        told: Callable[[Account], None] = _nothing_told,
+    ) -> Account:
+        """`run`, which is many transactions, with a row on *trail* before the first of them and
+        one with what has come of it, also when that is a refusal.
+        """
+        await trail.leave(user=self._user, detail={"stage": "begun"})
+        try:
+            account = await self.run(file, reading, told=told)
+        except (UnknownFile, BodyTooLarge) as refusal:
+            detail = {"stage": "ended", "refused": refusal.code or "refused"}
+            await trail.leave(user=self._user, detail=detail)
+            raise
+        await trail.leave(user=self._user, detail={"stage": "ended", **account.numbers})
+        return account
 
     async def run(
         self,

@@ -172,6 +172,17 @@ def test_clearing_nothing_names_nobody(shared: RunningProxy) -> None:
     assert (last[1], *last[4:]) == ("user.clear", None, None, '{"conversations":0}')
 
 
+def test_an_import_that_is_refused_has_an_end(shared: RunningProxy) -> None:
+    """Otherwise it would look like one that broke off, or still runs."""
+    with shared.client() as client:
+        assert client.post("/conversations/import", content=b"hello").status_code == 422
+
+    *_, begun, ended = log_of(shared)
+    assert (begun[1], begun[6]) == ("workspace.import", '{"stage":"begun"}')
+    assert ended[1] == "workspace.import"
+    assert ended[6] == '{"refused":"invalid_value","stage":"ended"}'
+
+
 def test_a_key_that_may_not_leaves_a_row(shared: RunningProxy) -> None:
     """A key that lacks a scope is refused, and that it tried is written down."""
     with shared.client() as client:

@@ -44,11 +44,8 @@ def command(file: str, user: str | None, workspace: str) -> None:
         caller = Caller(COMMAND_LINE, workspace)
         trail = AuditLog(database, lambda: datetime.now(UTC)).trail(Action.IMPORT, caller)
         importer = Importer(database, caller, user=user)
-        await trail.leave(user=user, detail={"stage": "begun"})
         with _opened(file) as opened, _progress() as told:
-            account = await importer.run(opened, _reading(settings), told=told)
-        await trail.leave(user=user, detail={"stage": "ended", **account.numbers})
-        return account
+            return await importer.run_on(trail, opened, _reading(settings), told=told)
 
     account = with_database(settings, work)
     for failure in account.errors:

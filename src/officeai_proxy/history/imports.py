@@ -100,10 +100,7 @@ async def import_conversations(
         request, directory=settings.data_dir, limit=limit, is_sealed=is_sealed
     ) as file:
         importer = Importer(services.database, caller, user=user)
-        # An import is many transactions: a row before the first, and one with what has come of it.
-        await trail.leave(user=user, detail={"stage": "begun"})
-        account = await importer.run(file, _reading(settings, services))
-    await trail.leave(user=user, detail={"stage": "ended", **account.numbers})
+        account = await importer.run_on(trail, file, _reading(settings, services))
     return ImportReport.of(account)
 
 

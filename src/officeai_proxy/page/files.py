@@ -136,15 +136,12 @@ async def take_file(
         total_bytes=settings.max_import_bytes,
     )
     limit = settings.max_import_bytes
-    trail = desk.trail(Action.IMPORT)
     is_sealed = bool(settings.encryption_keys)
     async with uploaded(
         request, directory=settings.data_dir, limit=limit, is_sealed=is_sealed
     ) as file:
-        await trail.leave(user=owner, detail={"stage": "begun"})
         importer = Importer(desk.services.database, desk.caller, user=owner)
-        account = await importer.run(file, reading)
-    await trail.leave(user=owner, detail={"stage": "ended", **account.numbers})
+        account = await importer.run_on(desk.trail(Action.IMPORT), file, reading)
     faults = [(failure.item, desk.told(failure.reason)) for failure in account.errors]
     return await desk.show("part_import.html", account=account, faults=faults)
 
