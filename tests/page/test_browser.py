@@ -358,6 +358,30 @@ def test_search_opens_at_the_message(person: Person) -> None:
     expect(page.locator(".to-end")).to_be_visible()
 
 
+def test_a_word_far_down_in_what_was_found(person: Person) -> None:
+    """It is in view, also where the message is long, is folded, and is scrolled in itself."""
+    lines = "line\n\n" * 300
+    said = [
+        {"role": "assistant", "content": f"{lines}the needle\n\n{lines}"},
+        {"role": "tool", "content": f"{lines}the pin\n{lines}"},
+        {"role": "user", "content": lines},
+    ]
+    with person.site.proxy.client() as api:
+        api.post("/conversations/", json={"session_id": "far", "user_identifier": "far"})
+        api.post("/conversations/far/messages", json=said)
+    for word in ("needle", "pin"):
+        page = person.go(f"/ui/search?q={word}&user=far")
+        page.locator("a.hit").click()
+        page.wait_for_load_state()
+        page.wait_for_function(
+            """() => {
+              const [word] = CSS.highlights.get("found");
+              const place = word.getBoundingClientRect();
+              return place.height > 0 && place.top > 100 && place.bottom < innerHeight;
+            }"""
+        )
+
+
 def test_what_was_searched_for_is_marked(person: Person) -> None:
     """As it was found: whole words, and Chinese beside them for itself."""
     page = person.go(f"/ui/c/{person.site.ids['python']}?q=库print")
