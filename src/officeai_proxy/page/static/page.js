@@ -439,6 +439,8 @@ function isBeside(event) {
 }
 
 function onClick(event) {
+  // To choose the same file once more is a change only if none is chosen.
+  if (event.target.matches("[data-drop] input")) event.target.value = "";
   const button = event.target.closest("button.copy");
   if (button) return copy(button);
   if (event.target.closest("[data-close]")) return event.target.closest("dialog")?.close();
@@ -454,6 +456,8 @@ function onClick(event) {
 }
 
 function onSubmit(event) {
+  // A file is sent when it is chosen. Enter in the field above it would send a form without one.
+  if (event.target.matches("[data-import]")) event.preventDefault();
   if (!event.target.matches("[data-download]")) return;
   // Empty fields make an ugly address; the browser's own download shows how far it is.
   for (const field of event.target.elements) {
