@@ -288,8 +288,13 @@ def test_export_with_a_filter_and_import_again(person: Person, tmp_path: Path) -
     download.value.save_as(tmp_path / "some.json")
     assert json.loads((tmp_path / "some.json").read_text("utf-8"))["complete"]
     page.get_by_text("Import a file").click()
+    sheet.locator("input[name=user]").press("Enter")
     sheet.locator("input[type=file]").set_input_files(tmp_path / "some.json")
     expect(sheet.locator(".report")).to_contain_text("There already")
+    with page.expect_file_chooser():
+        sheet.locator("input[type=file]").click()
+    # The browser tells of the same file once more only when none was chosen.
+    expect(sheet.locator("input[type=file]")).to_have_value("")
     (tmp_path / "odd.bin").write_bytes(b"\0\1\2")
     sheet.locator("input[type=file]").set_input_files(tmp_path / "odd.bin")
     expect(sheet.locator("[data-report]")).not_to_contain_text("There already")
@@ -356,6 +361,30 @@ def test_search_opens_at_the_message(person: Person) -> None:
     expect(found).to_be_in_viewport()
     assert page.evaluate("CSS.highlights.size") == 1
     expect(page.locator(".to-end")).to_be_visible()
+
+
+def test_a_word_far_down_in_what_was_found(person: Person) -> None:
+    """It is in view, also where the message is long, is folded, and is scrolled in itself."""
+    lines = "line\n\n" * 300
+    said = [
+        {"role": "assistant", "content": f"{lines}the needle\n\n{lines}"},
+        {"role": "tool", "content": f"{lines}the pin\n{lines}"},
+        {"role": "user", "content": lines},
+    ]
+    with person.site.proxy.client() as api:
+        api.post("/conversations/", json={"session_id": "far", "user_identifier": "far"})
+        api.post("/conversations/far/messages", json=said)
+    for word in ("needle", "pin"):
+        page = person.go(f"/ui/search?q={word}&user=far")
+        page.locator("a.hit").click()
+        page.wait_for_load_state()
+        page.wait_for_function(
+            """() => {
+              const [word] = CSS.highlights.get("found");
+              const place = word.getBoundingClientRect();
+              return place.height > 0 && place.top > 100 && place.bottom < innerHeight;
+            }"""
+        )
 
 
 def test_what_was_searched_for_is_marked(person: Person) -> None:

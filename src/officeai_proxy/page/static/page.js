@@ -152,16 +152,32 @@ function begin() {
   const scroll = $("#scroll");
   if (!scroll) return;
   const found = scroll.dataset.at && $(`#m${CSS.escape(scroll.dataset.at)}`);
-  if (found) found.scrollIntoView({ block: "center" });
-  else scroll.scrollTop = scroll.scrollHeight;
   CSS.highlights?.delete("found");
   mark(scroll);
+  if (found) lookAt(found, scroll);
+  else scroll.scrollTop = scroll.scrollHeight;
+  // The browser goes to the beginning of the message once more when all of the page has come.
+  const again = () => requestAnimationFrame(() => lookAt(found, scroll));
+  if (found && document.readyState !== "complete") addEventListener("load", again, { once: true });
   // A picture has its height only when it is read; the end of the conversation stays in view.
   let wasAtEnd = !found;
   scroll.addEventListener("scroll", () => { wasAtEnd = isAtEnd(scroll); }, { passive: true });
   scroll.addEventListener("load", () => { if (wasAtEnd) scroll.scrollTop = scroll.scrollHeight; }, true);
   for (const link of $$("[data-more]", scroll)) watcher.observe(link);
   if (!$(".to-end")) listen(2000);
+}
+
+// A message that was found, and of a long one the first word that was searched for.
+function lookAt(found, scroll) {
+  found.scrollIntoView({ block: "center" });
+  const words = [...(CSS.highlights?.get("found") ?? [])];
+  const word = words.find((one) => found.contains(one.startContainer));
+  // A long piece of code is scrolled in itself.
+  for (const box of word ? [word.startContainer.parentElement.closest("pre"), scroll] : []) {
+    const place = word.getBoundingClientRect(), view = box?.getBoundingClientRect();
+    const isSeen = !box || (place.top >= view.top && place.bottom <= view.bottom);
+    if (!isSeen) box.scrollTop += place.top - view.top - view.height / 2;
+  }
 }
 
 // Whoever has scrolled down to the newest message is where the conversation goes on.
@@ -217,7 +233,10 @@ function mark(root) {
   const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node && marked.size < 2000; node = walker.nextNode()) {
     if (!node.parentElement.closest(".text")) continue;
-    for (const [start, end] of placesIn(node.data, pattern)) {
+    const places = placesIn(node.data, pattern);
+    // What a tool answered is folded; nobody sees there what was found.
+    if (places.length) node.parentElement.closest("[data-found] details")?.setAttribute("open", "");
+    for (const [start, end] of places) {
       const range = new Range();
       range.setStart(node, start);
       range.setEnd(node, end);
@@ -420,6 +439,8 @@ function isBeside(event) {
 }
 
 function onClick(event) {
+  // To choose the same file once more is a change only if none is chosen.
+  if (event.target.matches("[data-drop] input")) event.target.value = "";
   const button = event.target.closest("button.copy");
   if (button) return copy(button);
   if (event.target.closest("[data-close]")) return event.target.closest("dialog")?.close();
@@ -435,6 +456,8 @@ function onClick(event) {
 }
 
 function onSubmit(event) {
+  // A file is sent when it is chosen. Enter in the field above it would send a form without one.
+  if (event.target.matches("[data-import]")) event.preventDefault();
   if (!event.target.matches("[data-download]")) return;
   // Empty fields make an ugly address; the browser's own download shows how far it is.
   for (const field of event.target.elements) {
