@@ -17,6 +17,7 @@ from officeai_proxy.recording.instructions import instructions_in, needs_more, w
 from officeai_proxy.recording.merge import Place, Seen, place_at_end, place_by_run
 from officeai_proxy.recording.turns import Turn
 from officeai_proxy.tree import Addition, Node, PathEnd, Thread
+from officeai_proxy.wire.identity import INSTRUCTIONS
 from officeai_proxy.wire.messages import RequestMessages
 from officeai_proxy.wire.titles import title_of
 
@@ -201,8 +202,13 @@ class _Batch:
             for most in looks:
                 nodes = await self._path_end(thread, most)
                 is_whole = len(nodes) < most
-                is_far = (is_whole or most == looks[-1]) and thread.is_line
-                seen = Seen.FAR if is_far else Seen.NEAR
+                is_far = is_whole or most == looks[-1]
+                # Another branch can have more of a request only when it begins as that one does:
+                # who sends a window does not pay for the whole tree with every turn.
+                may_be_elsewhere = is_whole and _begins_with(request, nodes + added)
+                seen = (
+                    Seen.FAR if is_far and (thread.is_line or not may_be_elsewhere) else Seen.NEAR
+                )
                 place = place_by_run(request, thread.end, nodes + added, seen=seen)
                 if place is not None:
                     return place
@@ -234,6 +240,14 @@ def _hang(thread: Thread, end: PathEnd, message: NewMessage, turn: Turn) -> Path
     node = Node(end.leaf, message.identity, message.role, is_half=is_half)
     thread.additions.append(Addition(node, message, turn.call.exchange_id))
     return end.extended(node)
+
+
+def _begins_with(request: RequestMessages, nodes: Sequence[Node]) -> bool:
+    """Whether *request*, without its instructions, begins with the first of *nodes*."""
+    begins = zip(request.identities, request.roles, strict=True)
+    first = next((identity for identity, role in begins if role not in INSTRUCTIONS), None)
+    root = next((node.identity for node in nodes if not node.is_instruction), None)
+    return first == root
 
 
 def _title(request: RequestMessages) -> str | None:
