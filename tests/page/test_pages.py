@@ -22,7 +22,7 @@ from tests.page.stories import (
 )
 
 from officeai_proxy.formats.registry import FORMATS
-from officeai_proxy.model import Scope
+from officeai_proxy.model import Role, Scope
 from officeai_proxy.recording.turns import read_turn
 from officeai_proxy.recording.writer import write
 from officeai_proxy.settings import load_settings
@@ -248,6 +248,7 @@ async def test_search(reader: Reader, ids: dict[str, int]) -> None:
         "深度学习"
         in (await reader.get("/ui/search?q=深度学习&user=%20user123%20")).text.split("<mark>")[1]
     )
+    assert all(f'<option value="{role}">' in shown for role in Role)
     assert "at least one letter" in (await reader.get("/ui/search?q=!!!")).text
     assert "Nothing says that" in (await reader.get("/ui/search?q=nobodysaysthis")).text
 

@@ -91,7 +91,9 @@ def test_the_policy_allows_the_one_style_sheet():
     assert f"style-src 'sha256-{digest}'" in policy
     assert "default-src 'none'" in policy
     assert "url(" not in style
-    assert "prefers-color-scheme:dark" in style
+    assert "@media screen and (prefers-color-scheme:dark)" in style
+    on_paper = style.partition("@media print")[2]
+    assert "white-space:pre-wrap;overflow-wrap:anywhere" in on_paper
 
 
 @pytest.mark.parametrize("text", NASTY)
