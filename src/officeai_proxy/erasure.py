@@ -12,6 +12,7 @@ from typing import Protocol
 
 from officeai_proxy.audit import Trail
 from officeai_proxy.burials import burial_of_user
+from officeai_proxy.errors import NotFound
 from officeai_proxy.model import Caller
 from officeai_proxy.storage.audit import anonymise, append
 from officeai_proxy.storage.audit_chain import Action, Detail, Event
@@ -29,6 +30,10 @@ CONVERSATIONS_AT_ONCE, MESSAGES_AT_ONCE = 50, 500
 
 class SetAside(Protocol):
     """Where exchanges are that could never be stored."""
+
+    def has(self, *, workspace: str, user: str) -> bool:
+        """Whether there are any of *user*."""
+        ...
 
     def erase(
         self,
@@ -79,7 +84,7 @@ class Eraser:
             NotFound: nothing is there of *user*, or they are not the caller's.
         """
         async with self._database.write() as connection:
-            await UserRepository(connection, self._caller).check_known(user)
+            await self._check_known(UserRepository(connection, self._caller), user)
             burial = burial_of_user(self._caller.workspace, user)
             await bury(connection, [burial], now=self._clock())
             await append(connection, _sealed(trail, user, {"stage": "begun"}))
@@ -91,6 +96,14 @@ class Eraser:
         erased.set_aside = self._set_aside.erase(workspace=self._caller.workspace, user=user)
         await self._finish(user, erased, trail)
         return erased
+
+    async def _check_known(self, users: UserRepository, user: str) -> None:
+        """Make sure that there is something of *user*, if only a call that was never stored."""
+        try:
+            await users.check_known(user)
+        except NotFound:
+            if not self._set_aside.has(workspace=self._caller.workspace, user=user):
+                raise
 
     async def _erase_some(self, user: str) -> list[int]:
         """Erase a few conversations; how many messages each had, nothing when none is left."""

@@ -91,6 +91,22 @@ async def test_the_bin_holds_nothing_back(api: Api, database: Database) -> None:
     assert await counts(database) == (2, 2)
 
 
+async def test_a_person_of_whom_all_is_set_aside_is_erased(api: Api) -> None:
+    """Nothing of theirs was ever stored, and what they said is on the disk all the same."""
+    journal: Path = api.services.settings.journal_dir
+    journal.mkdir(parents=True)
+    poison = now_or(-30, session="s1")
+    setaside.set_aside(journal, Entry(poison, frames.payload_of(poison)), reason="poison")
+
+    async with api.client() as client:
+        assert (await client.delete("/users/somebody-else")).status_code == 404
+        assert setaside.count(journal) == 1
+        assert (await client.delete("/users/ann")).status_code == 200
+        assert (await client.delete("/users/ann")).status_code == 404
+
+    assert setaside.count(journal) == 0
+
+
 async def test_what_is_set_aside_goes_with_its_conversation(api: Api, database: Database) -> None:
     """A person finds nothing of it there, and a retry could not bring it back."""
     journal: Path = api.services.settings.journal_dir

@@ -9,7 +9,7 @@ knows how many exchanges they were, or whose. There is nothing to try again.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -202,14 +202,25 @@ class SetAsideFolder:
         if session is not None:
             wanted = set(burials_of(workspace, user, session))
         erased = 0
+        for aside in self._in(wanted, until):
+            self.drop(aside.name)
+            erased += 1
+        return erased
+
+    def has(self, *, workspace: str, user: str) -> bool:
+        """Whether anything is set aside that `erase` would delete of *user*."""
+        return next(self._in({burial_of_user(workspace, user)}), None) is not None
+
+    def _in(self, wanted: Set[UUID], until: datetime | None = None) -> Iterator[Aside]:
+        """What would be in one of the graves *wanted*, of what began up to *until*."""
         for aside in self.all():
             call = aside.exchange
             if call is None or (until is not None and call.started_at > until):
                 continue
-            if wanted & set(graves_of(call.workspace, call.user, call.session, call.client_ip)):
-                self.drop(aside.name)
-                erased += 1
-        return erased
+            if not wanted.isdisjoint(
+                graves_of(call.workspace, call.user, call.session, call.client_ip)
+            ):
+                yield aside
 
     def reseal(self) -> int:
         """Seal with the present key what is plain or sealed with another; how much that was.

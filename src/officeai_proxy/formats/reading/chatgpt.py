@@ -96,12 +96,18 @@ def _message(message: Mapping[str, Json], created: datetime) -> NewMessage | Non
         timestamp=moment_of_epoch(message.get("create_time")) or created,
         model_name=model if isinstance(model, str) and model else None,
     )
-    return replace(new, metadata=_metadata(message, content))
+    return replace(new, metadata=_metadata(message, content, about))
 
 
-def _metadata(message: Mapping[str, Json], content: JsonObject) -> JsonObject | None:
-    """What a message is beside its words: to whom it went, and what kind of content it had."""
+def _metadata(
+    message: Mapping[str, Json], content: JsonObject, about: JsonObject
+) -> JsonObject | None:
+    """What a message is beside its words: to whom it went, what kind of content it had, and which
+    files came with it. Of a file that is no picture nothing else is told.
+    """
     metadata: JsonObject = {}
+    if about.get("attachments"):
+        metadata["attachments"] = about["attachments"]
     kind, to = content.get("content_type"), message.get("recipient")
     if isinstance(kind, str) and kind != _PLAIN:
         metadata["content_type"] = kind

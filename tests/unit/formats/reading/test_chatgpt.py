@@ -103,6 +103,16 @@ def test_pictures_are_parts() -> None:
     assert message["stored"] == {"content_type": "multimodal_text"}
 
 
+def test_files_that_came_with_a_message_are_named() -> None:
+    """A document stands in the message's metadata only; without any nothing is added."""
+    document = {"id": "file-1", "name": "报告.pdf", "mimeType": "application/pdf", "size": 5}
+
+    assert read_message("Sum it up", role="user", attachments=[document])["stored"] == {
+        "attachments": [document]
+    }
+    assert read_message("Sum it up", role="user", attachments=[])["stored"] is None
+
+
 def test_parts_of_text_are_one_text() -> None:
     """Several parts of text are lines of one."""
     assert read_message({"content_type": "text", "parts": ["a", "b"]})["content"] == "a\nb"
