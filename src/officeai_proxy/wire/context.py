@@ -22,6 +22,7 @@ MESSAGE_TOKENS = 4
 # What a request may say of a message. Replies have more, such as the reasoning, which servers
 # refuse or bill when it comes back to them.
 _SENT_BACK = frozenset(("role", "content", "name", "tool_calls", "tool_call_id", "function_call"))
+_ALWAYS_SAID = frozenset(("role", "content"))
 
 _ASCII_PER_TOKEN = 4
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
@@ -95,7 +96,15 @@ def _without_retried(path: Sequence[JsonObject], new: Sequence[JsonObject]) -> S
 
 
 def _sendable(message: JsonObject) -> JsonObject:
-    return {name: value for name, value in message.items() if name in _SENT_BACK}
+    """*message* as a request may say it.
+
+    Replies of vLLM and others have an empty list of tool calls, or null, which OpenAI refuses.
+    """
+    return {
+        name: value
+        for name, value in message.items()
+        if name in _SENT_BACK and (name in _ALWAYS_SAID or value)
+    }
 
 
 def _groups(path: Sequence[JsonObject], new: Sequence[JsonObject]) -> Iterator[list[JsonObject]]:
