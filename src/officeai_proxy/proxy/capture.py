@@ -193,10 +193,20 @@ class Capture:
             content_encoding=value_of(self._headers, b"content-encoding"),
             request_encoding=call.body_encoding,
             model_told=told,
-            usage=usage_in(tail[-TAIL:]) if tail and call.may_spend else None,
+            usage=self._usage_in(tail) if tail and call.may_spend else None,
             request=call.body,
             reply=reply,
         )
+
+    def _usage_in(self, tail: bytes) -> str | None:
+        """What the reply says that it took: most say so at the end, Perplexity's at the beginning.
+
+        What a stream says at its beginning is what it had taken by then.
+        """
+        told = usage_in(tail[-TAIL:])
+        if told is None and not self._call.is_stream:
+            told = usage_in(self._beginning or tail[:TAIL])
+        return told
 
 
 Keep: TypeAlias = Callable[[Capture, Exchange], None]

@@ -22,6 +22,7 @@ MESSAGE_TOKENS = 4
 # What a request may say of a message. Replies have more, such as the reasoning, which servers
 # refuse or bill when it comes back to them.
 _SENT_BACK = frozenset(("role", "content", "name", "tool_calls", "tool_call_id", "function_call"))
+_ALWAYS_SAID = frozenset(("role", "content", "tool_call_id"))
 
 _ASCII_PER_TOKEN = 4
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
@@ -112,8 +113,15 @@ def _without_retried(
 
 
 def _sendable(message: JsonObject) -> JsonObject:
-    """What a request may say of *message*. A refusal and what was spoken are sent as text."""
-    sent = {name: value for name, value in message.items() if name in _SENT_BACK}
+    """What a request may say of *message*. A refusal and what was spoken are sent as text.
+
+    Replies of vLLM and others have an empty list of tool calls, or null, which OpenAI refuses.
+    """
+    sent = {
+        name: value
+        for name, value in message.items()
+        if name in _SENT_BACK and (name in _ALWAYS_SAID or value)
+    }
     if not sent.get("content") and (text := text_of(message)):
         sent["content"] = text
     return sent

@@ -56,6 +56,19 @@ def test_what_is_made_has_the_usage_of_its_reply() -> None:
     assert exchange_of("POST", REPLY).usage == '{"total_tokens": 33}'
 
 
+@pytest.mark.parametrize("size", [TAIL, 3 * TAIL])
+def test_a_reply_may_tell_its_usage_at_the_beginning(size: int) -> None:
+    """Perplexity tells it before the sources and the answer."""
+    reply = json.dumps({"usage": {"total_tokens": 33}, "text": "x" * size}).encode()
+    assert exchange_of("POST", reply[:500], reply[500:]).usage == '{"total_tokens": 33}'
+
+
+def test_the_end_of_a_reply_tells_better_than_its_beginning() -> None:
+    """Where both tell, the end has counted all of it."""
+    reply = {"usage": {"total_tokens": 1}, "text": "x" * 3 * TAIL, "more": {"usage": {"n": 2}}}
+    assert exchange_of("POST", json.dumps(reply).encode()).usage == '{"n": 2}'
+
+
 REFUSAL = json.dumps({"error": {"message": "You said: secret", "code": "too_much"}}).encode()
 
 

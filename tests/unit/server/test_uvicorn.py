@@ -92,6 +92,15 @@ async def test_methods_that_are_overridden_are_there() -> None:
     assert not protocol.pipeline
 
 
+def test_it_queues_requests_as_we_read_them() -> None:
+    """The newest request that waits is first in the queue, and the last one begins next."""
+    queues = inspect.getsource(HttpToolsProtocol.on_headers_complete)
+    begins = inspect.getsource(HttpToolsProtocol.on_response_complete)
+
+    assert "self.pipeline.appendleft((self.cycle, app))" in queues
+    assert "cycle, app = self.pipeline.pop()" in begins
+
+
 @pytest.mark.parametrize("keep_alive", [True, False])
 @pytest.mark.parametrize("status", [200, 204, 404])
 @pytest.mark.parametrize("has_length", [True, False])

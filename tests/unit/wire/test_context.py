@@ -114,6 +114,13 @@ def test_replies_lose_what_requests_do_not_have():
     assert context_of(path, [user("and?")], PLENTY) == [user("hi"), answer("ho")]
 
 
+@pytest.mark.parametrize("nothing", [None, []])
+def test_calls_that_are_none_are_not_sent_back(nothing: object) -> None:
+    """Replies of vLLM and others say so, and OpenAI refuses an empty list and null."""
+    path = [user("hi"), answer("ho", tool_calls=nothing, function_call=None, name=None)]
+    assert context_of(path, [user("and?")], PLENTY) == [user("hi"), answer("ho")]
+
+
 def test_a_reply_without_a_word_is_left_out():
     """It was cut off at once; servers refuse it."""
     assert context_of([user("hi"), answer("")], [user("?")], PLENTY) == [user("hi")]
