@@ -97,5 +97,7 @@ class KeyRefresher:
     def _report_failure(self, reason: Exception) -> None:
         """Say it once and not every two seconds."""
         if not self._failing:
-            _log.warning("the managed keys cannot be read, the old ones stay: %s", reason)
+            # A timeout of ours has no words.
+            why = str(reason) or "the database does not answer in time"
+            _log.warning("the managed keys cannot be read, the old ones stay: %s", why)
         self._failing = True

@@ -171,6 +171,7 @@ class Pulse:
         )
         reasons = [
             *self._faults(recorder),
+            *([_not_readable(backlog.unreadable)] if backlog.unreadable else []),
             *([away] if away else []),
             *([] if self.knows_keys() else [NO_KEYS]),
         ]
@@ -210,3 +211,10 @@ class Pulse:
             yield f"{damage} parts of the journal are damaged, with calls in them: {SEE_SET_ASIDE}."
         if count > damage:
             yield f"{count - damage} calls can never be stored: {SEE_SET_ASIDE}."
+
+
+def _not_readable(count: int) -> str:
+    return (
+        f"{count} files of the journal may not be read, and the calls in them wait: give them to "
+        "the account that runs this program."
+    )

@@ -2,7 +2,6 @@
 
 import os
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +11,15 @@ from officeai_proxy.recording import frames, pieces, segments
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What is in the journal and not in the database. `lag_seconds` is the age of the oldest."""
+    """What is in the journal and not in the database. `lag_seconds` is the age of the oldest.
+
+    Of `unreadable` files this program may not even know how many calls are in them.
+    """
 
     pending: int
     lag_seconds: float
     journal_bytes: int
+    unreadable: int = 0
 
 
 @dataclass(slots=True)
@@ -43,17 +46,22 @@ class BacklogGauge:
         for known in (self._written, self._stored):
             for name in known.keys() - sizes.keys():
                 del known[name]
-        pending = 0
+        pending = unreadable = 0
         oldest: int | None = None
         for name, size in sizes.items():
             done = min(stored.get(name, 0), size)
-            with suppress(FileNotFoundError):
+            try:
                 count, first = self._look(name, done, size)
-                pending += count
-                oldest = first if oldest is None else min(oldest, first or oldest)
+            except FileNotFoundError:
+                continue
+            except PermissionError:
+                unreadable += 1
+                continue
+            pending += count
+            oldest = first if oldest is None else min(oldest, first or oldest)
         lag = 0.0 if oldest is None else max(0.0, (time.time_ns() - oldest) / NANOSECONDS)
         lasting = segments.sizes(self._directory, suffix=pieces.SUFFIX)
-        return Backlog(pending, lag, sum(sizes.values()) + sum(lasting.values()))
+        return Backlog(pending, lag, sum(sizes.values()) + sum(lasting.values()), unreadable)
 
     def _look(self, name: str, done: int, size: int) -> tuple[int, int | None]:
         """Frames of *name* between *done* and *size*, and when the first of them was written."""

@@ -69,6 +69,7 @@ class LockedSegment:
         self._fd = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _give_to_owner_of(path.parent, self._fd)
             hidden.rename(path)
             if durable:
                 _sync_directory(path.parent)
@@ -355,6 +356,13 @@ def open_directory(directory: Path) -> None:
         raise ConfigurationError(
             f"OFFICEAI_DATA_DIR: the journal cannot be written in {directory}: {reason}"
         ) from exc
+
+
+def _give_to_owner_of(directory: Path, file: int) -> None:
+    """What root writes, as by `set-aside retry`, is for the account that serves to read."""
+    if os.geteuid() == 0:
+        owner = directory.stat()
+        os.fchown(file, owner.st_uid, owner.st_gid)
 
 
 def _sync_directory(directory: Path) -> None:

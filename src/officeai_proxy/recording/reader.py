@@ -85,6 +85,7 @@ class JournalReader:
         self._stored = segments.read_stored(directory)
         self._open: dict[str, Segment] = {}
         self._boot = boots.this_boot()
+        self._is_told: set[str] = set()
 
     def next_batch(self, *, max_entries: int, max_bytes: int, until_ns: int | None = None) -> Batch:
         """The oldest exchanges that are not stored, at most *max_entries*, about *max_bytes*.
@@ -174,11 +175,16 @@ class JournalReader:
         return look
 
     def _is_opened(self, name: str) -> bool:
-        """Whether the segment is there and open."""
+        """Whether the segment is there and open; one that may not be read holds up no other."""
         if name not in self._open:
             try:
                 self._open[name] = Segment(self.directory / name)
             except FileNotFoundError:
+                return False
+            except PermissionError as exc:
+                if name not in self._is_told:
+                    log.error("a part of the journal may not be read, and waits: %s", exc)  # noqa: TRY400 - the words say it all
+                    self._is_told.add(name)
                 return False
         return True
 

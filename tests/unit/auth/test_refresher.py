@@ -52,8 +52,17 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-@pytest.mark.parametrize("failure", [DatabaseUnavailable(), ValueError("an unknown scope")])
-async def test_a_failed_reading_keeps_the_old_keys(failure: Exception):
+@pytest.mark.parametrize(
+    ("failure", "why"),
+    [
+        (DatabaseUnavailable(), "cannot be reached"),
+        (ValueError("an unknown scope"), "an unknown scope"),
+        (TimeoutError(), "does not answer in time"),
+    ],
+)
+async def test_a_failed_reading_keeps_the_old_keys(
+    failure: Exception, why: str, caplog: pytest.LogCaptureFixture
+):
     """While the keys cannot be read, whatever the reason, those read before stay in force."""
     source, keyring = Source([A_KEY]), a_keyring()
     keys = KeyRefresher(source, keyring)
@@ -63,6 +72,7 @@ async def test_a_failed_reading_keeps_the_old_keys(failure: Exception):
     await keys.refresh()
 
     assert keyring.caller_of(b"Bearer sk-managed").key_id == "key_1"
+    assert why in caplog.text
 
 
 async def test_a_reading_that_began_earlier_does_not_end_later():

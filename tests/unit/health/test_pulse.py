@@ -102,9 +102,20 @@ class FakeGauge:
     """A backlog of any age."""
 
     lag_seconds: float
+    unreadable: int = 0
 
     def measure(self) -> Backlog:
-        return Backlog(80, self.lag_seconds, 1000)
+        return Backlog(80, self.lag_seconds, 1000, self.unreadable)
+
+
+async def test_files_that_may_not_be_read_are_told(tmp_path: Path) -> None:
+    """Calls are in them, and only an administrator can let the recorder have them."""
+    pulse = a_pulse(tmp_path, FakeJournal())
+    pulse.gauge = FakeGauge(1.0, unreadable=2)  # type: ignore[assignment]  # it measures
+
+    (reason,) = (await pulse.health()).reasons
+
+    assert "2 files of the journal may not be read" in reason
 
 
 async def test_calls_that_wait_long_are_told(tmp_path: Path) -> None:

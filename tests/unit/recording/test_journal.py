@@ -417,3 +417,12 @@ def _is_locked(path: Path) -> bool:
         except BlockingIOError:
             return True
     return False
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+def test_what_root_writes_belongs_to_whom_the_folder_belongs(tmp_path: Path) -> None:
+    """As `set-aside retry` does where an administrator calls it: the recorder has to read it."""
+    os.chown(tmp_path, 12345, 23456)
+    Journal(tmp_path).append(an_exchange())
+    (segment,) = tmp_path.glob("*.seg")
+    assert (segment.stat().st_uid, segment.stat().st_gid) == (12345, 23456)

@@ -1,5 +1,6 @@
 """The journal's read side: order, damage, dead writers, freed segments."""
 
+import errno
 import os
 import time
 from itertools import accumulate
@@ -11,8 +12,11 @@ from tests.factories import an_exchange
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.model import NANOSECONDS
 from officeai_proxy.recording import boots, frames, segments
+from officeai_proxy.recording.adoption import Adoption
+from officeai_proxy.recording.backlog import BacklogGauge
 from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.journal import Journal, LockedSegment
+from officeai_proxy.recording.journal_keys import check_keys
 from officeai_proxy.recording.reader import Batch, Damage, JournalReader
 
 SEAL = FrameSeal(MasterKeys({"k1": b"1" * 32}))
@@ -81,6 +85,34 @@ def test_the_journal_of_an_earlier_start_of_the_machine_comes_first(
     read = exchanges_in(read_all(JournalReader(tmp_path)))
     # Where nothing tells one start of a machine from another, the wall clock is all there is.
     assert read == ([*older, newer] if boots.this_boot() else [newer, *older])
+
+
+def test_a_file_that_may_not_be_read_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What root left there waits, and is told by the gauge, until somebody gives it away."""
+    foreign, own = an_exchange(), an_exchange()
+    names = ("others-00000001.seg", "others-00000001.pieces")
+    for name in names:
+        (tmp_path / name).write_bytes(frames.encode(foreign))
+    Journal(tmp_path).append(own)
+    open_file = os.open
+
+    def refuse(path: Path, *how: int) -> int:
+        if Path(path).name in names:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return open_file(path, *how)
+
+    reader, gauge, adoption = JournalReader(tmp_path), BacklogGauge(tmp_path), Adoption(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        assert exchanges_in(read_all(reader)) == [own]
+        backlog = gauge.measure()
+        assert (backlog.pending, backlog.unreadable) == (0, 1)
+        assert adoption.found() is None
+        check_keys(tmp_path, None)
+    assert exchanges_in(read_all(reader)) == [foreign]
+    assert gauge.measure().unreadable == 0
 
 
 def test_what_is_committed_is_not_read_again(tmp_path: Path) -> None:
