@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections.abc import Coroutine
 from types import FrameType
 from typing import Any, TypeVar, cast
@@ -44,8 +45,7 @@ async def _hearing(work: Coroutine[Any, Any, T], told: list[int]) -> T:
         signal.alarm(PATIENCE)
         loop.call_soon_threadsafe(task.cancel)
 
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    heard = [one for one in numbers if signal.getsignal(one) == signal.SIG_DFL]
+    heard = _unheard()
     for number in heard:
         signal.signal(number, end)
     try:
@@ -53,4 +53,13 @@ async def _hearing(work: Coroutine[Any, Any, T], told: list[int]) -> T:
     finally:
         for number in heard:
             signal.signal(number, signal.SIG_DFL)
-        signal.alarm(0)
+        if told:
+            signal.alarm(0)
+
+
+def _unheard() -> list[signal.Signals]:
+    """The signals that would end the program at once; only its main thread hears any."""
+    if threading.current_thread() is not threading.main_thread():
+        return []
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    return [one for one in numbers if signal.getsignal(one) == signal.SIG_DFL]
