@@ -108,7 +108,8 @@ class Connection(PipelinedProtocol):
     @override
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
-        if self._keeps(data):
+        if self._unread is not None:
+            self._keep(data)
             return
         self._came = len(data)
         self._received += self._came

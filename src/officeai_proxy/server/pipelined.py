@@ -18,8 +18,8 @@ from officeai_proxy.server.open_ends import for_client_of
 class PipelinedProtocol(HttpToolsProtocol):
     """uvicorn's protocol where what comes too early is kept unread, and the client is watched.
 
-    Whoever extends it says what is answered now in `_running`, and asks `_keeps` about all bytes
-    that come.
+    Whoever extends it says what is answered now in `_running`, and gives bytes that come while
+    `_unread` is not None to `_keep`.
     """
 
     _running: RequestResponseCycle | None = None
@@ -63,15 +63,14 @@ class PipelinedProtocol(HttpToolsProtocol):
         served = for_client_of(cycle, cast("ASGIApp", app))
         super()._start_asgi_task(cycle, cast("ASGI3Application", served))
 
-    def _keeps(self, data: bytes) -> bool:
-        """Whether *data* is not to be read yet; then it is kept, or nobody will ever want it."""
-        if self._unread is None:
-            return False
-        if not self._last_words:
-            self._unread += data
-        if len(self._unread) > HIGH_WATER_LIMIT:
+    def _keep(self, data: bytes) -> None:
+        """Keep *data*, which is not to be read yet, unless nobody will ever want it."""
+        unread = self._unread
+        if unread is None or self._last_words:
+            return
+        unread += data
+        if len(unread) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
-        return True
 
     def _let_wait(self) -> None:
         """Keep what comes from now on, and go on looking whether the client leaves."""
