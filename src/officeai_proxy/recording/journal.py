@@ -361,8 +361,10 @@ def open_directory(directory: Path) -> None:
 def _give_to_owner_of(directory: Path, file: int) -> None:
     """What root writes, as by `set-aside retry`, is for the account that serves to read."""
     if os.geteuid() == 0:
-        owner = directory.stat()
-        os.fchown(file, owner.st_uid, owner.st_gid)
+        # Not every file system lets root give a file away, nor every container; it is kept so, too.
+        with suppress(OSError):
+            owner = directory.stat()
+            os.fchown(file, owner.st_uid, owner.st_gid)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -426,3 +426,20 @@ def test_what_root_writes_belongs_to_whom_the_folder_belongs(tmp_path: Path) -> 
     Journal(tmp_path).append(an_exchange())
     (segment,) = tmp_path.glob("*.seg")
     assert (segment.stat().st_uid, segment.stat().st_gid) == (12345, 23456)
+
+
+def test_a_call_is_kept_where_nothing_can_be_given_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a network file system that takes root for nobody."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", refuse)
+    journal = Journal(tmp_path)
+    journal.append(an_exchange())
+
+    assert (journal.append_errors, journal.backlog_bytes) == (0, 0)
+    assert len(list(tmp_path.glob("*.seg"))) == 1
