@@ -148,7 +148,7 @@ def _read_json(body: bytes, *, most_values: int | None) -> Reply:
     # They are kept with the message, as those of a stream are.
     found: JsonObject = {key: value[key] for key in REFERENCES if value.get(key)}
     choices = [
-        Choice(_index_of(item, place), {**found, **message}, _text(item.get("finish_reason")))
+        Choice(_index_of(item, place), found | message, _text(item.get("finish_reason")))
         for place, item in enumerate(items if isinstance(items, list) else ())
         if isinstance(item, dict) and (message := _message_in(item, is_whole=is_whole)) is not None
     ]
