@@ -38,28 +38,22 @@ CALLS = b"/v1/"
 class Connection(PipelinedProtocol):
     """uvicorn's HTTP/1.1 over one connection; what is none is refused as all errors here are."""
 
-    # Slots are found faster than what is in the dictionary, which uvicorn fills.
-    __slots__ = (
-        "_call",
-        "_came",
-        "_direct",
-        "_fault",
-        "_fresh",
-        "_has_body",
-        "_has_ended",
-        "_is_call_whole",
-        "_is_in_body",
-        "_is_in_head",
-        "_is_surplus",
-        "_known",
-        "_limits",
-        "_loose_bytes",
-        "_patience",
-        "_reads_call",
-        "_received",
-        "_requests",
-        "_rest",
-    )
+    _fault: ProxyError | None = None
+    _is_surplus = False
+    _requests = 0
+    _received = 0
+    # Bytes that are neither a whole head nor of a body: of a head, of trailers, between requests.
+    _loose_bytes = 0
+    _is_in_head = False
+    _is_in_body = False
+    # The bytes that came last, and what they brought.
+    _came = 0
+    _has_ended = False
+    _has_body = False
+    # The last head of a call that was served here, and how much of a body comes without llhttp.
+    _known: KnownHead[Opening] | None = None
+    _fresh = b""
+    _rest = 0
 
     def __init__(
         self,
@@ -83,22 +77,6 @@ class Connection(PipelinedProtocol):
         self._call: DirectCall | None = None
         self._reads_call = False
         self._is_call_whole = False
-        self._fault: ProxyError | None = None
-        self._is_surplus = False
-        self._requests = 0
-        self._received = 0
-        # Bytes that are neither a whole head nor of a body: of a head or trailers, or between.
-        self._loose_bytes = 0
-        self._is_in_head = False
-        self._is_in_body = False
-        # The bytes that came last, and what they brought.
-        self._came = 0
-        self._has_ended = False
-        self._has_body = False
-        # The last head of a call that was served here, and how much of a body comes without llhttp.
-        self._known: KnownHead[Opening] | None = None
-        self._fresh = b""
-        self._rest = 0
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

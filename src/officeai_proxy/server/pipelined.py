@@ -4,16 +4,13 @@ A layer over uvicorn's protocol class, which stops to read a connection when a r
 and so does not see that its client has left; and which tells only the newest request that it has.
 """
 
-import asyncio
-from typing import Any, cast
+from typing import cast
 
 from starlette.types import ASGIApp
 from typing_extensions import override
-from uvicorn import Config
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
 
 from officeai_proxy.server.open_ends import for_client_of
 
@@ -25,22 +22,11 @@ class PipelinedProtocol(HttpToolsProtocol):
     `_unread` is not None to `_keep`.
     """
 
-    __slots__ = ("_last_words", "_running", "_unread")
-
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        """Be a connection of uvicorn's."""
-        super().__init__(config, server_state, app_state, _loop)
-        self._running: RequestResponseCycle | None = None
-        # None while what comes is read.
-        self._unread: bytearray | None = None
-        # Told when all requests have their answers, and the end of the connection.
-        self._last_words = b""
+    _running: RequestResponseCycle | None = None
+    # None while what comes is read.
+    _unread: bytearray | None = None
+    # Told when all requests have their answers, and the end of the connection.
+    _last_words = b""
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
