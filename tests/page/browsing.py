@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from tests.databases import run_apart
 from tests.page import stories
 from tests.proxies import KEY, RunningProxy
@@ -32,6 +32,10 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+# How long something may take to be seen where several browsers share two cores, in milliseconds.
+PATIENCE = 20_000
+expect.set_options(timeout=PATIENCE)
 
 DESK = (1280, 800)
 PHONE = (390, 844)
@@ -176,7 +180,7 @@ def somebody(
         accept_downloads=True,
         has_touch=size == PHONE,
     )
-    context.set_default_timeout(8000)
+    context.set_default_timeout(PATIENCE)
     person = Person(site, context, context.new_page())
     person.watch()
     try:

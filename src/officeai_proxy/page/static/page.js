@@ -320,12 +320,18 @@ function add(place, content) {
 
 // --- sheets -------------------------------------------------------------------------------------
 
+let asked = 0;
+
 async function showSheet(link) {
+  const turn = ++asked;
   const sheet = $("#sheet");
   try {
     const answer = await part(link.href, "sheet");
     if (!answer.ok) return location.assign(link.href);
-    sheet.replaceChildren(fragment(await answer.text()));
+    const html = await answer.text();
+    // The second press of a double one must not take away what somebody has begun to fill in.
+    if (turn !== asked || sheet.open) return;
+    sheet.replaceChildren(fragment(html));
     dress(sheet);
     sheet.showModal();
     $("[autofocus]", sheet)?.focus();
@@ -360,7 +366,8 @@ async function recount(form) {
   const answer = await part(`${form.dataset.count}?${asked}`, "sheet").catch(() => null);
   if (!answer?.ok) return;
   const told = $("[data-counted]", fragment(await answer.text()));
-  $("[data-counted]", form.parentElement).textContent = told.textContent;
+  // The sheet may have been changed for another one meanwhile.
+  if (form.isConnected) $("[data-counted]", form.parentElement).textContent = told.textContent;
 }
 
 // --- copying ------------------------------------------------------------------------------------
