@@ -1,7 +1,9 @@
 """Fine-tuning JSONL: one line a conversation, `{"messages": […]}`, the messages as OpenAI has them.
 
 The form is that of the OpenAI API reference, "Fine-tuning", chat format. A conversation without
-messages has no line, for there is nothing to learn from it.
+messages has no line, for there is nothing to learn from it. Fields with which a reply says that it
+has nothing to say there, `"refusal": null` or `"annotations": []` or `"tool_calls": null`, are left
+out: that reference has them not, or not with such a value, and checks of such files name them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +12,11 @@ import orjson
 from typing_extensions import override
 
 from officeai_proxy.formats.writing.passages import Counts, Encoder, Line, Passage, raw_of
+from officeai_proxy.model import Json
 from officeai_proxy.wire import jsontext
+
+_ALWAYS_SAID = frozenset(("role", "content"))
+_NOTHING: tuple[Json, ...] = (None, "", [], {})
 
 
 class OpenAIEncoder(Encoder):
@@ -38,4 +44,9 @@ def _piece(passage: Passage) -> bytes:
 def _message(line: Line) -> object:
     if line.extra is None:
         return {"role": line.role, "content": line.content}
-    return orjson.Fragment(jsontext.dumps_readable(raw_of(line)))
+    said = {
+        name: value
+        for name, value in raw_of(line).items()
+        if name in _ALWAYS_SAID or value not in _NOTHING
+    }
+    return orjson.Fragment(jsontext.dumps_readable(said))

@@ -20,6 +20,18 @@ def test_messages_are_openais():
     assert messages[7] == {"role": "assistant", "content": None, "refusal": "I cannot do that."}
 
 
+def test_what_a_reply_does_not_say_is_left_out():
+    """`message_unrecognized_key`, says the check of OpenAI's cookbook of the first two."""
+    silent = {"refusal": None, "annotations": [], "tool_calls": None, "reasoning_content": ""}
+    spoken = {"role": "assistant", "content": "Four.", "weight": 0, "reasoning": "2 + 2"}
+    called = {"role": "assistant", "content": None, "tool_calls": [{"id": "call_1"}]}
+    lines = [line({**silent, **spoken}, 1), line({**silent, **called}, 2)]
+
+    [text] = written("openai", [Passage(head(), lines)]).decode().splitlines()
+
+    assert json.loads(text) == {"messages": [spoken, called]}
+
+
 def test_a_conversation_without_messages_has_no_line():
     """There is nothing to learn from it."""
     assert written("openai", [Passage(head(), []), talk("a")]).count(b"\n") == 1
