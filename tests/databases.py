@@ -8,7 +8,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,6 +19,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from tests import ports
 
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.migrations import prepare
@@ -132,6 +132,7 @@ class PostgresServer:
         if process is not None:
             process.send_signal(_SIGNALS[mode])
             process.communicate(timeout=STOP_SECONDS)
+            ports.hold_for_successor(self.port)
 
     def remove(self) -> None:
         """Stop it and delete its files."""
@@ -213,10 +214,8 @@ def run_apart(work: Coroutine[Any, Any, T]) -> T:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback interface that nothing listens on, and that nobody else gets."""
+    return ports.hold()
 
 
 class EmptiedDatabase:

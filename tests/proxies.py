@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 import httpx
+from tests import ports
 
 KEY = "sk-test-0123456789"
 COMMAND = (sys.executable, "-m", "officeai_proxy")
@@ -41,7 +42,7 @@ class RunningProxy:
     key: str = KEY
     program: tuple[str, ...] = COMMAND
 
-    def start(self, *, timeout: float = 30.0) -> "RunningProxy":
+    def start(self, *, timeout: float = 60.0) -> "RunningProxy":
         """Start it and wait for the line that says it is ready."""
         settings = {
             "API_KEYS": self.key,
@@ -103,10 +104,11 @@ class RunningProxy:
         """SIGKILL to the program and all of its workers."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(60)
         self._close()
 
     def _close(self) -> None:
+        ports.hold_for_successor(self.port)
         if self.process.stdout:
             self.process.stdout.close()
         self.log.close()
@@ -122,7 +124,7 @@ class RunningProxy:
     def client(self, session: str | None = None, user: str | None = None) -> httpx.Client:
         """A plain HTTP client with the key, and the session and user if given."""
         return httpx.Client(
-            base_url=self.root, headers=self.headers(session, user), timeout=30, trust_env=False
+            base_url=self.root, headers=self.headers(session, user), timeout=60, trust_env=False
         )
 
     def get(self, path: str, **params: str) -> httpx.Response:

@@ -15,7 +15,8 @@ from tests.conftest import StartProxy
 from tests.databases import free_port
 from tests.proxies import COMMAND, RunningProxy, clean_environment
 
-PATIENCE = 5.0
+IN_FORCE = 5.0
+"""Seconds after which a change of a key is in force."""
 
 
 def run(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -35,13 +36,16 @@ def status_with(proxy: RunningProxy, key: str) -> int:
         return client.get("/conversations", headers=authorization).status_code
 
 
-def wait_for(proxy: RunningProxy, key: str, status: int) -> float:
-    """Seconds until *key* gives *status*."""
-    began = time.monotonic()
+def wait_for(proxy: RunningProxy, key: str, status: int) -> None:
+    """Wait until *key* gives *status*; whoever asks five seconds from now has to get it.
+
+    When it was asked counts: the answer may take its time on a busy machine.
+    """
+    began = asked = time.monotonic()
     while status_with(proxy, key) != status:
-        assert time.monotonic() - began < PATIENCE
+        assert asked - began < IN_FORCE
         time.sleep(0.1)
-    return time.monotonic() - began
+        asked = time.monotonic()
 
 
 def test_keys_are_made_and_revoked_while_the_program_runs(
@@ -132,13 +136,13 @@ def test_no_first_key_is_made_for_nobody_to_see(tmp_path: Path) -> None:
     )
     url = f"http://127.0.0.1:{port}/health/live"
     began = time.monotonic()
-    while time.monotonic() < began + 30:
+    while time.monotonic() < began + 60:
         with suppress(httpx.TransportError):
             if httpx.get(url, trust_env=False).status_code == 200:
                 break
         time.sleep(0.1)
     process.terminate()
-    _, log = process.communicate(timeout=30)
+    _, log = process.communicate(timeout=60)
 
     assert process.returncode == 0
     assert "no first key is made" in log
@@ -172,7 +176,7 @@ def test_a_program_that_still_starts_ends_in_order(tmp_path: Path) -> None:
         ) as starting:
             waiting, _ = database.accept()
             starting.terminate()
-            ended = starting.wait(20)
+            ended = starting.wait(60)
             waiting.close()
 
     assert ended == 0
@@ -278,7 +282,7 @@ def test_the_demo_needs_nothing(tmp_path: Path) -> None:
         demo.start()
         commands = demo.banner.partition("  try\n")[2]
         done = subprocess.run(
-            ["sh", "-ec", commands], capture_output=True, text=True, timeout=30, check=True
+            ["sh", "-ec", commands], capture_output=True, text=True, timeout=60, check=True
         )
         call, conversation = [json.loads(line) for line in _objects(done.stdout)]
         assert "Hello!" in call["choices"][0]["message"]["content"]

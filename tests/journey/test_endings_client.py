@@ -10,8 +10,9 @@ from contextlib import suppress
 import pytest
 from tests.conftest import StartProxy
 from tests.journey.gates import Gate
-from tests.journey.wires import Wire, chat, record_of, reply_of, until
+from tests.journey.wires import PATIENCE, Wire, chat, record_of, reply_of, until
 from tests.proxies import RunningProxy
+from tests.timing import soon
 from tests.upstream import DONE, Answer, ReceivedRequest, Script, ScriptedUpstream, stream_of
 
 WORDS = ["one ", "two ", "three ", "four "]
@@ -32,20 +33,23 @@ class Departure:
         self._at = 0.0
 
     async def awaited(self, answer: Answer) -> None:
-        assert await answer.until_client_closes()
+        assert await answer.until_client_closes(PATIENCE)
         self._at = time.monotonic()
         self._noticed.set()
 
     def seconds_after(self, moment: float) -> float:
-        assert self._noticed.wait(10), "the upstream was never let go"
+        assert self._noticed.wait(PATIENCE), "the upstream was never let go"
         return self._at - moment
 
 
-def events_then_silence(events: list[bytes], departure: Departure) -> Script:
-    """A script that sends *events* and then waits for the proxy to go."""
+def events_then_silence(
+    events: list[bytes], departure: Departure, *, begins: bool = True
+) -> Script:
+    """A script that sends *events*, if it *begins* at all, and then waits for the proxy to go."""
 
     async def script(_: ReceivedRequest, answer: Answer) -> None:
-        await answer.begin_events()
+        if begins:
+            await answer.begin_events()
         for event in events:
             await answer.chunk(event)
         await departure.awaited(answer)
@@ -68,24 +72,28 @@ def test_what_had_come_when_the_client_left_is_kept(
     """After whichever event the client leaves, that far goes the record, and the upstream is let
     go within a second.
     """
-    departure = Departure()
-    behind.script = events_then_silence(EVENTS[:count], departure)
-    with Wire(shared) as wire:
-        wire.say("hello", session, stream=True)
-        wire.head()
-        came = b"".join(EVENTS[:count])
-        assert wire.content(len(came)) == came
-        left = time.monotonic()
-        leave(wire)
-        assert departure.seconds_after(left) < 1.0
 
-    line = record_of(shared, session=session)
-    assert (line["outcome"], line["result"]) == ("client_closed", {"status_code": 200})
-    text = text_in(EVENTS[:count])
-    answers = [("assistant", text)] if text else []
-    assert shared.path_of(session) == [("user", "hello"), *answers]
-    if text:
-        assert reply_of(shared, session) == (text, "client_closed")
+    def seconds_to_go() -> float:
+        departure, name = Departure(), f"{session}-{time.monotonic()}"
+        behind.script = events_then_silence(EVENTS[:count], departure)
+        with Wire(shared) as wire:
+            wire.say("hello", name, stream=True)
+            wire.head()
+            came = b"".join(EVENTS[:count])
+            assert wire.content(len(came)) == came
+            left = time.monotonic()
+            leave(wire)
+            seconds = departure.seconds_after(left)
+        line = record_of(shared, session=name)
+        assert (line["outcome"], line["result"]) == ("client_closed", {"status_code": 200})
+        text = text_in(EVENTS[:count])
+        answers = [("assistant", text)] if text else []
+        assert shared.path_of(name) == [("user", "hello"), *answers]
+        if text:
+            assert reply_of(shared, name) == (text, "client_closed")
+        return seconds
+
+    soon(seconds_to_go, within=1.0)
 
 
 @pytest.mark.parametrize("leave", WAYS.values(), ids=WAYS)
@@ -94,21 +102,22 @@ def test_a_client_that_waits_for_the_first_byte_may_leave(
     shared: RunningProxy, behind: ScriptedUpstream, session: str, leave: Leave, stream: bool
 ) -> None:
     """Before the reply has begun, too, the upstream is let go, and the question is kept."""
-    departure = Departure()
 
-    async def script(_: ReceivedRequest, answer: Answer) -> None:
-        await departure.awaited(answer)
+    def seconds_to_go() -> float:
+        departure, name = Departure(), f"{session}-{time.monotonic()}"
+        behind.script = events_then_silence([], departure, begins=False)
+        behind.requests.clear()
+        with Wire(shared) as wire:
+            wire.say("hello", name, stream=stream)
+            until(lambda: behind.requests)
+            left = time.monotonic()
+            leave(wire)
+            seconds = departure.seconds_after(left)
+        assert record_of(shared, session=name)["outcome"] == "client_closed"
+        assert shared.path_of(name) == [("user", "hello")]
+        return seconds
 
-    behind.script = script
-    with Wire(shared) as wire:
-        wire.say("hello", session, stream=stream)
-        until(lambda: behind.requests)
-        left = time.monotonic()
-        leave(wire)
-        assert departure.seconds_after(left) < 1.0
-
-    assert record_of(shared, session=session)["outcome"] == "client_closed"
-    assert shared.path_of(session) == [("user", "hello")]
+    soon(seconds_to_go, within=1.0)
 
 
 def test_a_client_may_leave_at_done(
@@ -161,6 +170,7 @@ class HastyUpstream:
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.was_left = threading.Event()
+        self.left_at = 0.0
         threading.Thread(target=self._run, daemon=True).start()
 
     @property
@@ -175,6 +185,7 @@ class HastyUpstream:
             with suppress(ConnectionError):
                 while connection.recv(65536):
                     pass
+            self.left_at = time.monotonic()
             self.was_left.set()
 
 
@@ -184,16 +195,21 @@ def test_a_client_may_leave_a_reply_that_came_before_its_upload_was_whole(
     start_proxy: StartProxy, leave: Leave
 ) -> None:
     """Such a call is watched too, although its request never gets whole."""
-    hasty = HastyUpstream()
-    proxy = start_proxy(UPSTREAM_BASE_URL=hasty.base_url)
-    with Wire(proxy) as wire:
-        wire.begin("POST", "/v1/files", ("Transfer-Encoding", "chunked"), ("X-User-ID", "ann"))
-        wire.chunk(b"x" * 100)
-        assert (wire.head().status, wire.piece()) == (200, b"one")
-        leave(wire)
-        assert hasty.was_left.wait(1)
 
-    assert record_of(proxy, user="ann")["outcome"] == "client_closed"
+    def seconds_to_go() -> float:
+        hasty, name = HastyUpstream(), f"ann-{time.monotonic()}"
+        proxy = start_proxy(UPSTREAM_BASE_URL=hasty.base_url)
+        with Wire(proxy) as wire:
+            wire.begin("POST", "/v1/files", ("Transfer-Encoding", "chunked"), ("X-User-ID", name))
+            wire.chunk(b"x" * 100)
+            assert (wire.head().status, wire.piece()) == (200, b"one")
+            left = time.monotonic()
+            leave(wire)
+            assert hasty.was_left.wait(PATIENCE)
+        assert record_of(proxy, user=name)["outcome"] == "client_closed"
+        return hasty.left_at - left
+
+    soon(seconds_to_go, within=1.0)
 
 
 @sqlite_only

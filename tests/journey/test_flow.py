@@ -2,12 +2,14 @@
 
 import asyncio
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from tests.conftest import StartProxy
-from tests.journey.wires import Wire, chat, until
+from tests.journey.wires import PATIENCE, Wire, chat, until
 from tests.proxies import RunningProxy
+from tests.timing import soon
 from tests.upstream import Answer, ReceivedRequest, ScriptedUpstream, echo, said, stream_of
 
 MEGABYTE = 2**20
@@ -73,13 +75,13 @@ def test_a_caller_that_reads_nothing_stops_its_upstream_and_no_other_call(
         before = resident(proxy)
         with Wire(proxy, receive_buffer=64 * 1024) as stopped:
             stopped.say("much", named, stream=True)
-            assert fountain.is_blocked.wait(20)
+            assert fountain.is_blocked.wait(PATIENCE)
             for _ in range(20):
                 reply = client.post("/v1/chat/completions", content=quick)
                 assert reply.content == b"".join(stream_of("quickly"))
             assert resident(proxy) - before < 40 * MEGABYTE
             assert fountain.taken < 40 * MEGABYTE
-        assert fountain.is_over.wait(5)
+        assert fountain.is_over.wait(PATIENCE)
 
 
 def test_a_caller_that_reads_slowly_gets_everything(
@@ -91,7 +93,7 @@ def test_a_caller_that_reads_slowly_gets_everything(
     proxy = start_proxy(MAX_RECORDED_MB="1")
     with Wire(proxy, receive_buffer=64 * 1024) as slow:
         slow.say("much", "s1", stream=True)
-        assert fountain.is_blocked.wait(20)
+        assert fountain.is_blocked.wait(PATIENCE)
         before = resident(proxy)
         slow.head()
         size = sum(len(piece) for piece in iter(slow.piece, b""))
@@ -110,22 +112,31 @@ def test_aborted_calls_leave_no_upstream_connection_open(
         if begun:
             await answer.begin_events()
             await answer.chunk(stream_of("x")[0])
-        closed.append(await answer.until_client_closes())
+        closed.append(await answer.until_client_closes(PATIENCE))
 
     upstream.script = script
     proxy = start_proxy()
-    wires = [Wire(proxy) for _ in range(20)]
-    for number, wire in enumerate(wires):
-        wire.say("hello", f"s{number}", stream=True)
-    until(lambda: len(upstream.requests) == 20)
-    for wire in wires:
-        if begun:
-            wire.head()
-            wire.piece()
-        wire.socket.close()
 
-    until(lambda: len(closed) == 20, patience=1.5)
-    assert all(closed)
+    def seconds_to_close() -> float:
+        closed.clear()
+        upstream.requests.clear()
+        wires = [Wire(proxy) for _ in range(20)]
+        for number, wire in enumerate(wires):
+            wire.say("hello", f"s{number}", stream=True)
+        until(lambda: len(upstream.requests) == 20)
+        for wire in wires:
+            if begun:
+                wire.head()
+                wire.piece()
+        left = time.monotonic()
+        for wire in wires:
+            wire.socket.close()
+        until(lambda: len(closed) == 20)
+        took = time.monotonic() - left
+        assert all(closed)
+        return took
+
+    soon(seconds_to_close, within=1.0)
     upstream.script = echo
     with proxy.client() as client:
         assert client.post("/v1/chat/completions", content=chat("quick")).status_code == 200

@@ -24,10 +24,10 @@ def key_in(proxy: RunningProxy) -> str:
 
 
 def take_away(proxy: RunningProxy) -> Path:
-    """Put something in the place of its database that nobody can open."""
+    """Put something in the place of its database that nobody can open, nor make one there."""
     data = proxy.folder / "data"
     (data / "officeai.db").rename(data / "taken")
-    (data / "officeai.db").mkdir()
+    (data / "officeai.db").symlink_to(data / "nowhere" / "officeai.db")
     return data
 
 
@@ -46,8 +46,8 @@ def test_managed_keys_go_on_without_the_database(start_proxy: StartProxy) -> Non
     assert a_call(again, key) == 200
     assert a_call(again, "sk-oai-another") == 401
     assert again.get("/health/ready").status_code == 200
-    (data / "officeai.db").rmdir()
-    (data / "taken").rename(data / "officeai.db")
+    # In one step: the program, which looks for it all the time, would make a new one in between.
+    (data / "taken").replace(data / "officeai.db")
     again.key = key
     messages = "/conversations/s1/messages"
     until(lambda: len(again.get(messages, user="ann").json().get("data", ())) == 4)

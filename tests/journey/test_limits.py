@@ -19,7 +19,7 @@ from tests.upstream import Answer, ReceivedRequest, ScriptedUpstream, chunk_even
 
 ASK = "/v1/chat/completions"
 BODY = {"model": "m", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def call(proxy: RunningProxy, key: str, **more: object) -> httpx.Response:
     """One call on a connection of its own, so that any worker may get it."""
     headers = {"Authorization": f"Bearer {key}"}
     return httpx.post(
-        proxy.root + ASK, json={**BODY, **more}, headers=headers, timeout=30, trust_env=False
+        proxy.root + ASK, json={**BODY, **more}, headers=headers, timeout=60, trust_env=False
     )
 
 
@@ -61,16 +61,25 @@ def a_key(proxy: RunningProxy, **limits: object) -> tuple[str, str]:
 
 
 def known_everywhere(proxy: RunningProxy, key: str, status: int) -> float:
-    """Wait until ten answers in a row say *status*; how long it took."""
-    began, row, said = time.monotonic(), 0, 0
+    """Wait until ten answers in a row say *status*; after how long something else was asked last.
+
+    An answer may take its time on a busy machine.
+    """
+    began = last = time.monotonic()
+    row, said = 0, 0
     headers = {"Authorization": f"Bearer {key}"}
     while row < 10:
-        assert time.monotonic() - began < PATIENCE, f"the last answer was {said}"
-        said = httpx.get(proxy.root + "/history", headers=headers, trust_env=False).status_code
-        row = row + 1 if said == status else 0
-        if row == 0:
+        asked = time.monotonic()
+        assert asked - began < PATIENCE, f"the last answer was {said}"
+        said = httpx.get(
+            proxy.root + "/history", headers=headers, timeout=PATIENCE, trust_env=False
+        ).status_code
+        if said == status:
+            row += 1
+        else:
+            row, last = 0, asked
             time.sleep(0.05)
-    return time.monotonic() - began
+    return last - began
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -151,7 +160,9 @@ def test_the_upstreams_limits_are_not_those_of_a_limited_key(
     upstream.script = told
     headers = {"Authorization": f"Bearer {key}"}
     method, body = ("POST", BODY) if path == ASK else ("GET", None)
-    answer = httpx.request(method, pair.root + path, json=body, headers=headers, trust_env=False)
+    answer = httpx.request(
+        method, pair.root + path, json=body, headers=headers, timeout=60, trust_env=False
+    )
 
     kind = {"concurrency": "concurrency", "rpm": "requests", "tpm": "tokens"}[next(iter(limits))]
     ours = {name: value for name, value in answer.headers.items() if "ratelimit" in name}
@@ -210,7 +221,9 @@ def test_reading_back_what_was_made_costs_no_tokens(
     upstream.script = stored
     _, key = a_key(pair, tpm=1000)
     body = None if method == "GET" else {"metadata": {"a": "b"}}
-    with httpx.Client(trust_env=False, headers={"Authorization": f"Bearer {key}"}) as client:
+    with httpx.Client(
+        timeout=60, trust_env=False, headers={"Authorization": f"Bearer {key}"}
+    ) as client:
         for _ in range(2):
             answer = client.request(method, pair.root + path, json=body)
             assert answer.status_code == 200
@@ -262,7 +275,7 @@ def test_who_hangs_up_frees_the_slot(
     upstream.script = endless
     headers = {"Authorization": f"Bearer {key}"}
     with (
-        httpx.Client(headers=headers, trust_env=False) as client,
+        httpx.Client(headers=headers, timeout=60, trust_env=False) as client,
         client.stream("POST", pair.root + ASK, json={**BODY, "stream": True}) as answer,
     ):
         # An iterator that nobody holds is closed, and the connection with it.
@@ -334,12 +347,18 @@ def test_rotation_overlaps_and_revocation_reaches_every_worker(pair: RunningProx
     """Old and new key work side by side and share their limit until the overlap is over; a
     revoked key opens nothing in any worker after at most five seconds.
     """
-    key_id, old = a_key(pair, rpm=4)
-    rotated = command(pair, "rotate", key_id, "--overlap", "6s", "--json")
-    new = json.loads(rotated.stdout)
-    known_everywhere(pair, new["key"], 200)
+    # Where the machine is so busy that the overlap is over too soon, a longer one is tried.
+    for overlap in (6, 40):
+        key_id, old = a_key(pair, rpm=4)
+        began = time.monotonic()
+        rotated = command(pair, "rotate", key_id, "--overlap", f"{overlap}s", "--json")
+        new = json.loads(rotated.stdout)
+        known_everywhere(pair, new["key"], 200)
+        found = [call(pair, key).status_code for key in (old, new["key"])]
+        if time.monotonic() - began < overlap:
+            break
 
-    assert [call(pair, key).status_code for key in (old, new["key"])] == [200, 200]
+    assert found == [200, 200]
     assert call(pair, new["key"]).headers["x-ratelimit-remaining-requests"] == "1"
     known_everywhere(pair, old, 401)
     assert call(pair, new["key"]).status_code == 200
@@ -355,7 +374,7 @@ def command(proxy: RunningProxy, *words: str) -> "subprocess.CompletedProcess[st
         env=clean_environment(OFFICEAI_DATA_DIR=str(proxy.folder / "data")),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -18,8 +18,8 @@ ROOM = 12
 SECONDS = 1.0
 """What a client may take, for whatever."""
 
-PATIENT = 3 * SECONDS + 2
-"""By when a slow client is closed for sure: its seconds, and two looks of a second each."""
+PATIENT = 12.0
+"""By when a slow client is closed for sure, also on a busy machine. By itself none is so soon."""
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_a_body_that_trickles_is_refused(strict: RunningProxy) -> None:
     with Wire(strict) as wire:
         wire.send((HEAD + "Content-Length: 1000\r\n\r\n").encode())
         assert trickle(wire, 100) < 100
-        assert refusal(closed_by(wire, time.monotonic() + 1)) == (408, "request_timeout")
+        assert refusal(closed_by(wire, time.monotonic() + PATIENT)) == (408, "request_timeout")
 
 
 def test_a_slow_upstream_is_not_the_clients_fault(

@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import StartProxy
 from tests.journey.wires import until
 from tests.proxies import COMMAND, KEY, RunningProxy, clean_environment
+from tests.timing import soon
 
 ASK = "/v1/chat/completions"
 
@@ -116,22 +117,27 @@ def test_a_worker_that_says_nothing_for_a_while_is_not_killed(start_proxy: Start
 
 def test_workers_killed_while_they_are_asked_are_missed_at_once(start_proxy: StartProxy) -> None:
     """The supervisor does not wait for the answer of a dead worker before it starts another."""
-    proxy = start_proxy(WORKERS="2")
-    workers = until(lambda: found if len(found := workers_of(proxy)) == 2 else [])
-    assert proxy.get("/health/live").status_code == 200
-    for worker in workers:
-        os.kill(worker, signal.SIGSTOP)
-    # By now the first of them has been asked, and cannot answer.
-    time.sleep(1.5)
-    for worker in workers:
-        os.kill(worker, signal.SIGKILL)
 
-    began = time.monotonic()
-    with proxy.client("s1", "ann") as client:
-        until(lambda: client.post(ASK, json=ask("hello"), timeout=25).status_code == 200)
+    def seconds_without_service() -> float:
+        proxy = start_proxy(WORKERS="2")
+        workers = until(lambda: found if len(found := workers_of(proxy)) == 2 else [])
+        assert proxy.get("/health/live").status_code == 200
+        for worker in workers:
+            os.kill(worker, signal.SIGSTOP)
+        # By now the first of them has been asked, and cannot answer.
+        time.sleep(1.5)
+        for worker in workers:
+            os.kill(worker, signal.SIGKILL)
 
-    assert time.monotonic() - began < 15
-    assert proxy.stop() == 0
+        began = time.monotonic()
+        with proxy.client("s1", "ann") as client:
+            until(lambda: client.post(ASK, json=ask("hello"), timeout=60).status_code == 200)
+        took = time.monotonic() - began
+        assert proxy.stop() == 0
+        return took
+
+    # To wait for the answer of a dead one would take half a minute.
+    soon(seconds_without_service, within=20)
 
 
 def test_workers_that_cannot_start_are_no_success(tmp_path: Path) -> None:
@@ -146,7 +152,7 @@ def test_workers_that_cannot_start_are_no_success(tmp_path: Path) -> None:
         env=clean_environment(OFFICEAI_WORKERS="2", OFFICEAI_PORT="0", OFFICEAI_API_KEYS=KEY),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
 
@@ -163,11 +169,9 @@ def test_workers_end_with_their_supervisor(start_proxy: StartProxy) -> None:
         assert client.post(ASK, json=ask("hello")).status_code == 200
 
     os.kill(proxy.process.pid, signal.SIGKILL)
-    proxy.process.wait(10)
-    began = time.monotonic()
+    proxy.process.wait(60)
     until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
 
-    assert time.monotonic() - began < 5
     proxy.kill()
     again = start_proxy(WORKERS="2", PORT=str(proxy.port), DATA_DIR=str(proxy.folder / "data"))
     assert again.path_of("s1")[0] == ("user", "hello")
@@ -179,10 +183,11 @@ def test_signals_for_the_supervisor_kill_no_worker(start_proxy: StartProxy) -> N
     proxy = start_proxy(WORKERS="2")
     assert proxy.get("/health/live").status_code == 200
     workers = until(lambda: found if len(found := workers_of(proxy)) == 2 else [])
-    until(lambda: all(_ignores(worker, signal.SIGHUP) for worker in workers))
+    numbers = (signal.SIGHUP, signal.SIGUSR1)
+    until(lambda: all(_ignores(worker, number) for worker in workers for number in numbers))
     for worker in workers:
-        os.kill(worker, signal.SIGHUP)
-        os.kill(worker, signal.SIGUSR1)
+        for number in numbers:
+            os.kill(worker, number)
     os.kill(proxy.process.pid, signal.SIGUSR1)
     time.sleep(1.5)
 

@@ -1,6 +1,6 @@
 """Text in a message of Markdown: it can be read, hides nothing, and comes back as it was."""
 
-import time
+from time import process_time
 
 import pytest
 from hypothesis import example, given
@@ -94,8 +94,8 @@ def test_nothing_hides_what_follows(text: str, safe: str):
 
 def test_long_lines_take_no_time():
     """A megabyte of backticks, tags or stars is read once."""
-    began = time.monotonic()
+    began = process_time()
     for text in ("`" * 500_000 + "<b>", "` `` " * 200_000 + "<b>", "<b>*_" * 200_000):
         assert released(contained(text)) == text
 
-    assert time.monotonic() - began < 5
+    assert process_time() - began < 5

@@ -1,7 +1,7 @@
 """Event streams: any bytes, any cuts."""
 
-import time
 from itertools import pairwise
+from time import process_time
 
 import pytest
 from hypothesis import example, given, settings
@@ -149,8 +149,8 @@ def test_the_shortcut_equals_the_long_way(data: bytes) -> None:
 def test_a_long_line_in_many_pieces_takes_linear_time() -> None:
     """20 MB in one line are read in well under a second; copying them again and again takes 20."""
     reader = EventReader()
-    started = time.perf_counter()
+    started = process_time()
     for _ in range(20_000):
         reader.feed(b"x" * 1000)
     reader.feed(b"\n\n")
-    assert time.perf_counter() - started < 5
+    assert process_time() - started < 5

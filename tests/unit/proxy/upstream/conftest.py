@@ -166,10 +166,10 @@ def a_request(
 
 @pytest.fixture
 def until() -> Callable[[Callable[[], bool]], Awaitable[None]]:
-    """A function that waits until a condition holds, ten seconds at most."""
+    """A function that waits until a condition holds, a minute at most."""
 
     async def wait(condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():  # noqa: ASYNC110 - sockets set no event of ours
                 await asyncio.sleep(0.005)
 

@@ -239,7 +239,22 @@ async def test_a_reset_is_not_the_end_of_a_reply(serve, direct, request_of) -> N
         await body_of(exchange)
 
 
-async def test_a_slow_reader_pauses_its_own_upstream_only(serve, direct, request_of) -> None:
+def connections_of(upstream, monkeypatch) -> list[Connection]:
+    """The connections that *upstream* makes from now on."""
+    made: list[Connection] = []
+    connect = upstream.pool.connect
+
+    async def noted() -> Connection:
+        made.append(await connect())
+        return made[-1]
+
+    monkeypatch.setattr(upstream.pool, "connect", noted)
+    return made
+
+
+async def test_a_slow_reader_pauses_its_own_upstream_only(
+    serve, direct, request_of, until, monkeypatch
+) -> None:
     """Unread pieces stop the sender, memory stays bounded, others flow; reading resumes it."""
     total = 32 * MEGABYTE
     sent = 0
@@ -263,15 +278,18 @@ async def test_a_slow_reader_pauses_its_own_upstream_only(serve, direct, request
                 await link.writer.drain()
 
     served = await serve(script)
-    upstream = direct(served.url, Timeouts(connect=5, first_byte=5, idle=0.2))
+    upstream = direct(served.url)
+    made = connections_of(upstream, monkeypatch)
     slow = upstream.exchange()
     await slow.send(request_of())
+    await until(lambda: made[0].is_paused)
     await blocked.wait()
     assert sent < total
+    # The silence is ours: however long it lasts, the reply is whole at the end.
+    made[0].check(asyncio.get_running_loop().time() + 3600)
     quick = upstream.exchange()
     await quick.send(request_of())
     assert await body_of(quick) == b"quick"
-    # The silence was ours: far more than the idle limit has passed, and the reply is still whole.
     received = largest = 0
     while pieces := await slow.read():
         size = sum(map(len, pieces))
@@ -316,21 +334,22 @@ async def test_silence_within_a_reply_times_out_after_its_pieces(serve, direct, 
         await exchange.read()
 
 
-async def test_any_byte_resets_the_idle_limit(serve, direct, request_of) -> None:
+async def test_any_byte_resets_the_idle_limit() -> None:
     """A slow but living stream is never given up, however long it takes in all."""
-
-    async def script(link) -> None:
-        await link.request()
-        await link.chunked_head()
-        for _ in range(12):
-            await asyncio.sleep(0.05)
-            await link.chunk(b".")
-        await link.send(b"0\r\n\r\n")
-
-    served = await serve(script)
-    exchange = direct(served.url, Timeouts(connect=5, first_byte=5, idle=0.3)).exchange()
-    await exchange.send(request_of())
-    assert await body_of(exchange) == b"." * 12
+    loop, idle, inbox = asyncio.get_running_loop(), 0.05, Inbox()
+    timeouts = Timeouts(connect=5, first_byte=5, idle=idle)
+    connection = Connection(_Owner(), address=Address.of("http://h"), timeouts=timeouts)
+    connection.connection_made(_Transport())
+    connection.ask(inbox, b"GET / HTTP/1.1\r\n\r\n", b"", is_head_request=False)
+    connection.data_received(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for piece in (b"1\r\n.\r\n", b"1\r\n", b".", b"\r\n"):
+        await asyncio.sleep(2 * idle)
+        now = loop.time()
+        connection.data_received(piece)
+        connection.check(now)
+        assert inbox.is_open
+    connection.check(loop.time() + 2 * idle)
+    assert not inbox.is_open
 
 
 async def test_a_connection_lost_before_its_first_use_is_reported(serve, direct, until) -> None:
@@ -369,6 +388,8 @@ class _Transport(asyncio.Transport):
         self.is_read = True
 
     def write(self, data: bytes) -> None: ...
+
+    def abort(self) -> None: ...
 
     def is_closing(self) -> bool:
         return False
