@@ -190,6 +190,22 @@ async def test_the_whole_way_by_http(api: Api) -> None:
         ]
 
 
+async def test_half_an_emoji_is_no_other_message_when_it_comes_back(
+    client: httpx.AsyncClient,
+) -> None:
+    """An export tells it as U+FFFD; imported where it came from, it adds nothing."""
+    messages = b'[{"role":"user","content":"cut \\ud83d"},{"role":"assistant","content":"yes"}]'
+    mine = {"session_id": "s1", "user_identifier": "alice"}
+    await client.post("/conversations", json=mine)
+    json_body = {"Content-Type": "application/json"}
+    await client.post("/conversations/s1/messages", content=messages, headers=json_body)
+    exported = await client.get("/conversations/export-all", params={"format": "json"})
+
+    answer = await client.post(ROUTE, content=exported.content)
+
+    assert answer.json() == {**NOTHING, "skipped": 1}
+
+
 async def test_a_bound_key_writes_its_user_only(api: Api) -> None:
     """Its own conversations come in, others fail one by one; it may name no other user."""
     data = own_jsonl(own_conversation("s1"), own_conversation("s2", user_identifier="bob"))

@@ -140,12 +140,15 @@ async def test_poison_for_postgresql_is_stored_and_comes_back_whole(database: Da
     """NUL bytes and half characters are shown as signs and kept as they were in `raw`."""
     words = "nul \x00 half \ud800 end"
     body = b'{"model":"m","messages":[{"role":"user","content":"nul \\u0000 half \\ud800 end"}]}'
+    choice = b'{"delta":{"content":"fine"},"finish_reason":"\\u0000\\ud800"}'
+    stream = b'data: {"choices":[%b]}\n\ndata: [DONE]\n\n' % choice
 
-    await store(database, an_exchange(body, [assistant("fine")]))
+    await store(database, an_exchange(body, stream))
 
     _, path = await stored(database)
     assert path[0].content == "nul \u2400 half \ufffd end"
     assert path[0].raw == {"role": "user", "content": words}
+    assert path[1].metadata["finish_reason"] == "\u2400\ufffd"
 
 
 async def test_huge_numbers_and_texts_are_stored(database: Database) -> None:

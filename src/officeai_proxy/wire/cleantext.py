@@ -19,8 +19,13 @@ def clean_text(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        text = _SURROGATE.sub("\ufffd", text)
+        text = without_halves(text)
     return text.replace("\0", "\u2400")
+
+
+def without_halves(text: str) -> str:
+    """*text*, as long as before, with lone surrogates as U+FFFD."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def joined(pieces: Iterable[str]) -> str:
@@ -39,4 +44,4 @@ def with_clean_names(pairs: list[tuple[str, T]]) -> dict[str, T]:
 
     Nobody gives a field such a name on purpose, and what writes JSON would fail at it.
     """
-    return {_SURROGATE.sub("\ufffd", name): value for name, value in pairs}
+    return {without_halves(name): value for name, value in pairs}

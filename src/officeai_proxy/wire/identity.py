@@ -4,7 +4,8 @@ Clients resend what was said before, and seldom byte for byte: fields come and g
 a list of parts, arguments are written anew. Two messages are the same when role, text, other parts,
 tool calls, `tool_call_id` and `name` are the same. What a model thinks before it answers is no part
 of that, wherever it stands: many models write it into the answer, and most clients cut it out of
-what they send back.
+what they send back. Half an emoji is U+FFFD, as in every answer and export: whoever sends back what
+was read there says the same.
 
 The numbers are stored. A change of anything here makes every stored conversation look different
 from what its client resends, so that it would be stored a second time: what is hashed may never
@@ -17,7 +18,8 @@ from hashlib import blake2b
 from struct import Struct
 
 from officeai_proxy.model import Json, JsonObject, Role
-from officeai_proxy.wire.jsontext import loads
+from officeai_proxy.wire.cleantext import without_halves
+from officeai_proxy.wire.jsontext import loads, without_half_escapes
 from officeai_proxy.wire.parts import joined_refusal, joined_text, refusal_of_part, text_of_part
 
 ROOT_CHAIN = 0
@@ -84,9 +86,12 @@ def identities_of(messages: Iterable[JsonObject]) -> list[int]:
             if len(text) > LONG:
                 numbers.append(_hash_of_long(role, text, ""))
                 continue
-            framed = f"{len(role)}:{role}{len(text)}:{text}".encode("utf-8", "surrogatepass")
+            framed = f"{len(role)}:{role}{len(text)}:{text}"
             state = begin()
-            state.update(framed)
+            try:
+                state.update(framed.encode())
+            except UnicodeEncodeError:
+                state.update(_bytes_of(framed))
             numbers += unpack(state.digest())
         else:
             numbers.append(identity(message))
@@ -99,7 +104,7 @@ def identity_of_any(message: JsonObject) -> int:
     text = joined_text(content).strip(_WHITE_SPACE) or _refusal_of(message)
     spoken = _spoken(role, text)
     others = _others_of(message, has_text=bool(spoken))
-    rest = _CANONICAL.encode(_canonical(others)) if others else ""
+    rest = without_half_escapes(_CANONICAL.encode(_canonical(others))) if others else ""
     # Where there is nothing else, what was thought is all that there is.
     said = spoken if others else spoken or text
     return _hash_of(role if isinstance(role, str) else "", said, rest)
@@ -141,7 +146,14 @@ def _hash_of(role: str, text: str, rest: str) -> int:
     if len(text) > LONG:
         return _hash_of_long(role, text, rest)
     framed = f"{len(role)}:{role}{len(text)}:{text}{rest}"
-    return _number_of(framed.encode("utf-8", "surrogatepass"))
+    return _number_of(_bytes_of(framed))
+
+
+def _bytes_of(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return without_halves(text).encode()
 
 
 def _number_of(data: bytes) -> int:
@@ -153,12 +165,11 @@ def _number_of(data: bytes) -> int:
 
 def _hash_of_long(role: str, text: str, rest: str) -> int:
     """The same piece by piece, so that a text of many megabytes is not copied twice."""
-    head = f"{len(role)}:{role}{len(text)}:".encode("utf-8", "surrogatepass")
     state = _NOTHING.copy()
-    state.update(head)
+    state.update(_bytes_of(f"{len(role)}:{role}{len(text)}:"))
     for at in range(0, len(text), LONG):
-        state.update(text[at : at + LONG].encode("utf-8", "surrogatepass"))
-    state.update(rest.encode("utf-8", "surrogatepass"))
+        state.update(_bytes_of(text[at : at + LONG]))
+    state.update(rest.encode())
     number: int = _NUMBER.unpack(state.digest())[0]
     return number
 

@@ -118,11 +118,16 @@ def readable(text: str) -> str:
     Half a surrogate pair is JSON by its grammar, but has no meaning (RFC 8259, 8.2): jq and orjson
     refuse the whole text, of which the rest may be a year of talk.
     """
-    if "\\ud" not in text:
-        return text
-    mended = _LONE.sub(lambda found: "\\ufffd" if found["lone"] else found[0], text)
+    mended = without_half_escapes(text)
     # Written anew as it would be if it had been whole, so that a copy of it is the same.
     return text if mended == text else dumps(loads(mended))
+
+
+def without_half_escapes(text: str) -> str:
+    """*text*, which is JSON in ASCII, with the escape of U+FFFD for that of half a pair."""
+    if "\\ud" not in text:
+        return text
+    return _LONE.sub(lambda found: "\\ufffd" if found["lone"] else found[0], text)
 
 
 def dumps_readable(value: Json) -> str:

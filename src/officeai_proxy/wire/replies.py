@@ -119,7 +119,7 @@ def _is_stream(body: bytes, content_type: str) -> bool:
 def _read_stream(body: bytes, *, most_values: int | None) -> Reply:
     stream, is_done = read_stream(body, most_values=most_values)
     choices = tuple(
-        Choice(choice.index, stream.message(choice), choice.finish_reason)
+        Choice(choice.index, stream.message(choice), _text(choice.finish_reason))
         for choice in stream.choices
     )
     failure = stream.failure or (None if choices else stream.without_choices)

@@ -167,6 +167,9 @@ SAME: list[tuple[JsonObject, JsonObject]] = [
     ),
     (call('{"a":1,"b":[1.0]}'), call(' { "b" : [1], "a" : 1.0 } ')),
     (call('{"a":"\\u4f60"}'), call('{"a":"你"}')),
+    (user("cut \ud83d"), user("cut \ufffd")),
+    (user("a", name="n\ud83d😀"), user("a", name="n\ufffd😀")),
+    (call('{"a":"\\ud83d"}'), call('{"a":"\ufffd"}')),
     (call('{"a":1}'), call({"a": 1})),
     (call("{}"), call(None)),
     (call("{}"), call(" ")),
@@ -295,7 +298,7 @@ def test_instructions_are_said_to_the_model(role: str, expected: bool) -> None:
     [
         ({}, -2823558252907504732),
         (user("Hello"), 3067279125864816447),
-        (user("你好 \ud83d"), -7212396785584834376),
+        (user("你好 \ud83d"), -6052108296584483494),
         (user([text("look: "), IMAGE]), 5922108462250102237),
         (call('{"city": "Beijing", "n": 1.50, "d": 2.0}'), -3241240757631842647),
         (custom("ls"), -4953611018558057661),
@@ -354,7 +357,7 @@ def test_the_shortcuts_give_what_the_rules_give(message: JsonObject) -> None:
 def test_a_long_text_has_the_number_that_it_would_have_in_one_piece(size: int) -> None:
     """It is hashed piece by piece, also where half a character stands at the edge of a piece."""
     words = ("é你\ud83d" * (size // 3 + 1))[:size]
-    framed = f"4:user{len(words)}:{words}".encode("utf-8", "surrogatepass")
+    framed = f"4:user{len(words)}:{words}".replace("\ud83d", "\ufffd").encode()
     digest = blake2b(framed, digest_size=8).digest()
 
     assert identity(user(words)) == int.from_bytes(digest, "big", signed=True)

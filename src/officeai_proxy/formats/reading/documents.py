@@ -136,9 +136,9 @@ def _read_json(open_file: Open, reading: Reading) -> Iterator[Item | _NoConversa
                 seen += 1
                 yield _read_object(piece.data, reading)
         except (CutOff, NotSplittable) as exc:
-            yield _broken_off(exc, is_known=_CONVERSATIONS in about)
+            yield _broken_off(exc, is_known=_has_list(about))
             return
-    if _CONVERSATIONS in about:
+    if _has_list(about):
         yield from _checked(about, seen)
     elif not is_array:
         yield _read_whole(open_file, reading)
@@ -152,6 +152,11 @@ def _with_members_in(about: dict[str, bytes], pieces: Iterable[Piece]) -> Iterat
             yield piece
         elif piece.key is not None and piece.data is not None and len(piece.data) < _SHORT:
             about[piece.key] = piece.data
+
+
+def _has_list(about: dict[str, bytes]) -> bool:
+    """Whether there is a list of conversations: gone into, it leaves no text of its own."""
+    return about.get(_CONVERSATIONS) == b""
 
 
 def _check_version(about: dict[str, bytes]) -> None:

@@ -78,6 +78,8 @@ def sessions(items: list[Item]) -> list[str | None]:
         b'{"a": 1}',
         b'{"messages": 1}',
         b'{"a": 1}\n{"b": 2}\n',
+        b'{"conversations": 5}',
+        b'{"format": "officeai-conversations", "conversations": null, "complete": true}',
         b"{",
         b"[{",
         b"{{{{",
