@@ -20,6 +20,7 @@ from officeai_proxy.errors import ProxyError
 from officeai_proxy.proxy.admission import Opening
 from officeai_proxy.proxy.headers import asks_for_websocket
 from officeai_proxy.server.direct_call import DirectCall, Incoming
+from officeai_proxy.server.forwarded import plain_address
 from officeai_proxy.server.heads import fault_of_head
 from officeai_proxy.server.known_head import KnownHead, NextHead
 from officeai_proxy.server.last_reply import LastReply
@@ -85,6 +86,8 @@ class Connection(PipelinedProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client connected. Whether there is room for it is told with its first request."""
         super().connection_made(transport)
+        if self.client is not None:
+            self.client = (plain_address(self.client[0]), self.client[1])
         surplus = self._patience.welcome(self)
         self._is_surplus = surplus > 0
         if surplus > RESERVE:
