@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from officeai_proxy.api.security_headers import SecurityHeaders
 from officeai_proxy.audit import AuditLog
 from officeai_proxy.auth.keyring import Keyring
+from officeai_proxy.auth.limits.forgetting import forget_dead
 from officeai_proxy.auth.limits.ledger import Ledger
 from officeai_proxy.auth.limits.sharing import UseSharing
 from officeai_proxy.auth.refresher import KeyRefresher
@@ -162,7 +163,8 @@ class Application:
                     tasks.create_task(services.refresher.run()),
                     tasks.create_task(_tidy(journal, metrics.counter)),
                     tasks.create_task(_keep_part_way(proxy, journal)),
-                    tasks.create_task(_keep_limits(services, ledger)),
+                    tasks.create_task(_forget_dead_keys(services.keyring, ledger)),
+                    tasks.create_task(_share_limits(services, ledger)),
                 ]
                 gc.freeze()
                 # What goes round in circles all the same goes within minutes.
@@ -347,11 +349,13 @@ async def _tidy(journal: Journal, counter: CallCounter) -> None:
         counter.keeping(journal)
 
 
-async def _keep_limits(services: Services, ledger: Ledger) -> None:
-    """Share the use of keys with other hosts, where there may be some, and forget dead keys."""
+async def _forget_dead_keys(keyring: Keyring, ledger: Ledger) -> None:
+    await forget_dead(ledger, lambda: keyring.limited_accounts() if keyring.managed_known else None)
+
+
+async def _share_limits(services: Services, ledger: Ledger) -> None:
+    """Share the use of keys with other hosts, where there may be some."""
     keyring = services.keyring
-    if keyring.managed_known:
-        ledger.forget_all_but(keyring.limited_accounts())
     if services.database.dialect is Dialect.POSTGRESQL:
         await UseSharing(
             ledger,

@@ -180,6 +180,24 @@ def test_a_client_of_http_1_0_gets_no_chunks(
                 wire.rest()
 
 
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("target", [CHATS, "/conversations/import"], ids=["direct", "asgi"])
+def test_the_end_of_a_connection_waits_for_the_rest_of_a_refused_request(
+    shared: RunningProxy, target: str, version: str
+) -> None:
+    """A reset would take the refusal along; nginx, which sends on, would make a 502 of it."""
+    head = f"POST {target} HTTP/{version}\r\nHost: x\r\nAuthorization: Bearer wrong\r\n"
+    body = b" " * 1_000_000
+    with Wire(shared) as wire:
+        wire.send(f"{head}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode())
+        refusal, _ = wire.reply()
+        for at in range(0, len(body), 50_000):
+            wire.send(body[at : at + 50_000])
+        assert wire.socket.recv(1) == b""
+
+    assert (refusal.status, refusal.all(b"connection")) == (401, [b"close"])
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_client_of_http_1_0_gets_an_export_without_chunks(
     shared: RunningProxy, method: str

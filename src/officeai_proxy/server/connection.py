@@ -20,8 +20,10 @@ from officeai_proxy.errors import ProxyError
 from officeai_proxy.proxy.admission import Opening
 from officeai_proxy.proxy.headers import asks_for_websocket
 from officeai_proxy.server.direct_call import DirectCall, Incoming
+from officeai_proxy.server.forwarded import plain_address
 from officeai_proxy.server.heads import fault_of_head
 from officeai_proxy.server.known_head import KnownHead, NextHead
+from officeai_proxy.server.last_reply import LastReply
 from officeai_proxy.server.patience import RESERVE, Patience, Standing, Waiting
 from officeai_proxy.server.pipelined import PipelinedProtocol
 from officeai_proxy.server.refusals import (
@@ -50,6 +52,8 @@ class Connection(PipelinedProtocol):
     _came = 0
     _has_ended = False
     _has_body = False
+    # Whether the last reply is given, and only the rest of its request is awaited.
+    _is_over = False
     # The last head of a call that was served here, and how much of a body comes without llhttp.
     _known: KnownHead[Opening] | None = None
     _fresh = b""
@@ -82,6 +86,8 @@ class Connection(PipelinedProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client connected. Whether there is room for it is told with its first request."""
         super().connection_made(transport)
+        if self.client is not None:
+            self.client = (plain_address(self.client[0]), self.client[1])
         surplus = self._patience.welcome(self)
         self._is_surplus = surplus > 0
         if surplus > RESERVE:
@@ -162,6 +168,9 @@ class Connection(PipelinedProtocol):
         if not self.parser.should_upgrade():
             if not self._begins_call():
                 super().on_headers_complete()
+                through_asgi = self.cycle
+                if not through_asgi.keep_alive:
+                    through_asgi.transport = self._last_reply()
             # Trailers go into a list of their own and are dropped (RFC 9110, section 6.5.1): the
             # request would otherwise get headers that came after its body, and any number of them.
             self.headers = []
@@ -184,6 +193,8 @@ class Connection(PipelinedProtocol):
             self._is_call_whole = True
         elif not self.parser.should_upgrade():
             super().on_message_complete()
+        if self._is_over:
+            self.transport.close()
 
     @override
     def on_response_complete(self) -> None:
@@ -261,18 +272,32 @@ class Connection(PipelinedProtocol):
         self._reads_call = True
         # A client of HTTP/1.0 has one call, as in uvicorn.
         is_today = is_known or self.parser.get_http_version() != "1.0"
+        keep_alive = is_known or (is_today and self.parser.should_keep_alive())
         call = self._call = DirectCall(
             incoming,
-            transport=self.transport,
+            transport=self.transport if keep_alive else self._last_reply(),
             flow=self.flow,
             default_headers=self.server_state.default_headers,
-            keep_alive=is_known or (is_today and self.parser.should_keep_alive()),
+            keep_alive=keep_alive,
             knows_chunks=is_today,
             on_response=self.on_response_complete,
         )
         # It has what uvicorn reads of a cycle; only its own methods would need more.
         self.cycle = self._running = cast("RequestResponseCycle", call)
         return call
+
+    def _last_reply(self) -> LastReply:
+        return LastReply(self.transport, hang_up=self._hang_up)
+
+    def _hang_up(self) -> None:
+        """Close behind the last reply, which is whole or broken off.
+
+        A whole one first lets the rest of its request come, unless that waits to be asked for.
+        """
+        may_wait = self._is_in_body and not self.expect_100_continue
+        self._is_over = may_wait and self.cycle.response_complete
+        if not self._is_over:
+            self.transport.close()
 
     def standing(self) -> Standing:
         """What this connection waits for, from its client."""

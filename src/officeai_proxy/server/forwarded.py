@@ -29,8 +29,9 @@ class BehindProxies:
     async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:
         peer = scope.pop("peer", None)
         client = scope.get("client")
-        if client is not None and client != peer and not is_address(client[0]):
-            scope["client"] = peer
+        if client is not None and client != peer:
+            is_believed = is_address(client[0])
+            scope["client"] = (plain_address(client[0]), client[1]) if is_believed else peer
         await self._application(scope, receive, send)
 
 
@@ -44,3 +45,16 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return "%" not in text
+
+
+def plain_address(text: str) -> str:
+    """An IPv4 address as such, also where it came as IPv6 (`::ffff:10.0.0.1`; RFC 4291, 2.5.5.2).
+
+    Sockets that listen for both kinds write it so. It is the same machine, whose name and whose
+    trust shall not depend on where the program listens.
+    """
+    try:
+        mapped = ipaddress.IPv6Address(text).ipv4_mapped
+    except ValueError:
+        return text
+    return text if mapped is None else str(mapped)

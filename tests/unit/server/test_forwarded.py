@@ -1,9 +1,18 @@
-"""Whom a trusted proxy may name as the caller."""
+"""Whom a trusted proxy may name as the caller, and what callers are called."""
+
+import asyncio
+from pathlib import Path
 
 import pytest
 from starlette.types import Receive, Scope, Send
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
+from officeai_proxy.server.connection import Connection
 from officeai_proxy.server.forwarded import BehindProxies
+from officeai_proxy.server.patience import Limits, Patience
+from officeai_proxy.settings import Settings
 
 PEER = ("10.0.0.1", 4321)
 
@@ -35,7 +44,8 @@ async def caller(*values: str, peer: tuple[str, int] = PEER, trusted: str = "10.
         (["2001:db8::7"], "2001:db8::7"),
         (["[2001:db8::7]"], "2001:db8::7"),
         (["[2001:db8::7]:443"], "2001:db8::7"),
-        (["::ffff:203.0.113.7"], "::ffff:203.0.113.7"),
+        (["::ffff:203.0.113.7"], "203.0.113.7"),
+        (["0:0:0:0:0:FFFF:cb00:7107"], "203.0.113.7"),
         (["made up, 203.0.113.7, 10.0.0.9"], "203.0.113.7"),
         (["made up", "203.0.113.7"], "203.0.113.7"),
     ],
@@ -75,3 +85,24 @@ async def test_what_is_no_address_is_not_believed(value: str, trusted: str) -> N
 async def test_a_stranger_is_not_believed() -> None:
     """Who is no trusted proxy is the caller, whatever it says."""
     assert await caller("203.0.113.7", peer=("192.0.2.1", 1)) == "192.0.2.1"
+
+
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("203.0.113.7", "203.0.113.7"),
+        ("2001:db8::7", "2001:db8::7"),
+        ("fe80::7%eth0", "fe80::7%eth0"),
+    ],
+)
+async def test_a_peer_has_one_name(tmp_path: Path, peer: str, address: str) -> None:
+    """Also where the program listens on `::`, for which all IPv4 addresses are some of IPv6."""
+    config = Config(Listening(), http=HttpToolsProtocol, log_config=None)  # type: ignore[arg-type]  # a fake
+    config.load()
+    patience = Patience(Limits.of(Settings(data_dir=tmp_path)))
+    connection = Connection(config, ServerState(), {}, patience=patience)
+
+    connection.connection_made(asyncio.Transport({"peername": (peer, 4321)}))
+
+    assert connection.client == (address, 4321)

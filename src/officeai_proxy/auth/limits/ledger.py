@@ -9,6 +9,7 @@ import logging
 import mmap
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,8 +164,10 @@ class Ledger:
             del self._accounts[name]
         kept = {_file_name(name) for name in names}
         for path in self.directory.glob(f"*{SUFFIX}"):
-            if path.name not in kept and time.time() - path.stat().st_mtime > STALE_SECONDS:
-                path.unlink(missing_ok=True)
+            # Another worker may be at it, too.
+            with suppress(OSError):
+                if path.name not in kept and time.time() - path.stat().st_mtime > STALE_SECONDS:
+                    path.unlink()
 
     def close(self) -> None:
         """Give up the seat, and with it what this worker still had running."""

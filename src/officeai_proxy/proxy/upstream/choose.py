@@ -1,11 +1,13 @@
 """The base URL and the environment go in; the way to the upstream comes out: direct or by a proxy.
 
 The environment is read by `urllib.request`, as everywhere in Python: HTTPS_PROXY, HTTP_PROXY,
-ALL_PROXY and NO_PROXY in either case (and, on macOS and Windows, the system's settings).
+ALL_PROXY and NO_PROXY in either case (and, on macOS and Windows, the system's settings). Networks
+in NO_PROXY, which it does not know, are read here.
 """
 
 import importlib
 import ipaddress
+from contextlib import suppress
 from typing import cast
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -28,7 +30,7 @@ def choose_upstream(base_url: str, timeouts: Timeouts, *, trust_env: bool) -> Up
         ConfigurationError: *base_url*, or the proxy that the environment names, cannot be used.
     """
     address = Address.of(base_url)
-    if not trust_env or _is_loopback(address.host) or proxy_bypass(str(address)):
+    if not trust_env or _is_loopback(address.host) or _is_exempt(address):
         return DirectUpstream(base_url, timeouts)
     proxies = getproxies()
     for name in ("https" if address.is_tls else "http", "all"):
@@ -49,6 +51,24 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def _is_exempt(address: Address) -> bool:
+    """Whether NO_PROXY lists the upstream: its name, its address, or a network that this is in."""
+    return bool(proxy_bypass(str(address))) or _is_in_exempt_network(address.host)
+
+
+def _is_in_exempt_network(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    for listed in getproxies().get("no", "").split(","):
+        # A single address is a network of one; a name is none.
+        with suppress(ValueError):
+            if address in ipaddress.ip_network(listed.strip(), strict=False):
+                return True
+    return False
 
 
 def _proxy_url(value: str, *, variable: str) -> str:

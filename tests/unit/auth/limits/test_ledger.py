@@ -1,6 +1,8 @@
 """Calls of a limited key are admitted or refused, across workers, restarts and deaths."""
 
+import asyncio
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from officeai_proxy.auth.limits.account import Account
 from officeai_proxy.auth.limits.estimate import TokenEstimate
+from officeai_proxy.auth.limits.forgetting import forget_dead
 from officeai_proxy.auth.limits.ledger import Ledger
 from officeai_proxy.errors import ConfigurationError, RequestsLimited, TokensLimited
 from officeai_proxy.model import Limits
@@ -353,6 +356,34 @@ def test_accounts_of_dead_keys_are_deleted_after_a_day(ledger: Ledger, tmp_path:
     assert files["there"].exists()
     assert not files["gone"].exists()
     assert len(list((tmp_path / "limits").glob("*.use"))) == 2
+
+
+async def test_files_of_dead_keys_do_not_stay_open(ledger: Ledger, tmp_path: Path):
+    """They would add up where programs make keys; what is not known to be dead keeps its own."""
+    known: set[str] | None = None
+    chore = asyncio.create_task(forget_dead(ledger, lambda: known, interval=0.01))
+    lease = ledger.admit("there", Limits(rpm=9, concurrency=9))
+    for number in range(20):
+        ledger.admit(f"gone {number}", Limits(rpm=1)).settle(0)
+    assert open_files(tmp_path) == 21
+    await asyncio.sleep(0)
+    assert open_files(tmp_path) == 21
+
+    known = {"there"}
+    async with asyncio.timeout(20):
+        while open_files(tmp_path) > 1:  # noqa: ASYNC110 - the kernel tells nobody of it
+            await asyncio.sleep(0.01)
+
+    assert open_files(tmp_path) == 1
+    lease.settle(0)
+    assert len(list((tmp_path / "limits").glob("*.use"))) == 21
+    chore.cancel()
+
+
+def open_files(folder: Path) -> int:
+    """How many accounts below *folder* this process has open."""
+    mapped = Path("/proc/self/maps").read_text()
+    return len(set(re.findall(re.escape(str(folder)) + r"/\S+\.use", mapped)))
 
 
 def next_file(ledger: Ledger, folder: Path, name: str) -> Path:

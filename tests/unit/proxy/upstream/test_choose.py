@@ -76,6 +76,10 @@ def test_an_upstream_on_this_machine_is_always_direct(monkeypatch, base_url: str
         (".example", "https://api.example"),
         ("other,api.example:8443", "https://api.example:8443"),
         ("10.0.0.7", "http://10.0.0.7:8000"),
+        ("localhost, 10.0.0.0/8", "http://10.1.2.3:8000"),
+        ("10.1.2.3/8", "http://10.0.0.7:8000"),
+        ("fd00::7", "http://[fd00::7]:8000"),
+        ("fd00::/8,.example", "http://[fd12::7]"),
     ],
 )
 def test_no_proxy_makes_exceptions(monkeypatch, no_proxy: str, base_url: str) -> None:
@@ -83,6 +87,16 @@ def test_no_proxy_makes_exceptions(monkeypatch, no_proxy: str, base_url: str) ->
     monkeypatch.setenv("ALL_PROXY", "http://proxy:3128")
     monkeypatch.setenv("NO_PROXY", no_proxy)
     assert isinstance(choose_upstream(base_url, TIMEOUTS, trust_env=True), DirectUpstream)
+
+
+@pytest.mark.parametrize("no_proxy", ["10.0.0.0/16", "10.0.0.0/8x", "fd00::/8", "", "10.1"])
+async def test_no_proxy_makes_no_other_exceptions(monkeypatch, no_proxy: str) -> None:
+    """An address outside of all networks that it lists goes through the proxy."""
+    monkeypatch.setenv("ALL_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    upstream = choose_upstream("http://10.1.2.3:8000", TIMEOUTS, trust_env=True)
+    assert isinstance(upstream, ForwardProxyUpstream)
+    await upstream.close()
 
 
 def test_the_environment_can_be_ignored(monkeypatch) -> None:
