@@ -350,6 +350,41 @@ CASES = [
         9,
     ),
     Case(
+        "an answer made again behind a first message that stays and a window",
+        [
+            ([user("task"), user("a")], [assistant("A")]),
+            ([user("task"), user("a"), assistant("A"), user("b")], [assistant("B")]),
+            ([user("task"), user("b"), assistant("B"), user("c")], [assistant("C1")]),
+            ([user("task"), user("b"), assistant("B"), user("c")], [assistant("C2")]),
+            ([user("task"), user("b"), assistant("B"), user("c")], [assistant("C3")]),
+        ],
+        ["task", "a", "A", "b", "B", "c", "C3"],
+        9,
+    ),
+    Case(
+        "an answer made again behind a summary, and again once the instructions have changed",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+            ([system("1"), user("sum"), assistant("B"), user("c")], [assistant("C1")]),
+            ([system("1"), user("sum"), assistant("B"), user("c")], [assistant("C2")]),
+            ([system("2"), user("sum"), assistant("B"), user("c")], [assistant("C3")]),
+            ([system("2"), user("sum"), assistant("B"), user("c")], [assistant("C4")]),
+        ],
+        ["a", "A", "b", "B", "1", "sum", "c", "2", "C4"],
+        12,
+    ),
+    Case(
+        "an answer made again to a question with instructions behind it",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b"), system("s")], [assistant("B1")]),
+            ([user("a"), assistant("A"), user("b"), system("s")], [assistant("B2")]),
+        ],
+        ["a", "A", "b", "s", "B2"],
+        6,
+    ),
+    Case(
         "a first message that stays, and a window",
         [
             ([user("task"), user("a")], [assistant("A")]),
