@@ -9,8 +9,9 @@ or a summary and a window. The rules, in the order in which they are tried:
    retry, and what answers it stands beside that half.
 3. The request begins with the whole path as it is stored: it goes on at the end of it.
 4. Otherwise a run of messages that is stored as one line of the tree; which one is decided in
-   `choice`. What follows it in the request is a branch there; what precedes it is new where it is
-   not on that path. One that ends with what nobody has answered yet is a retry, as in 2.
+   `choice`. What follows it in the request is a branch there, as far as none has it yet; what
+   precedes it is new where it is not on that path. One that ends with what nobody has answered
+   yet is a retry, as in 2.
 5. When no run can be trusted, append: a message stored twice is a blemish, a message in the wrong
    place is a defect.
 
@@ -33,7 +34,9 @@ from itertools import takewhile
 from typing import Protocol, TypeVar
 
 from officeai_proxy.model import Role
+from officeai_proxy.recording.branches import hanging, talk_hanging
 from officeai_proxy.recording.choice import (
+    ANSWERS,
     MOST_RUNS,
     Ending,
     Talk,
@@ -50,9 +53,6 @@ from officeai_proxy.tree import Node, PathEnd
 from officeai_proxy.wire.identity import INSTRUCTIONS, chains
 
 T = TypeVar("T")
-
-ANSWERS = frozenset({Role.TOOL.value, Role.FUNCTION.value})
-"""The roles of what answers a call of tools."""
 
 
 class Request(Protocol):
@@ -82,6 +82,27 @@ class Place:
 
     end: PathEnd
     fresh: Sequence[int]
+
+
+@dataclass(slots=True)
+class _New:
+    """The talk of a request that is new where it goes on, before the run and after it (positions).
+
+    The request has what is stored up to the position `known_to`.
+    """
+
+    before: Sequence[int]
+    after: Sequence[int]
+    known_to: int
+
+    def without(self, places: Sequence[int]) -> "_New":
+        """The same when those at *places* are stored as well."""
+        known = set(places)
+        return _New(
+            [at for at in self.before if at not in known],
+            [at for at in self.after if at not in known],
+            max(self.known_to, *known),
+        )
 
 
 def place_at_end(request: Request, end: PathEnd) -> Place | None:
@@ -125,9 +146,27 @@ def place_by_run(
         node is not end.leaf or (seen is Seen.NEAR and not is_whole(run, said))
     ):
         return None
-    if node is not None and node is not end.leaf:
-        end = PathEnd.at(node, remembered=len(request.roles))
-    return _place(request, end, _at(talk, after), before=_at(talk, before), known_to=talk[run.last])
+    new = _New(_at(talk, before), _at(talk, after), known_to=talk[run.last])
+    if node is None or node is end.leaf:
+        return _place(request, end, new.after, before=new.before, known_to=new.known_to)
+    return _place_in_branch(request, node, new, nodes)
+
+
+def _place_in_branch(request: Request, node: Node, new: _New, nodes: Sequence[Node]) -> Place:
+    """The place at *node*, or further down as far as what is *new* there hangs there already."""
+    identities = request.identities
+    talk = _as_hung(request, new.after, new.before)
+    line = talk_hanging(node, [identities[at] for at in talk], nodes)
+    if line:
+        node, new = line[-1], new.without(talk[: len(line)])
+    end = PathEnd.at(node, remembered=len(request.roles))
+    place = _place(request, end, new.after, before=new.before, known_to=new.known_to)
+    if not place.fresh or request.roles[place.fresh[0]] not in INSTRUCTIONS:
+        return place
+    line = hanging(node, [identities[at] for at in place.fresh], nodes)
+    if line:
+        end = PathEnd.at(line[-1], remembered=len(request.roles))
+    return Place(end, place.fresh[len(line) :])
 
 
 def _trusted(said: Talk, nodes: Sequence[Node], ending: Ending) -> Iterator[Run]:
@@ -193,10 +232,17 @@ def _place(
         new = new_instructions(said, request.identities, end, behind=behind)
     if not new and not before:
         return Place(end, after)
-    answers: Sequence[int] = ()
-    if end.leaf is not None:
-        answers = list(takewhile(lambda at: request.roles[at] in ANSWERS, after))
-    return Place(end, [*answers, *sorted((*before, *new, *after[len(answers) :]))])
+    if end.leaf is None:
+        return Place(end, sorted((*before, *new, *after)))
+    return Place(end, _as_hung(request, after, (*before, *new)))
+
+
+def _as_hung(request: Request, after: Sequence[int], others: Sequence[int]) -> list[int]:
+    """What comes *after* the end that a request goes on from and *others*, in the order in which
+    they are stored: nothing comes between a call of tools and their answers.
+    """
+    answers = list(takewhile(lambda at: request.roles[at] in ANSWERS, after))
+    return [*answers, *sorted((*others, *after[len(answers) :]))]
 
 
 def _prefix_ending_with(wanted: int, identities: Sequence[int]) -> int:
