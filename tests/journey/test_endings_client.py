@@ -120,6 +120,31 @@ def test_a_client_that_waits_for_the_first_byte_may_leave(
     soon(seconds_to_go, within=1.0)
 
 
+@pytest.mark.parametrize("record", ["on", "off"])
+def test_a_client_that_leaves_at_a_refusal_is_not_what_ended_the_call(
+    shared: RunningProxy, behind: ScriptedUpstream, session: str, record: str
+) -> None:
+    """SDKs that will try again hang up at the status, often before the body has come."""
+    departure = Departure()
+
+    async def script(_: ReceivedRequest, answer: Answer) -> None:
+        await answer.head(503, ("content-type", "application/json"), ("content-length", "99"))
+        await departure.awaited(answer)
+
+    behind.script = script
+    named = [("Content-Type", "application/json"), ("X-Session-ID", session), ("X-Record", record)]
+    with Wire(shared) as wire:
+        wire.ask("POST", "/v1/chat/completions", *named, body=chat("hello", stream=True))
+        assert wire.head().status == 503
+    departure.seconds_after(0)
+
+    line = record_of(shared, session=session)
+    assert (line["outcome"], line["result"]) == ("upstream_error", {"status_code": 503})
+    assert line["error"] == "The upstream answered with status 503."
+    if record == "on":
+        assert shared.path_of(session) == [("user", "hello")]
+
+
 def test_a_client_may_leave_at_done(
     shared: RunningProxy, behind: ScriptedUpstream, session: str
 ) -> None:

@@ -1,5 +1,6 @@
 """The ways to an upstream: TLS, forward proxies, base URLs of every shape, other model names."""
 
+import os
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -183,11 +184,25 @@ def test_an_aliased_model_is_the_only_change_to_a_body(
 def test_an_alias_counts_for_other_calls_too(
     start_proxy: StartProxy, upstream: ScriptedUpstream
 ) -> None:
-    """Embeddings and the rest name models as well; a reply without a model keeps the one sent."""
+    """Embeddings and forms name models as well; a reply without a model keeps the one sent."""
     proxy = start_proxy(MODEL_ALIASES='{"officeai": "gpt-big"}')
     with proxy.client(user="ann") as client:
         client.post("/v1/embeddings", json={"model": "officeai", "input": "x"})
 
     assert upstream.requests[0].json() == {"model": "gpt-big", "input": "x"}
     line = record_of(proxy, user="ann")
+    assert (line["params"], line["model"]) == ({"model": "officeai", "stream": False}, "gpt-big")
+
+    recording = os.urandom(100_000)
+    with proxy.client(user="ben") as client:
+        form = client.build_request(
+            "POST",
+            "/v1/audio/transcriptions",
+            files={"file": ("a.mp3", recording), "model": (None, "officeai")},
+        )
+        sent = form.read()
+        client.send(form)
+
+    assert upstream.requests[1].body == sent.replace(b"officeai", b"gpt-big")
+    line = record_of(proxy, user="ben")
     assert (line["params"], line["model"]) == ({"model": "officeai", "stream": False}, "gpt-big")

@@ -4,7 +4,7 @@ Everything that can be refused is refused here, before the upstream hears of the
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 from uuid import uuid4
@@ -17,15 +17,11 @@ from officeai_proxy.auth.limits.estimate import NO_TOKENS, estimate_tokens
 from officeai_proxy.auth.limits.ledger import Lease, Ledger
 from officeai_proxy.auth.permissions import check_scope, check_user
 from officeai_proxy.errors import (
-    BodyTooLarge,
-    InvalidJson,
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
     ProxyError,
     RecordingUnavailable,
-    RequestRefused,
-    UnsupportedEncoding,
     WebSocketsNotForwarded,
 )
 from officeai_proxy.model import Caller, Limits
@@ -39,11 +35,9 @@ from officeai_proxy.proxy.headers import (
     asks_for_websocket,
     read_request_headers,
 )
+from officeai_proxy.proxy.readings import NOTHING_SAID, Body, BodyReader, is_form
 from officeai_proxy.proxy.upstream import Header, HeadStart, UpstreamRequest
 from officeai_proxy.settings import OnFull, Record, Settings
-from officeai_proxy.wire.cleantext import clean_text
-from officeai_proxy.wire.encoding import TooLarge, UnknownEncoding
-from officeai_proxy.wire.requests import ChatRequest, read_request, replace_model
 
 PREFIX = b"/v1"
 CHAT_COMPLETIONS = "/v1/chat/completions"
@@ -52,8 +46,6 @@ _CHATS = CHAT_COMPLETIONS.encode()
 _READ_PLAIN = frozenset((CHAT_COMPLETIONS, "/v1/responses", "/v1/completions", "/v1/embeddings"))
 """Where something of the reply is read while it passes: the end of a stream, the usage at its end.
 That can be seen only in bytes that are not compressed."""
-
-NOT_A_CHAT = ChatRequest(None, False, ())
 
 SMALL_BODY = 65536
 """A body up to this many bytes is held, so that it can be sent again on a fresh connection."""
@@ -69,15 +61,6 @@ class Asked:
     session: str | None
     is_recorded: bool
     context: int | None
-
-
-@dataclass(slots=True)
-class Body:
-    """A call's body on its way to the upstream, and what it says, as far as it was read."""
-
-    outgoing: bytes | AsyncIterator[bytes] | None
-    chat: ChatRequest
-    model_sent: str | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,8 +88,10 @@ class Opening:
     def is_held(self) -> bool:
         """Whether the body has to be read or is small; any other is passed on as it comes."""
         length, headers = self.content_length, self.headers
+        if self.is_chat or not headers.has_body:
+            return self.is_chat
         is_small = length is not None and length <= SMALL_BODY
-        return self.is_chat or (headers.has_body and (is_small or "json" in headers.content_type))
+        return is_small or "json" in headers.content_type or is_form(headers, self.path)
 
 
 class Admission:
@@ -130,7 +115,7 @@ class Admission:
         self.limit = settings.max_body_bytes
         self._records_all = settings.record is Record.ALL
         self._refuses_unrecorded = settings.on_full is OnFull.REFUSE
-        self._aliases: Mapping[str, str] = settings.model_aliases
+        self._bodies = BodyReader(settings.model_aliases, limit=self.limit)
         self._base_path = urlsplit(settings.upstream_base_url).path.rstrip("/").encode()
         key = settings.upstream_api_key
         self._credentials: list[Header] = (
@@ -221,7 +206,7 @@ class Admission:
         opening = self.open(scope)
         if not opening.is_held and opening.headers.has_body:
             pieces = pieces_of(receive, limit=self.limit, then=on_sent)
-            return self._call(opening, None, Body(pieces, NOT_A_CHAT, None))
+            return self._call(opening, None, Body(pieces, NOTHING_SAID, None))
         held = await read_body(receive, limit=self.limit) if opening.is_held else None
         call = self.whole(opening, held)
         on_sent()
@@ -233,7 +218,9 @@ class Admission:
         Raises:
             RequestRefused: the caller has to change something, or to wait (TooManyRequests).
         """
-        return self._call(opening, held, self._read(held, opening.headers, is_chat=opening.is_chat))
+        headers, path = opening.headers, opening.path
+        body = self._bodies.read(held, headers, path=path, is_chat=opening.is_chat)
+        return self._call(opening, held, body)
 
     def _call(self, opening: Opening, held: bytes | None, body: Body) -> Call:
         asked, headers = opening.asked, opening.headers
@@ -312,31 +299,6 @@ class Admission:
         target = (self._base_path + raw[len(PREFIX) :]) or b"/"
         return target + b"?" + query if query else target
 
-    def _read(self, body: bytes | None, headers: RequestHeaders, *, is_chat: bool) -> Body:
-        """What a body says and how it goes on; only a chat has to be readable, others just pass."""
-        if body is None or not (is_chat or "json" in headers.content_type):
-            return Body(body, NOT_A_CHAT, None)
-        try:
-            chat = read_request(body, encoding=headers.content_encoding, limit=self.limit)
-        except ValueError as exc:
-            if not is_chat:
-                return Body(body, NOT_A_CHAT, None)
-            raise _unusable(exc) from exc
-        if chat.model is not None and clean_text(chat.model) != chat.model:
-            raise InvalidRequest(
-                "The model's name holds a character that no name has.", param="model"
-            )
-        sent = self._aliases.get(chat.model or "", chat.model)
-        if chat.model is None or sent is None or sent == chat.model:
-            return Body(body, chat, sent)
-        if headers.content_encoding not in ("", "identity"):
-            raise InvalidRequest(
-                f"The model name {chat.model!r} stands for another one, which cannot be put into a "
-                "compressed body. Send the body uncompressed.",
-                param="model",
-            )
-        return Body(replace_model(body, asked=chat.model, sent=sent), chat, sent)
-
     def _forwarded(self, headers: RequestHeaders, *, is_read: bool) -> list[Header]:
         forwarded = headers.forwarded
         if is_read:
@@ -350,16 +312,6 @@ def _without_empty_steps(path: str) -> str:
     if "//" not in path and path[-1:] != "/":
         return path
     return "/" + "/".join(filter(None, path.split("/")))
-
-
-def _unusable(fault: ValueError) -> RequestRefused:
-    """The error that tells what is wrong with the body of a chat."""
-    told = f"The request body cannot be used: {fault}"
-    if isinstance(fault, TooLarge):
-        return BodyTooLarge(f"{told}. Send a smaller one.")
-    if isinstance(fault, UnknownEncoding):
-        return UnsupportedEncoding(told)
-    return InvalidJson(told)
 
 
 def _raw_path(scope: Scope) -> bytes:

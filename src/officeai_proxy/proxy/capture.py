@@ -117,6 +117,9 @@ class Capture:
         is_truncated = self._is_recorded and self.received > self._limit
         if outcome is Outcome.COMPLETE and is_truncated:
             outcome = Outcome.TRUNCATED
+        if outcome is Outcome.CLIENT_CLOSED and error is None and self._is_refused:
+            # SDKs that will try again hang up at the status, often before the body has come.
+            outcome = Outcome.UPSTREAM_ERROR
         reply = b"".join(self._pieces) if self._is_recorded else b""
         if error is None and not self._is_recorded and outcome is Outcome.COMPLETE:
             error = self._refusal()
@@ -125,7 +128,7 @@ class Capture:
 
     def _refusal(self) -> str | None:
         """The upstream's word for why it refused a call of which nothing else is recorded."""
-        if self._status is None or self._status < FIRST_ERROR_STATUS:
+        if not self._is_refused:
             return None
         body = b"".join(self._pieces)
         if len(body) < self.received:
@@ -135,6 +138,10 @@ class Capture:
             content_type=value_of(self._headers, b"content-type"),
             content_encoding=value_of(self._headers, b"content-encoding"),
         )
+
+    @property
+    def _is_refused(self) -> bool:
+        return self._status is not None and self._status >= FIRST_ERROR_STATUS
 
     # While the call goes on, for its part-way record: see `partway`.
 

@@ -158,13 +158,16 @@ def _error_text(error: ReplyError | None) -> str | None:
 
 
 def _reason(exchange: Exchange, reply: Reply, outcome: Outcome) -> str | None:
-    """Why *exchange*, which ended well on the wire, has the *outcome* that its bytes give it."""
+    """Why *exchange*, of which nobody has told more, has this *outcome*."""
+    is_refused = exchange.status is not None and exchange.status >= FIRST_ERROR_STATUS
+    if is_refused and outcome is Outcome.UPSTREAM_ERROR:
+        told = f"The upstream answered with status {exchange.status}"
+        # Of a call that is not recorded nobody looked for more than a word, and a caller that has
+        # hung up did not wait for one.
+        is_whole = exchange.is_recorded and exchange.outcome is Outcome.COMPLETE
+        return f"{told} and gave no reason." if is_whole else f"{told}."
     if outcome is exchange.outcome:
         return None
-    if exchange.status is not None and exchange.status >= FIRST_ERROR_STATUS:
-        told = f"The upstream answered with status {exchange.status}"
-        # Of a call that is not recorded nobody looked for more than a word.
-        return f"{told} and gave no reason." if exchange.is_recorded else f"{told}."
     if not reply.choices:
         return "The upstream's reply holds no answer that can be read."
     return "The upstream's reply is not whole."
