@@ -184,7 +184,7 @@ async def test_as_a_table(client: httpx.AsyncClient):
     assert "history.csv" in response.headers["content-disposition"]
     rows = list(csv.DictReader(io.StringIO(response.content.decode("utf-8-sig"), newline="")))
     assert [row["status_code"] for row in rows] == ["", "401", "200", "200"]
-    assert rows[1]["error"] == ".=1+1, it said\nno"
+    assert rows[1]["error"] == "'=1+1, it said\nno"
     assert rows[2]["stream"] == "True"
 
 

@@ -1,5 +1,6 @@
 """nginx in front, exactly as docs/settings.md has it."""
 
+import json
 import os
 import re
 import shutil
@@ -14,7 +15,6 @@ import httpx
 import pytest
 import trustme
 from tests.conftest import StartProxy
-from tests.databases import free_port
 from tests.journey.wires import chat, record_of, until
 from tests.proxies import RunningProxy
 from tests.upstream import stream_of
@@ -46,15 +46,24 @@ def proxy(start_proxy: StartProxy) -> RunningProxy:
 
 
 @pytest.fixture
-def front(proxy: RunningProxy, tmp_path: Path) -> Iterator[httpx.Client]:
+def kept_port() -> Iterator[socket.socket]:
+    """A port that nobody but nginx can take: it shares it, and only nginx listens there."""
+    with socket.socket() as kept:
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        kept.bind(("127.0.0.1", 0))
+        yield kept
+
+
+@pytest.fixture
+def front(proxy: RunningProxy, kept_port: socket.socket, tmp_path: Path) -> Iterator[httpx.Client]:
     """A client of nginx in front of `proxy`; addresses and files are others than in the text."""
     authority = trustme.CA()
     certificate = authority.issue_cert("office.example", "localhost")
     certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "office.pem")
     example = re.search(r"```nginx\n(.*?)```", SETTINGS.read_text(), re.DOTALL)
     assert example
-    port = free_port()
-    server = example[1].replace("listen 443", f"listen 127.0.0.1:{port}")
+    port = kept_port.getsockname()[1]
+    server = example[1].replace("listen 443", f"listen 127.0.0.1:{port} reuseport")
     server = server.replace("127.0.0.1:8000", f"127.0.0.1:{proxy.port}")
     server = re.sub(r"/etc/ssl/office\.(pem|key)", str(tmp_path / "office.pem"), server)
     configuration = tmp_path / "nginx.conf"
@@ -81,15 +90,16 @@ def listens(port: int) -> bool:
 
 
 def test_everything_passes(front: httpx.Client, proxy: RunningProxy) -> None:
-    """A stream byte for byte, a caller's address, the page's sign-in, and a refusal of much."""
+    """A stream byte for byte, a caller's address, the page's sign-in, and a large body."""
     named = {**proxy.headers("s"), "X-Forwarded-For": "203.0.113.7"}
     reply = front.post("/v1/chat/completions", headers=named, content=chat("hi", stream=True))
     origin = {"Origin": str(front.base_url)}
     entered = front.post("/ui/enter", headers=origin, data={"key": proxy.key})
-    wrong = {"Authorization": "Bearer wrong"}
-    refused = front.post("/conversations/import", headers=wrong, content=b" " * 3_000_000)
+    told = {"role": "user", "content": "x" * 1_500_000}
+    large = json.dumps({"session_id": "large", "messages": [told]}) + "\n"
+    imported = front.post("/conversations/import", headers=proxy.headers(), content=large)
 
     assert reply.content == b"".join(stream_of("echo: hi"))
     assert record_of(proxy)["user"] == "203.0.113.7"
     assert (entered.status_code, "Secure" in entered.headers["set-cookie"]) == (303, True)
-    assert (refused.status_code, refused.json()["error"]["code"]) == (401, "invalid_api_key")
+    assert (imported.status_code, imported.json()["imported"]) == (200, 1)

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -10,15 +9,13 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from officeai_proxy.formats.writing.spreadsheet_text import defused
 from officeai_proxy.history import examples
 from officeai_proxy.model import CallRecord, Outcome
 from officeai_proxy.wire import jsontext
 
 BOM = "\ufeff"
 """Without it Excel reads UTF-8 as something else."""
-
-# Spreadsheets run a cell that begins like this (OWASP, "CSV Injection").
-_FORMULA = re.compile(r"[=+\-@\t\r\n]")
 
 
 class ServiceType(StrEnum):
@@ -191,5 +188,5 @@ _COLUMNS = (
 
 
 def _defused(cell: object) -> object:
-    """Text that a spreadsheet would run gets a dot in front; numbers stay numbers."""
-    return f".{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
+    """Text that a spreadsheet would run, made safe as in exports; numbers stay numbers."""
+    return defused(cell) if isinstance(cell, str) else cell

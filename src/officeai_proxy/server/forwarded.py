@@ -18,6 +18,7 @@ class BehindProxies:
     def __init__(self, application: Application, trusted: str) -> None:
         """Stand in front of *application*; *trusted* are addresses and networks, or `*`."""
         self._application = application
+        trusted = ",".join(plain_address(listed.strip()) for listed in trusted.split(","))
         # Its reading of ports, brackets and several proxies in a row is the usual one.
         self._believing = ProxyHeadersMiddleware(self._checked, trusted)  # type: ignore[arg-type]  # ASGI, typed twice
 

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.passages import FORMULAS
 
 from officeai_proxy.history.call_lines import (
     CallLine,
@@ -39,12 +40,12 @@ def rows(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx"])
+@pytest.mark.parametrize("text", FORMULAS)
 def test_no_cell_is_run_as_a_formula(text: str):
-    """A cell that a spreadsheet would run gets a dot in front."""
+    """A cell that a spreadsheet would run gets an apostrophe in front, as in exports."""
     [row] = rows(as_csv([CallLine.of(a_record(user=text))]))
 
-    assert row["user"] == "." + text
+    assert row["user"] == "'" + text
 
 
 def test_an_empty_table_has_its_header():

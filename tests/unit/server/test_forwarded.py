@@ -87,6 +87,12 @@ async def test_a_stranger_is_not_believed() -> None:
     assert await caller("203.0.113.7", peer=("192.0.2.1", 1)) == "192.0.2.1"
 
 
+@pytest.mark.parametrize("trusted", ["::ffff:10.0.0.1", "192.0.2.1, ::ffff:10.0.0.1", "*"])
+async def test_a_proxy_is_trusted_however_its_address_is_written(trusted: str) -> None:
+    """As IPv6 it may stand in the settings of whoever found it so in the log of calls."""
+    assert await caller("203.0.113.7", trusted=trusted) == "203.0.113.7"
+
+
 @pytest.mark.parametrize(
     ("peer", "address"),
     [
