@@ -29,6 +29,12 @@ UNPACKED_LIMIT = 32 * MEGABYTE
 
 FIRST_ERROR_STATUS = 400
 
+_ENDS = {
+    Outcome.SHUTDOWN: "shutting_down: The proxy was stopped before the reply had ended.",
+    Outcome.INTERRUPTED: "The proxy was killed before the reply had ended.",
+}
+"""Why a call failed of which nobody but this program can tell it."""
+
 NO_MESSAGES = RequestMessages((), timestamp=utc_from_ns(0), model_name=None)
 
 
@@ -158,9 +164,9 @@ def _error_text(error: ReplyError | None) -> str | None:
 
 
 def _reason(exchange: Exchange, reply: Reply, outcome: Outcome) -> str | None:
-    """Why *exchange*, which ended well on the wire, has the *outcome* that its bytes give it."""
+    """Why *exchange* has its *outcome*, by how the proxy ended or by what its bytes say of it."""
     if outcome is exchange.outcome:
-        return None
+        return _ENDS.get(outcome)
     if exchange.status is not None and exchange.status >= FIRST_ERROR_STATUS:
         told = f"The upstream answered with status {exchange.status}"
         # Of a call that is not recorded nobody looked for more than a word.
