@@ -29,6 +29,12 @@ UNPACKED_LIMIT = 32 * MEGABYTE
 
 FIRST_ERROR_STATUS = 400
 
+_ENDS = {
+    Outcome.SHUTDOWN: "shutting_down: The proxy was stopped before the reply had ended.",
+    Outcome.INTERRUPTED: "The proxy was killed before the reply had ended.",
+}
+"""Why a call failed of which nobody but this program can tell it."""
+
 NO_MESSAGES = RequestMessages((), timestamp=utc_from_ns(0), model_name=None)
 
 
@@ -167,7 +173,7 @@ def _reason(exchange: Exchange, reply: Reply, outcome: Outcome) -> str | None:
         is_whole = exchange.is_recorded and exchange.outcome is Outcome.COMPLETE
         return f"{told} and gave no reason." if is_whole else f"{told}."
     if outcome is exchange.outcome:
-        return None
+        return _ENDS.get(outcome)
     if not reply.choices:
         return "The upstream's reply holds no answer that can be read."
     return "The upstream's reply is not whole."

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from officeai_proxy.model import JsonObject, Role
 from officeai_proxy.wire.identity import identity, is_instruction
-from officeai_proxy.wire.jsontext import dumps, loads
+from officeai_proxy.wire.jsontext import dumps, dumps_readable, loads
 from officeai_proxy.wire.messages import role_of, text_of
 
 MESSAGE_TOKENS = 4
@@ -75,7 +75,8 @@ def with_context(body: bytes, context: Sequence[JsonObject]) -> bytes:
         raise ValueError("it has no list of messages")
     text = body[place:].decode()
     end, following = _leading_instructions(text)
-    added = ",".join(dumps(message) for message in context)
+    # An upstream that reads strictly would refuse half an emoji, and with it each call to come.
+    added = ",".join(dumps_readable(message) for message in context)
     own = "," if end > 1 else ""
     rest = text[end:] if following is None else f",{text[following:]}"
     return body[:place] + f"{text[:end]}{own}{added}{rest}".encode()

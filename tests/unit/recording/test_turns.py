@@ -294,6 +294,24 @@ def test_a_refused_call_without_recording_claims_no_lack_of_a_reason(
     assert (turn.call.outcome, turn.call.error) == (Outcome.UPSTREAM_ERROR, error)
 
 
+@pytest.mark.parametrize(
+    ("outcome", "error"),
+    [
+        (Outcome.SHUTDOWN, "shutting_down: The proxy was stopped before the reply had ended."),
+        (Outcome.INTERRUPTED, "The proxy was killed before the reply had ended."),
+        (Outcome.CLIENT_CLOSED, None),
+    ],
+)
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_an_end_of_the_proxy_is_a_reason(
+    outcome: Outcome, error: str | None, is_recorded: bool
+) -> None:
+    """These calls count as failed, and nobody else could say why."""
+    turn = read_turn(an_exchange(reply=b"", outcome=outcome, is_recorded=is_recorded))
+
+    assert (turn.call.outcome, turn.call.error) == (outcome, error)
+
+
 def test_json_that_broke_off_is_kept_under_its_outcome() -> None:
     """As much as had come of the answer, marked with how it ended."""
     body = reply_body([assistant("It is forty-two")])

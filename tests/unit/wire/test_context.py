@@ -159,6 +159,13 @@ def test_the_rest_of_the_body_stays_as_it_was(before: str, after: str):
     assert made.decode() == frame % after
 
 
+def test_half_an_emoji_goes_as_the_sign_for_it():
+    """What is stored of it would be refused by an upstream that reads strictly."""
+    made = with_context(b'{"messages":[{"role":"user","content":"n"}]}', [user("cut \ud83d")])
+
+    assert json.loads(made)["messages"] == [user("cut \ufffd"), user("n")]
+
+
 @pytest.mark.parametrize("body", [b"{}", b'{"messages": 3}', b'{"messages": [], "messages": null}'])
 def test_a_body_without_messages_is_refused(body: bytes):
     """There is nowhere to put them."""
