@@ -16,7 +16,7 @@ from benchmarks.exports import fill
 from tests.databases import PostgresServer, new_postgres_server
 from tests.faults.history import History, Seen, judge
 from tests.faults.outages import locked
-from tests.faults.stage import Stage, load
+from tests.faults.stage import Stage, load, wait_for_calls
 from tests.faults.stored import stored_calls, wait_until_stored
 from tests.proxies import RunningProxy
 from tests.upstream import ScriptedUpstream
@@ -48,6 +48,7 @@ def load_during(proxy: RunningProxy, outage: Callable[[], None]) -> History:
         time.sleep(AROUND)
         outage()
         time.sleep(AROUND)
+        wait_for_calls(history)
     return history
 
 
