@@ -55,7 +55,7 @@ class Site:
 
     def cookie(self) -> Any:
         """A session of the page, for a browser that need not go through the door."""
-        with httpx.Client(base_url=self.root, trust_env=False) as client:
+        with httpx.Client(base_url=self.root, timeout=60, trust_env=False) as client:
             answer = client.post(
                 "/ui/enter", data={"key": KEY}, headers={"Sec-Fetch-Site": "same-origin"}
             )
@@ -90,6 +90,13 @@ class Person:
     def _console(self, text: str) -> None:
         if "Content Security Policy" in text or "Refused to" in text:
             self.faults.append(text)
+
+    def sees_fault(self, words: str) -> None:
+        """Wait for a fault that has to be; the browser tells of it a moment later."""
+        deadline = time.monotonic() + PATIENCE / 1000
+        while not any(words in fault for fault in self.faults):
+            assert time.monotonic() < deadline, self.faults
+            self.page.wait_for_timeout(20)
 
     def go(self, path: str) -> Page:
         """Open *path*."""
@@ -148,7 +155,7 @@ def open_site(
             yield Site(proxy, ids)
 
 
-def _number(proxy: RunningProxy, session: str, *, patience: float = 10.0) -> int:
+def _number(proxy: RunningProxy, session: str, *, patience: float = 60.0) -> int:
     """The id of a conversation; a call that its client left ends a moment later."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
