@@ -34,7 +34,7 @@ FLAGS = (
 )
 
 # How long something may take to be seen where several browsers share two cores, in milliseconds.
-PATIENCE = 20_000
+PATIENCE = 60_000
 expect.set_options(timeout=PATIENCE)
 
 DESK = (1280, 800)
@@ -120,7 +120,9 @@ def open_browser() -> Iterator[Browser]:
     """A browser without a screen."""
     program = chromium()
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=list(FLAGS))
+        browser = driver.chromium.launch(
+            executable_path=program, args=list(FLAGS), timeout=2 * PATIENCE
+        )
         yield browser
         browser.close()
 
