@@ -129,7 +129,7 @@ class Api:
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         return httpx.AsyncClient(
-            transport=transport, base_url="http://test", headers=headers, timeout=30
+            transport=transport, base_url="http://test", headers=headers, timeout=60
         )
 
     @asynccontextmanager

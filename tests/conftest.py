@@ -4,10 +4,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from tests.proxies import FOREIGN, RunningProxy
 from tests.upstream import ScriptedUpstream
 
 pytest_plugins = ["tests.databases"]
+
+# By itself Hypothesis fails a test of which one example took a fifth of a second, or whose examples
+# were slow to come. On a machine that others use as well that says nothing about the program.
+settings.register_profile(
+    "busy",
+    settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("busy")
 
 
 @pytest.fixture(autouse=True)

@@ -77,12 +77,14 @@ class RunningProxy:
 
         def read() -> None:
             assert self.process.stdout
-            for line in self.process.stdout:
-                lines.append(line)
-                # With a new key the banner goes on with a first call, and ends with its reading.
-                has_new_key = "sk-oai-" in line
-                if (line.startswith("  key ") and not has_new_key) or "/demo-session" in line:
-                    done.set()
+            # Whoever ends the program closes its output, at any moment.
+            with suppress(ValueError):
+                for line in self.process.stdout:
+                    lines.append(line)
+                    # With a new key it goes on with a first call, and ends with its reading.
+                    has_new_key = "sk-oai-" in line
+                    if (line.startswith("  key ") and not has_new_key) or "/demo-session" in line:
+                        done.set()
             done.set()
 
         threading.Thread(target=read, daemon=True).start()

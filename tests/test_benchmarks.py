@@ -187,7 +187,7 @@ def test_the_cpu_of_a_tree_is_that_of_its_processes() -> None:
     """Each process of a tree is named with its own time, and together they have all of it."""
     work = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done; sleep 60"
     root = subprocess.Popen(["sh", "-c", f"sh -c '{work}' & {work}; wait"], start_new_session=True)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 50
     try:
         found = cpu_by_process(root.pid)
         while sum(seconds > 0 for seconds in found.values()) < 2:
@@ -250,7 +250,7 @@ def test_long_conversations_go_on_without_a_break(tmp_path: Path) -> None:
     assert newest < window < everything
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_quick_run_measures_every_row() -> None:
     """`--quick` ends well, and prints a figure of ours for each row of the table."""
     for program, found in (("nginx", find_nginx()), ("gcc", shutil.which("gcc"))):
@@ -265,7 +265,7 @@ def test_a_quick_run_measures_every_row() -> None:
         env=clean_environment(),
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=880,
     )
 
     assert done.returncode == 0, done.stderr

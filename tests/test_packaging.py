@@ -310,7 +310,7 @@ class TestHealthCheck:
         # A forward proxy of the environment must not be asked for this address.
         environment = clean_environment(OFFICEAI_PORT=str(port), http_proxy="http://127.0.0.1:9")
         program = [sys.executable, *command[1:]]
-        return subprocess.run(program, env=environment, capture_output=True, timeout=30).returncode
+        return subprocess.run(program, env=environment, capture_output=True, timeout=60).returncode
 
     def test_nobody_there_is_not_healthy(self) -> None:
         """Where nothing listens the check fails."""

@@ -17,7 +17,7 @@ from tests.upstream import DONE, Answer, ReceivedRequest, Script, chunk_event, s
 PLACES = 10
 AFTERWARDS = 20
 PIECES = 12
-PATIENCE = 10.0
+PATIENCE = 60.0
 LOST = (ConnectionError, asyncio.IncompleteReadError, TimeoutError, OSError)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tests.faults.history import History
 from tests.faults.report import Row
-from tests.faults.stage import Stage, judged, load
+from tests.faults.stage import ENOUGH, Stage, judged, load, wait_for_calls
 from tests.faults.stored import wait_until_stored
 from tests.journey.wires import Wire, until
 from tests.proxies import RunningProxy
@@ -41,8 +41,10 @@ def just_started(scene: Scene) -> None:
 
 def busy(scene: Scene) -> None:
     """Calls come and go; the moment is anyone's guess."""
+    before = scene.history.ok
     _load(scene)
     time.sleep(scene.chance.uniform(0.05, 0.5))
+    wait_for_calls(scene.history, enough=before + ENOUGH)
 
 
 def streaming(scene: Scene) -> None:

@@ -47,6 +47,11 @@ class History:
         """A client knows how its call ended."""
         self.seen[question] = seen
 
+    @property
+    def ok(self) -> int:
+        """How many ended well so far."""
+        return sum(seen is Seen.OK for seen in list(self.seen.values()))
+
 
 @dataclass(frozen=True)
 class Verdict:

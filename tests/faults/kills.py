@@ -17,9 +17,10 @@ from tests.proxies import RunningProxy
 CLIENTS = 12
 
 
-def kills(stage: Stage, *, workers: int, rounds: int, calls: int = 0) -> Row:
+def kills(stage: Stage, *, workers: int, rounds: int, calls: int = 0, at_least: int = 0) -> Row:
     """Kill at least *rounds* times and until *calls* were seen to the end; then look what is there.
 
+    *at_least* so many have to be seen also where nobody hurries, on however slow a machine.
     With two workers every second round kills one of them, and the clients go on with the other.
     """
     row = Row(f"kill -9, {workers} worker{'s' * (workers > 1)}", stage.database)
@@ -31,7 +32,7 @@ def kills(stage: Stage, *, workers: int, rounds: int, calls: int = 0) -> Row:
     proxy = stage.proxy(url, WORKERS=str(workers))
     longest = 0.6 if calls == 0 else 1.5
     done = 0
-    while done < rounds or _seen(history) < calls:
+    while done < rounds or _seen(history) < max(calls, at_least):
         proxy.start()
         if workers > 1 and done % 2:
             asyncio.run(_load(clients, proxy, seconds=1.0, at=chance.uniform(0.2, 0.8), one=True))

@@ -23,7 +23,7 @@ HOUR = 3600.0
 MEGABYTE = 2**20
 WARM_UP = 0.3
 """The share of a run in which pools, caches and the allocator may still grow."""
-SETTLING = 20.0
+SETTLING = 60.0
 """Seconds; free upstream connections are kept for 15."""
 ENOUGH_FOR_A_SLOPE = 600.0
 MORE_BLOCKS = 1.05

@@ -21,6 +21,9 @@ GOOD_BEGINNING = 0.2
 PAUSE = 0.05
 """Seconds that a client thinks: a fault is to be seen by many, not to be drowned in load."""
 
+ENOUGH = 25
+"""Calls that are to be seen, however slow the machine is."""
+
 
 @dataclass
 class Stage:
@@ -71,6 +74,13 @@ def load(proxy: RunningProxy, history: History, *, clients: int, label: str) -> 
         thread.join(90)
 
 
+def wait_for_calls(history: History, *, enough: int = ENOUGH, patience: float = 60.0) -> None:
+    """Wait until *enough* calls have ended well, or for as long as they might do so."""
+    deadline = time.monotonic() + patience
+    while history.ok < enough and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 def under_load(
     proxy: RunningProxy,
     url: str,
@@ -87,6 +97,7 @@ def under_load(
         before = proxy.process.pid
         act()
         time.sleep(GOOD_BEGINNING)
+        wait_for_calls(history)
     wait_until_stored(proxy)
     judged(row, history, url, label=label)
     bad = sum(seen is not Seen.OK for seen in history.seen.values())

@@ -10,7 +10,7 @@ from tests.faults.stage import Stage
 
 SECONDS = float(os.environ.get("CHAOS_OUTAGE_SECONDS", "0.7"))
 
-pytestmark = pytest.mark.timeout(120 + SECONDS)
+pytestmark = pytest.mark.timeout(300 + SECONDS)
 
 
 @pytest.mark.parametrize("what", FULL_DISKS)

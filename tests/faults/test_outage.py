@@ -16,7 +16,7 @@ from benchmarks.exports import fill
 from tests.databases import PostgresServer, new_postgres_server
 from tests.faults.history import History, Seen, judge
 from tests.faults.outages import locked
-from tests.faults.stage import Stage, load
+from tests.faults.stage import Stage, load, wait_for_calls
 from tests.faults.stored import stored_calls, wait_until_stored
 from tests.proxies import RunningProxy
 from tests.upstream import ScriptedUpstream
@@ -48,6 +48,7 @@ def load_during(proxy: RunningProxy, outage: Callable[[], None]) -> History:
         time.sleep(AROUND)
         outage()
         time.sleep(AROUND)
+        wait_for_calls(history)
     return history
 
 
@@ -59,7 +60,7 @@ def assert_nothing_lost(history: History, url: str) -> None:
     assert set(history.seen.values()) == {Seen.OK}
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_postgresql_away_under_load(
     tmp_path: Path, upstream: ScriptedUpstream, postgres: PostgresServer
 ) -> None:
@@ -87,7 +88,7 @@ def test_postgresql_away_under_load(
         assert proxy.stop() == 0
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_sqlite_locked_under_load(sqlite_stage: Stage) -> None:
     """Another program holds SQLite's write lock for a while: calls go on, nothing is missing."""
     row = locked(sqlite_stage, seconds=SECONDS)
@@ -97,7 +98,7 @@ def test_sqlite_locked_under_load(sqlite_stage: Stage) -> None:
     assert row.seen > 20
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_postgresql_away_at_the_start(
     tmp_path: Path, upstream: ScriptedUpstream, postgres: PostgresServer
 ) -> None:
@@ -119,7 +120,7 @@ def test_postgresql_away_at_the_start(
     assert stranger.json()["error"]["code"] == "auth_unavailable"
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_the_program_ends_during_an_outage_and_the_next_one_stores_everything(
     tmp_path: Path, upstream: ScriptedUpstream, postgres: PostgresServer
 ) -> None:
@@ -160,7 +161,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory, _server: PostgresServer) -
         yield Archive(proxy, _server)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("format_", ["json", "csv", "zip"])
 def test_postgresql_killed_under_an_export(archive: Archive, format_: str) -> None:
     """The download breaks off for its client, whatever the format; the next one is whole."""

@@ -13,7 +13,7 @@ from tests.upstream import ScriptedUpstream
 
 SECONDS = float(os.environ.get("CHAOS_OUTAGE_SECONDS", "0.5"))
 
-pytestmark = pytest.mark.timeout(120 + SECONDS)
+pytestmark = pytest.mark.timeout(300 + SECONDS)
 
 
 @dataclass

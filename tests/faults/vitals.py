@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.proxies import RunningProxy
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 # `gc.get_objects` would find them all, and break tuples that another thread is just building: they
 # must not be seen by anybody before they are done (CPython, Objects/tupleobject.c).

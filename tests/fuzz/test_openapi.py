@@ -119,7 +119,7 @@ def test_routes_do_what_the_description_says(
 
 def test_the_proxy_is_well_afterwards(running: RunningProxy) -> None:
     """Nothing of all this has set anything aside, or is in the log as a fault."""
-    health = httpx.get(f"{running.root}/health", trust_env=False).json()
+    health = httpx.get(f"{running.root}/health", timeout=60, trust_env=False).json()
 
     assert (health["status"], health["recorder"]["set_aside"]) == ("ok", 0)
     assert "Traceback" not in running.stderr()

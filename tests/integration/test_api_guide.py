@@ -29,7 +29,7 @@ async def call(client: httpx.AsyncClient, method: str, path: str, body: Any = No
 
 async def test_the_seven_examples_of_the_guide(api: Api):
     """Create, list, read, add, list messages, rename, delete: each as the guide writes it."""
-    async with api.serving() as url, httpx.AsyncClient(base_url=url) as client:
+    async with api.serving() as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
         created = await call(client, "POST", "/conversations/", CREATE)
         assert (created["session_id"], created["title"]) == (SESSION, "我的会话")
 
@@ -60,7 +60,7 @@ async def test_the_shell_example_adds_without_a_token_count(api: Api):
         "content": "请给我更多关于深度学习的信息",
         "model_name": "gpt-3.5-turbo",
     }
-    async with api.serving() as url, httpx.AsyncClient(base_url=url) as client:
+    async with api.serving() as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
         await call(client, "POST", "/conversations/", {**CREATE, "session_id": "a-uuid"})
         added = await call(client, "POST", "/conversations/a-uuid/messages", body)
 

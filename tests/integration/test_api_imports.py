@@ -268,7 +268,7 @@ async def test_a_caller_who_leaves_changes_nothing(api: Api) -> None:
             )
             connection.sendall(head.encode() + data)
         async with httpx.AsyncClient(
-            base_url=root, headers={"Authorization": f"Bearer {KEY}"}
+            base_url=root, headers={"Authorization": f"Bearer {KEY}"}, timeout=60
         ) as client:
             assert await everything(client) == []
             answer = await client.post(ROUTE, content=data)

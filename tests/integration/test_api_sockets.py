@@ -12,7 +12,7 @@ HEAD = f"Host: test\r\nAuthorization: Bearer {KEY}\r\n"
 async def exchange(url: str, request: str, *, close: bool = False) -> bytes:
     """Send raw text and return all that comes back until the server closes."""
     port = int(url.rpartition(":")[2])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(request.encode())
         await writer.drain()

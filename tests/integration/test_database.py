@@ -71,7 +71,7 @@ class TestLocks:
         try:
             async with database.write() as connection:
                 await connection.execute(text("LOCK TABLE tombstones IN ACCESS EXCLUSIVE MODE"))
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(30):
                     errors = await asyncio.gather(
                         count(awaited), bury(awaited, 1), return_exceptions=True
                     )

@@ -15,4 +15,4 @@ class Gate:
 
     async def passed(self) -> None:
         """Return when it is open."""
-        assert await asyncio.to_thread(self._opened.wait, 20)
+        assert await asyncio.to_thread(self._opened.wait, 60)

@@ -413,7 +413,7 @@ def test_who_leaves_with_requests_that_wait_cancels_the_one_before_them(
         wire.head()
         wire.say("and this", session)
         wire.say("and that", session)
-    assert until(lambda: left, patience=5) == [True]
+    assert until(lambda: left) == [True]
     assert len(behind.requests) == 1
 
 

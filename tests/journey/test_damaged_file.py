@@ -14,7 +14,7 @@ from tests.upstream import ScriptedUpstream
 from officeai_proxy.errors import DatabaseDamaged, DatabaseMoved
 
 PAGE = 4096
-PATIENCE = 20.0
+PATIENCE = 60.0
 STORE_FAILED = re.compile(r"^officeai_recorder_store_failures_total [1-9]", re.MULTILINE)
 RESCUE = DatabaseDamaged().message
 

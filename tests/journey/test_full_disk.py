@@ -11,7 +11,7 @@ from tests.proxies import RunningProxy
 from tests.upstream import ScriptedUpstream
 
 
-def until(condition: Callable[[], bool], *, patience: float = 20) -> None:
+def until(condition: Callable[[], bool], *, patience: float = 60) -> None:
     deadline = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < deadline

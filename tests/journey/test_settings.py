@@ -33,7 +33,7 @@ def refused(folder: Path, *arguments: str, **environment: str) -> str:
         env=clean_environment(**settings),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr

@@ -34,7 +34,7 @@ FLAGS = (
 )
 
 # How long something may take to be seen where several browsers share two cores, in milliseconds.
-PATIENCE = 20_000
+PATIENCE = 60_000
 expect.set_options(timeout=PATIENCE)
 
 DESK = (1280, 800)
@@ -55,7 +55,7 @@ class Site:
 
     def cookie(self) -> Any:
         """A session of the page, for a browser that need not go through the door."""
-        with httpx.Client(base_url=self.root, trust_env=False) as client:
+        with httpx.Client(base_url=self.root, timeout=60, trust_env=False) as client:
             answer = client.post(
                 "/ui/enter", data={"key": KEY}, headers={"Sec-Fetch-Site": "same-origin"}
             )
@@ -91,6 +91,13 @@ class Person:
         if "Content Security Policy" in text or "Refused to" in text:
             self.faults.append(text)
 
+    def sees_fault(self, words: str) -> None:
+        """Wait for a fault that has to be; the browser tells of it a moment later."""
+        deadline = time.monotonic() + PATIENCE / 1000
+        while not any(words in fault for fault in self.faults):
+            assert time.monotonic() < deadline, self.faults
+            self.page.wait_for_timeout(20)
+
     def go(self, path: str) -> Page:
         """Open *path*."""
         self.page.goto(self.site.root + path)
@@ -113,7 +120,9 @@ def open_browser() -> Iterator[Browser]:
     """A browser without a screen."""
     program = chromium()
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=list(FLAGS))
+        browser = driver.chromium.launch(
+            executable_path=program, args=list(FLAGS), timeout=2 * PATIENCE
+        )
         yield browser
         browser.close()
 
@@ -148,7 +157,7 @@ def open_site(
             yield Site(proxy, ids)
 
 
-def _number(proxy: RunningProxy, session: str, *, patience: float = 10.0) -> int:
+def _number(proxy: RunningProxy, session: str, *, patience: float = 60.0) -> int:
     """The id of a conversation; a call that its client left ends a moment later."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:

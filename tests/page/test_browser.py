@@ -15,8 +15,18 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from tests.page import stories
-from tests.page.browsing import DESK, PHONE, Person, Site, open_browser, open_site, somebody
+from tests.page.browsing import (
+    DESK,
+    PATIENCE,
+    PHONE,
+    Person,
+    Site,
+    open_browser,
+    open_site,
+    somebody,
+)
 from tests.proxies import KEY
+from tests.timing import soon
 
 DROP = """text => {
   const data = new DataTransfer();
@@ -40,7 +50,7 @@ GAPS = """one => {
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 
-pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(300)]
 
 Somebody = Callable[..., AbstractContextManager[Person]]
 
@@ -107,6 +117,7 @@ def test_the_list_by_keyboard(person: Person) -> None:
     page.keyboard.press("e")
     expect(page.locator("#sheet")).to_be_visible()
     page.keyboard.press("Escape")
+    expect(page.locator("#sheet")).to_be_hidden()
     page.keyboard.press("/")
     expect(page.locator("#find")).to_be_focused()
     page.keyboard.type("Kyoto")
@@ -129,17 +140,20 @@ def test_scrolling_the_list(person: Person) -> None:
 def test_a_long_conversation(person: Person) -> None:
     """Ten thousand messages open at the newest, at once, and go on upwards without a jump."""
     page = person.go("/ui")
-    begun = time.monotonic()
-    page.goto(f"{person.site.root}/ui/c/{person.site.ids['long']}")
-    expect(page.locator(".said").last).to_contain_text("step 10000")
-    opened = time.monotonic() - begun
+
+    def seconds_to_open() -> float:
+        begun = time.monotonic()
+        person.go(f"/ui/c/{person.site.ids['long']}")
+        expect(page.locator(".said").last).to_contain_text("step 10000")
+        return time.monotonic() - begun
+
+    soon(seconds_to_open, within=2.0)  # Usually it is a fifth.
     assert page.locator(".said").count() <= 100
     expect(page.locator(".said").last).to_be_in_viewport()
     first = page.locator(".said").first.get_attribute("id")
     scroll_up(page)
     expect(page.locator(".said").first).not_to_have_id(first or "")
     expect(page.locator(f"#{first}")).to_be_attached()
-    assert opened < 2.0  # the bound for a machine that does much else; usually it is a fifth
 
 
 def test_back_on_a_phone(browser: Browser, site: Site) -> None:
@@ -368,7 +382,7 @@ def test_search_opens_at_the_message(person: Person) -> None:
     found = page.locator("[data-found]")
     expect(found).to_contain_text("Question 4321")
     expect(found).to_be_in_viewport()
-    assert page.evaluate("CSS.highlights.size") == 1
+    page.wait_for_function("() => CSS.highlights.size === 1")
     expect(page.locator(".to-end")).to_be_visible()
 
 
@@ -389,7 +403,8 @@ def test_a_word_far_down_in_what_was_found(person: Person) -> None:
         page.wait_for_load_state()
         page.wait_for_function(
             """() => {
-              const [word] = CSS.highlights.get("found");
+              const [word] = CSS.highlights.get("found") ?? [];
+              if (!word) return false;
               const place = word.getBoundingClientRect();
               return place.height > 0 && place.top > 100 && place.bottom < innerHeight;
             }"""
@@ -470,7 +485,7 @@ def test_a_slow_answer_is_not_shown_in_another_conversation(person: Person) -> N
     page.route(f"**/ui/c/{ids['report']}/messages?after=*", lambda route: waiting.append(route))
     page.route(f"**/ui/c/{ids['foreign']}", lambda route: waiting.append(route))
     page.locator(f'#rows [data-id="{ids["foreign"]}"]').click()
-    for _ in range(100):
+    for _ in range(PATIENCE // 100):
         # The open conversation asks every two seconds whether there is more.
         page.wait_for_timeout(100)
         if len(waiting) == 2:
@@ -677,7 +692,7 @@ def test_no_other_page_shows_it_in_a_frame(browser: Browser, site: Site, elsewhe
         page.goto(elsewhere)
         assert page.frames[1].url in ("", "chrome-error://chromewebdata/")
         expect(page.frame_locator("iframe").locator("#key")).to_have_count(0)
-        assert any("frame-ancestors" in fault for fault in person.faults)
+        person.sees_fault("frame-ancestors")
         with page.expect_navigation() as answer:
             page.click("button")
         assert answer.value.status == 403

@@ -44,7 +44,7 @@ class Listening:
 
     def ask(self, method: str, path: str, *, key: str = KEY, **more: Any) -> httpx.Response:
         """Make a request, whose answer is kept."""
-        with httpx.Client(base_url=self.proxy.root, timeout=30, trust_env=False) as client:
+        with httpx.Client(base_url=self.proxy.root, timeout=60, trust_env=False) as client:
             headers = {"Authorization": f"Bearer {key}", **more.pop("headers", {})}
             response = client.request(method, path, headers=headers, **more)
         self.answers.append(f"{response.headers}\n{response.text}")
@@ -154,7 +154,7 @@ def test_nothing_leaks_where_all_is_well(healthy: Listening, upstream: ScriptedU
         assert healthy.ask("GET", path).status_code < 500
     refused = {"title": TEXT, "metadata": 7}
     assert healthy.ask("POST", "/conversations/", json=refused).status_code == 422
-    with httpx.Client(base_url=healthy.proxy.root, trust_env=False) as quiet:
+    with httpx.Client(base_url=healthy.proxy.root, timeout=60, trust_env=False) as quiet:
         good = {"Authorization": f"Bearer {KEY}", "X-Session-ID": "canary"}
         assert quiet.post(CHATS, content=chat(TEXT), headers=good).status_code == 200
         assert TEXT in quiet.get("/conversations/canary", headers=good).text

@@ -39,6 +39,7 @@ def by_an_equivalent(name: str, proxy: RunningProxy, folder: Path) -> None:
     answer = httpx.get(
         _only(r"Invoke-RestMethod (\S+?)\)?(?:\.\w+)?\s", lines),
         headers=proxy.headers(),
+        timeout=60,
         trust_env=False,
     )
     data = json.loads(answer.raise_for_status().text, object_pairs_hook=_object)

@@ -38,7 +38,7 @@ def conversation(proxy: RunningProxy, question: str) -> list[tuple[str, str]]:
 @pytest.fixture
 def client() -> Iterator[httpx.Client]:
     """A client that adds nothing to a request."""
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(timeout=60, trust_env=False) as client:
         yield client
 
 

@@ -24,7 +24,7 @@ class Maker:
 
     def __call__(self) -> ASGIApp:
         """Wait until it may go on, then make it."""
-        assert self.may_go_on.wait(10)
+        assert self.may_go_on.wait(60)
         self.thread = threading.get_ident()
         if self.failures:
             self.failures -= 1

@@ -17,7 +17,7 @@ def no_poke() -> None:
 
 async def test_an_empty_journal_is_not_waited_for(tmp_path: Path) -> None:
     """Where nothing waits a reader does not wait either."""
-    await asyncio.wait_for(JournalFreshness(tmp_path, poke=no_poke, patience=60).wait(), 1)
+    await asyncio.wait_for(JournalFreshness(tmp_path, poke=no_poke, patience=600).wait(), 60)
 
 
 async def test_a_reader_waits_until_its_own_call_is_stored(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ async def test_a_reader_waits_until_its_own_call_is_stored(tmp_path: Path) -> No
             journal.append(an_exchange())
             segments.write_stored(tmp_path, wanted)
 
-    await asyncio.wait_for(JournalFreshness(tmp_path, poke=poke, patience=60).wait(), 5)
+    await asyncio.wait_for(JournalFreshness(tmp_path, poke=poke, patience=600).wait(), 60)
 
     assert pokes == 3
 
@@ -48,7 +48,7 @@ async def test_a_freed_segment_was_stored(tmp_path: Path) -> None:
         for path in tmp_path.glob("*.seg"):
             path.unlink()
 
-    await asyncio.wait_for(JournalFreshness(tmp_path, poke=poke, patience=60).wait(), 5)
+    await asyncio.wait_for(JournalFreshness(tmp_path, poke=poke, patience=600).wait(), 60)
 
 
 async def test_patience_ends(tmp_path: Path) -> None:
@@ -58,4 +58,4 @@ async def test_patience_ends(tmp_path: Path) -> None:
 
     await JournalFreshness(tmp_path, poke=no_poke, patience=0.1).wait()
 
-    assert 0.1 <= time.monotonic() - before < 5
+    assert 0.1 <= time.monotonic() - before < 30

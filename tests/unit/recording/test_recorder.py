@@ -54,7 +54,7 @@ async def running(recorder: Recorder) -> AsyncIterator[None]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - what is waited for is not ours to tell us
             await asyncio.sleep(0.005)
 
@@ -197,7 +197,7 @@ async def test_a_recorder_that_waits_ends_when_all_is_stored(tmp_path: Path) -> 
     recorder = a_recorder(tmp_path, InMemoryExchangeStore())
 
     recorder.stop()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await recorder.run()
     other.close()
 
@@ -223,7 +223,7 @@ async def test_it_rests_until_somebody_asks(tmp_path: Path) -> None:
     asking: list[Callable[[], None]] = []
     recorder = a_recorder(tmp_path, store, pace=replace(QUICK, rest=3600))
     asking += [recorder.poke, lambda: segments.hurry(tmp_path)]
-    async with asyncio.timeout(10), running(recorder):
+    async with asyncio.timeout(60), running(recorder):
         journal.append(an_exchange())
         await until(lambda: len(store.calls) == 1)
         for number, ask in enumerate(asking, start=2):
@@ -244,7 +244,7 @@ async def test_it_does_not_rest_while_more_is_waiting(
     for _ in range(10):
         journal.append(an_exchange())
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(60),
         running(a_recorder(tmp_path, store, pace=replace(QUICK, rest=3600, **limit))),
     ):
         await until(lambda: len(store.calls) == 10)
