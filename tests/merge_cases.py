@@ -385,6 +385,83 @@ CASES = [
         6,
     ),
     Case(
+        "an answer made again to tools, behind a summary in the assistant's name",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [ASKS_TOOL]),
+            ([user("a"), assistant("sum"), user("b"), ASKS_TOOL, TOOL_SAYS], [assistant("B1")]),
+            ([user("a"), assistant("sum"), user("b"), ASKS_TOOL, TOOL_SAYS], [assistant("B2")]),
+        ],
+        ["a", "A", "b", "", "noon", "sum", "B2"],
+        8,
+    ),
+    Case(
+        "an answer made again to tools whose call follows a summary in the assistant's name",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [ASKS_TOOL]),
+            ([user("a"), assistant("sum"), ASKS_TOOL, TOOL_SAYS], [assistant("B1")]),
+            ([user("a"), assistant("sum"), ASKS_TOOL, TOOL_SAYS], [assistant("B2")]),
+        ],
+        ["a", "A", "b", "", "noon", "sum", "B2"],
+        8,
+    ),
+    Case(
+        "an edit before what a summary in the assistant's name stands behind",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+            ([user("a"), assistant("A"), user("b"), assistant("B"), user("c")], [assistant("C")]),
+            (
+                [assistant("sum"), user("b"), assistant("B"), user("c"), assistant("C"), user("d")],
+                [assistant("D")],
+            ),
+            ([assistant("sum"), user("b"), assistant("B"), user("c2")], [assistant("C2")]),
+        ],
+        ["a", "A", "b", "B", "sum", "c2", "C2"],
+        12,
+    ),
+    Case(
+        "a summary in the assistant's name that changes behind examples that stay",
+        [
+            ([user("x"), assistant("X"), user("a")], [assistant("A")]),
+            ([user("x"), assistant("X"), user("a"), assistant("A"), user("b")], [ASKS_TOOL]),
+            (
+                [user("x"), assistant("X"), assistant("1"), user("b"), ASKS_TOOL, TOOL_SAYS],
+                [assistant("B")],
+            ),
+            (
+                [
+                    *(user("x"), assistant("X"), assistant("2")),
+                    *(user("b"), ASKS_TOOL, TOOL_SAYS, assistant("B"), user("c")),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        ["x", "X", "a", "A", "b", "", "noon", "1", "B", "2", "c", "C"],
+        12,
+    ),
+    Case(
+        "a summary in the assistant's name that changes behind a first message that stays",
+        [
+            ([user("9:00"), user("a")], [assistant("A")]),
+            ([user("9:00"), user("a"), assistant("A"), user("b")], [ASKS_TOOL]),
+            (
+                [user("9:00"), user("a"), assistant("1"), user("b"), ASKS_TOOL, TOOL_SAYS],
+                [assistant("B")],
+            ),
+            (
+                [
+                    *(user("9:00"), user("a"), assistant("2")),
+                    *(user("b"), ASKS_TOOL, TOOL_SAYS, assistant("B"), user("c")),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        ["9:00", "a", "A", "b", "", "noon", "1", "B", "2", "c", "C"],
+        11,
+    ),
+    Case(
         "a first message that stays, and a window",
         [
             ([user("task"), user("a")], [assistant("A")]),

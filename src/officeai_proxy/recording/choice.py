@@ -17,6 +17,9 @@ from officeai_proxy.recording.runs import Run
 from officeai_proxy.tree import Node
 from officeai_proxy.wire.identity import INSTRUCTIONS
 
+ANSWERS = frozenset({Role.TOOL.value, Role.FUNCTION.value})
+"""The roles of what answers a call of tools."""
+
 MOST_RUNS = 8
 """How many of the longest runs are weighed, and how many of those that end last in the request."""
 
@@ -73,15 +76,18 @@ def best_run(runs: Sequence[Run], talk: Talk, ending: Ending) -> Run | None:
         return max(whole, key=attrgetter("length", "order"))
     longest = nlargest(MOST_RUNS, runs, key=attrgetter("length", "order"))
     newest = nlargest(MOST_RUNS, runs, key=attrgetter("last", "length", "order"))
+    weighable = [run for run in longest + newest if not _is_put_before(run, longest, talk, ending)]
     said = Counter(talk.identities)
     weighed = [
         (_overlap(run, said, ending.told_below(run, talk)), run.last, run.length, run.order)
-        for run in longest + newest
+        for run in weighable
     ]
-    best = (longest + newest)[max(range(len(weighed)), key=weighed.__getitem__)]
+    best = weighable[max(range(len(weighed)), key=weighed.__getitem__)]
     begins = [run for run in runs if run.first == 0 and run.length > best.length]
-    if begins and _has_other_answers(best, talk):
-        return max(begins, key=attrgetter("length", "order"))
+    if begins:
+        longest_begin = max(begins, key=attrgetter("length", "order"))
+        if _has_edited_answer(longest_begin, best, talk):
+            return longest_begin
     return best
 
 
@@ -126,17 +132,50 @@ def nearest_talk(node: Node | None) -> Node | None:
     return node
 
 
+def _is_put_before(run: Run, others: Sequence[Run], talk: Talk, ending: Ending) -> bool:
+    """Whether *run* is a lone answer that a client puts before a history that is stored above it.
+
+    A summary in the assistant's name, for one: it was stored behind what it sums up. To go on from
+    it would store that once more, or hang an edit of it behind all that was said since.
+    """
+    if run.length > 1:
+        return False
+    told = {one.node for one in others if one.first > run.last and _is_history(one, talk)}
+    if not told or told.isdisjoint(run.node.path()):
+        return False
+    if run.node is not ending.newest:
+        return True
+    # The newest message may be a real answer, unless all that follows it was said before it.
+    return not Counter(talk.identities[run.last :]) - Counter(talk_up_from(run.node))
+
+
+def _is_history(run: Run, talk: Talk) -> bool:
+    """Whether *run* is more than a lone answer; a call of tools that has its answers is."""
+    after = run.last + 1
+    return run.length > 1 or (after < len(talk.roles) and talk.roles[after] in ANSWERS)
+
+
 def _overlap(run: Run, said: Counter[int], below: Sequence[int] | None) -> int:
     """How many of the messages *said* are on the path to *run*, or *below* it."""
     return (said & Counter([*(below or ()), *talk_up_from(run.node)])).total()
 
 
-def _has_other_answers(run: Run, talk: Talk) -> bool:
-    """Whether a question before *run* has an answer in the request that is not on its path.
+def _has_edited_answer(begin: Run, best: Run, talk: Talk) -> bool:
+    """Whether a question before *best* has an answer in the request that is not on its path.
 
     Somebody has edited that answer, or goes on with another one of several. To hang it behind all
-    that was said later would make it the answer to something else.
+    that was said later would make it the answer to something else. But the message behind *begin*,
+    behind which more is known than is in *begin*, is a summary of what the client left out there.
     """
-    unknown = unknown_before(run, talk.identities, said_above(run, None))
+    unknown = unknown_before(best, talk.identities, said_above(best, None))
+    kept = best.last - begin.last - sum(at > begin.last for at in unknown)
+    if begin.last + 1 in unknown and kept >= begin.length:
+        return False
     new = set(unknown)
-    return any(at and at - 1 not in new and talk.roles[at] == Role.ASSISTANT for at in unknown)
+    return any(
+        at
+        and at - 1 not in new
+        and talk.roles[at] == Role.ASSISTANT
+        and talk.roles[at - 1] != Role.ASSISTANT
+        for at in unknown
+    )

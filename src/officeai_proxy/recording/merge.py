@@ -36,6 +36,7 @@ from typing import Protocol, TypeVar
 from officeai_proxy.model import Role
 from officeai_proxy.recording.branches import hanging, talk_hanging
 from officeai_proxy.recording.choice import (
+    ANSWERS,
     MOST_RUNS,
     Ending,
     Talk,
@@ -52,9 +53,6 @@ from officeai_proxy.tree import Node, PathEnd
 from officeai_proxy.wire.identity import INSTRUCTIONS, chains
 
 T = TypeVar("T")
-
-ANSWERS = frozenset({Role.TOOL.value, Role.FUNCTION.value})
-"""The roles of what answers a call of tools."""
 
 
 class Request(Protocol):
