@@ -407,6 +407,16 @@ CASES = [
         8,
     ),
     Case(
+        "an answer that is gone on with behind a first message that stays and a window",
+        [
+            ([user("task"), user("a")], [assistant("A")]),
+            ([user("task"), user("a"), assistant("A"), user("b")], [assistant("B is")]),
+            ([user("task"), user("b"), assistant("B is"), system("continue")], [assistant("2")]),
+        ],
+        ["task", "a", "A", "b", "B is", "continue", "2"],
+        7,
+    ),
+    Case(
         "an edit before what a summary in the assistant's name stands behind",
         [
             ([user("a")], [assistant("A")]),

@@ -71,6 +71,7 @@ def trusted_runs(
                 is_end=talk[order] in ends,
                 is_said_again=last > known
                 and last == len(identities) - 1
+                and not (known and talk[order].role == Role.ASSISTANT)
                 and talk[order] not in waiting,
                 is_only_one=len(here) == 1,
             ):
@@ -142,7 +143,8 @@ def _is_trusted(
     """
     if is_said_again:
         # Something unknown and then only known words: they may just have been said again, unless
-        # nobody has answered them yet. Then it is a retry.
+        # nobody has answered them yet. Then it is a retry. A question with its answer is neither:
+        # that is the history, and the answer shall be gone on with or summed up.
         return False
     if length > 1 or is_end or is_rooted:
         return True
