@@ -417,6 +417,19 @@ CASES = [
         7,
     ),
     Case(
+        "a summary that is asked for between the turns, and stands before the history then",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+            ([user("a"), assistant("A"), system("sum up")], [assistant("1")]),
+            ([assistant("1"), user("b"), assistant("B"), user("c")], [assistant("C")]),
+            ([assistant("1"), user("b"), assistant("B"), system("sum up")], [assistant("2")]),
+            ([assistant("2"), user("c"), assistant("C"), user("d")], [assistant("D")]),
+        ],
+        ["a", "A", "b", "B", "1", "c", "C", "2", "d", "D"],
+        14,
+    ),
+    Case(
         "an edit before what a summary in the assistant's name stands behind",
         [
             ([user("a")], [assistant("A")]),
