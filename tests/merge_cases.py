@@ -417,6 +417,24 @@ CASES = [
         7,
     ),
     Case(
+        "an answer that a client begins in the same words each time, behind another text",
+        [
+            ([user("1"), user("go"), assistant("{")], [assistant("A")]),
+            ([user("2"), user("go"), assistant("{")], [assistant("B")]),
+        ],
+        ["1", "go", "{", "A", "2", "go", "{", "B"],
+        8,
+    ),
+    Case(
+        "such an answer to the same question, with the whole history",
+        [
+            ([user("go"), assistant("{")], [assistant("A")]),
+            ([user("go"), assistant("{A"), user("go"), assistant("{")], [assistant("B")]),
+        ],
+        ["go", "{A", "go", "{", "B"],
+        7,
+    ),
+    Case(
         "a summary that is asked for between the turns, and stands before the history then",
         [
             ([user("a")], [assistant("A")]),
