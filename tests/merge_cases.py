@@ -407,6 +407,47 @@ CASES = [
         8,
     ),
     Case(
+        "an answer that is gone on with behind a first message that stays and a window",
+        [
+            ([user("task"), user("a")], [assistant("A")]),
+            ([user("task"), user("a"), assistant("A"), user("b")], [assistant("B is")]),
+            ([user("task"), user("b"), assistant("B is"), system("continue")], [assistant("2")]),
+        ],
+        ["task", "a", "A", "b", "B is", "continue", "2"],
+        7,
+    ),
+    Case(
+        "an answer that a client begins in the same words each time, behind another text",
+        [
+            ([user("1"), user("go"), assistant("{")], [assistant("A")]),
+            ([user("2"), user("go"), assistant("{")], [assistant("B")]),
+        ],
+        ["1", "go", "{", "A", "2", "go", "{", "B"],
+        8,
+    ),
+    Case(
+        "such an answer to the same question, with the whole history",
+        [
+            ([user("go"), assistant("{")], [assistant("A")]),
+            ([user("go"), assistant("{A"), user("go"), assistant("{")], [assistant("B")]),
+        ],
+        ["go", "{A", "go", "{", "B"],
+        7,
+    ),
+    Case(
+        "a summary that is asked for between the turns, and stands before the history then",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+            ([user("a"), assistant("A"), system("sum up")], [assistant("1")]),
+            ([assistant("1"), user("b"), assistant("B"), user("c")], [assistant("C")]),
+            ([assistant("1"), user("b"), assistant("B"), system("sum up")], [assistant("2")]),
+            ([assistant("2"), user("c"), assistant("C"), user("d")], [assistant("D")]),
+        ],
+        ["a", "A", "b", "B", "1", "c", "C", "2", "d", "D"],
+        14,
+    ),
+    Case(
         "an edit before what a summary in the assistant's name stands behind",
         [
             ([user("a")], [assistant("A")]),

@@ -164,12 +164,12 @@ def _has_edited_answer(begin: Run, best: Run, talk: Talk) -> bool:
     """Whether a question before *best* has an answer in the request that is not on its path.
 
     Somebody has edited that answer, or goes on with another one of several. To hang it behind all
-    that was said later would make it the answer to something else. Where more is known behind
-    *begin* than is in it, that is a summary which takes the place of a part of the history.
+    that was said later would make it the answer to something else. But the message behind *begin*,
+    behind which more is known than is in *begin*, is a summary of what the client left out there.
     """
     unknown = unknown_before(best, talk.identities, said_above(best, None))
     kept = best.last - begin.last - sum(at > begin.last for at in unknown)
-    if kept >= begin.length:
+    if begin.last + 1 in unknown and kept >= begin.length:
         return False
     new = set(unknown)
     return any(

@@ -72,6 +72,7 @@ class Seen(Enum):
 
     NEAR = "the path or its end: enough when the whole history ends at the leaf"
     FAR = "the same, or a very long part, without branches: enough when a run ends at the leaf"
+    BRANCHED = "the same with branches: enough when the request tells no answer besides that is new"
     ALL = "the whole tree"
 
 
@@ -94,6 +95,10 @@ class _New:
     before: Sequence[int]
     after: Sequence[int]
     known_to: int
+
+    def tells_answers(self, request: Request) -> bool:
+        """Whether answers are among it: then another branch may have given them."""
+        return any(request.roles[at] == Role.ASSISTANT for at in (*self.before, *self.after))
 
     def without(self, places: Sequence[int]) -> "_New":
         """The same when those at *places* are stored as well."""
@@ -142,11 +147,13 @@ def place_by_run(
     node = end.leaf if run.node is ending.newest else run.node
     if below is not None:
         node = ending.place
-    if seen is not Seen.ALL and (
-        node is not end.leaf or (seen is Seen.NEAR and not is_whole(run, said))
-    ):
-        return None
     new = _New(_at(talk, before), _at(talk, after), known_to=talk[run.last])
+    if seen is not Seen.ALL and node is not end.leaf:
+        return None
+    if seen is Seen.NEAR and not is_whole(run, said):
+        return None
+    if seen is Seen.BRANCHED and new.tells_answers(request):
+        return None
     if node is None or node is end.leaf:
         return _place(request, end, new.after, before=new.before, known_to=new.known_to)
     return _place_in_branch(request, node, new, nodes)

@@ -53,6 +53,7 @@ def trusted_runs(
     parents = _talking_parents(talk)
     places = _places_of(talk)
     replies = _replies_said_often(parents, places)
+    is_all_known = all(identity in places for identity in identities)
     # For each node that the message before may be: how long the run is that ends there, and where
     # in the tree it begins.
     going: dict[int, tuple[int, int]] = {}
@@ -71,6 +72,7 @@ def trusted_runs(
                 is_end=talk[order] in ends,
                 is_said_again=last > known
                 and last == len(identities) - 1
+                and not (known and is_all_known and talk[order].role == Role.ASSISTANT)
                 and talk[order] not in waiting,
                 is_only_one=len(here) == 1,
             ):
@@ -142,7 +144,8 @@ def _is_trusted(
     """
     if is_said_again:
         # Something unknown and then only known words: they may just have been said again, unless
-        # nobody has answered them yet. Then it is a retry.
+        # nobody has answered them yet. Then it is a retry. Where nothing is unknown, an answer
+        # behind its question is the history, which shall be gone on with or summed up.
         return False
     if length > 1 or is_end or is_rooted:
         return True

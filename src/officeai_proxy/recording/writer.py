@@ -203,12 +203,15 @@ class _Batch:
                 nodes = await self._path_end(thread, most)
                 is_whole = len(nodes) < most
                 is_far = is_whole or most == looks[-1]
-                # Another branch can have more of a request only when it begins as that one does:
-                # who sends a window does not pay for the whole tree with every turn.
+                # Another branch can have more of a request only when it begins as that one does,
+                # or tells answers that this one has not: who sends a window does not pay for the
+                # whole tree with every turn.
                 may_be_elsewhere = is_whole and _begins_with(request, nodes + added)
-                seen = (
-                    Seen.FAR if is_far and (thread.is_line or not may_be_elsewhere) else Seen.NEAR
-                )
+                seen = Seen.NEAR
+                if is_far and thread.is_line:
+                    seen = Seen.FAR
+                elif is_far and not may_be_elsewhere:
+                    seen = Seen.BRANCHED
                 place = place_by_run(request, thread.end, nodes + added, seen=seen)
                 if place is not None:
                     return place
