@@ -5,12 +5,15 @@ programs, those of dead keys would add up until nothing could be opened any more
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection
 
 from officeai_proxy.auth.limits.ledger import Ledger
 
 INTERVAL = 600.0
 """Seconds between two looks: each lists the files of all keys of the last day."""
+
+log = logging.getLogger(__name__)
 
 
 async def forget_dead(
@@ -20,5 +23,9 @@ async def forget_dead(
     while True:
         living = accounts()
         if living is not None:
-            ledger.forget_all_but(living)
+            try:
+                ledger.forget_all_but(living)
+            except OSError as exc:
+                # When nothing more can be opened the folder cannot be listed: no reason to end.
+                log.warning("what is left of dead keys cannot be looked at: %s", exc)
         await asyncio.sleep(interval)

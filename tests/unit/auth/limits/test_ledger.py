@@ -3,6 +3,7 @@
 import asyncio
 import math
 import re
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -377,6 +378,24 @@ async def test_files_of_dead_keys_do_not_stay_open(ledger: Ledger, tmp_path: Pat
     assert open_files(tmp_path) == 1
     lease.settle(0)
     assert len(list((tmp_path / "limits").glob("*.use"))) == 21
+    chore.cancel()
+
+
+async def test_dead_keys_wait_while_no_file_can_be_opened(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+):
+    """The folder cannot be listed then, which is no reason for the program to end."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    chore = asyncio.create_task(forget_dead(ledger, set, interval=0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        await asyncio.sleep(0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    await asyncio.sleep(0)
+
+    assert "Too many open files" in caplog.text
+    assert not chore.done()
     chore.cancel()
 
 
