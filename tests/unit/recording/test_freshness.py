@@ -54,8 +54,13 @@ async def test_a_freed_segment_was_stored(tmp_path: Path) -> None:
 async def test_patience_ends(tmp_path: Path) -> None:
     """When the database is away a reader waits no longer than it was told to."""
     Journal(tmp_path).append(an_exchange())
-    before = time.monotonic()
+    fresh = JournalFreshness(tmp_path, poke=no_poke, patience=0.1)
+    took: list[float] = []
 
-    await JournalFreshness(tmp_path, poke=no_poke, patience=0.1).wait()
+    # Once more where the machine let it wait for something else.
+    while not took or (took[-1] >= 5 and len(took) < 5):
+        before = time.monotonic()
+        await fresh.wait()
+        took.append(time.monotonic() - before)
 
-    assert 0.1 <= time.monotonic() - before < 30
+    assert 0.1 <= took[-1] < 5
