@@ -2,12 +2,13 @@
 
 Pieces name the call they belong to by `index` (OpenAI API reference, "Chat completion chunk").
 Several servers leave the index out, send the same one for every call, repeat names and ids in
-every piece or send them empty; `ToolCalls` sorts that out.
+every piece or send them empty, or send the one call where a list should be; `ToolCalls` sorts that
+out.
 """
 
 from officeai_proxy.model import Json, JsonObject
 from officeai_proxy.wire.cleantext import joined
-from officeai_proxy.wire.jsontext import dumps
+from officeai_proxy.wire.jsontext import dumps, loads
 
 _ARGUMENT_KEYS = {"function": "arguments", "custom": "input"}
 
@@ -30,6 +31,11 @@ class ToolCall:
     def has_arguments(self) -> bool:
         """Whether any text of the arguments has come."""
         return any(self._arguments)
+
+    @property
+    def came_whole(self) -> bool:
+        """Whether all that has come of the arguments is one piece, which lacks nothing."""
+        return len(self._arguments) == 1 and _is_whole(self._arguments[0])
 
     def add(self, piece: JsonObject) -> None:
         """Take one piece: id and type are set once, name and arguments grow, the rest is kept."""
@@ -101,7 +107,12 @@ class ToolCalls:
         self._free_index = 0
 
     def add(self, pieces: Json) -> None:
-        """Take the `tool_calls` of one delta; what is not a list of objects is skipped."""
+        """Take the `tool_calls` of one delta; what is no object and no list of them is skipped.
+
+        Hugging Face's TGI and some builds of LiteLLM send the call itself instead of a list.
+        """
+        if pieces and isinstance(pieces, dict):
+            pieces = [pieces]
         for piece in pieces if isinstance(pieces, list) else ():
             if isinstance(piece, dict):
                 call = self._call_of(piece)
@@ -148,8 +159,11 @@ def _is_another(piece: JsonObject, call: ToolCall) -> bool:
         return False
     if identifier and call.id:
         return identifier != call.id
-    # Fragments of a name come before the arguments; a name after them is the next call's.
-    return call.has_arguments and name != call.name
+    # Fragments of a name come before the arguments; a name after them is the next call's. Gemini
+    # calls one tool several times under one index without ids: then each comes whole.
+    if name == call.name:
+        return call.came_whole and _is_whole(_arguments(piece))
+    return call.has_arguments
 
 
 def _name(piece: JsonObject) -> str:
@@ -158,6 +172,21 @@ def _name(piece: JsonObject) -> str:
         if isinstance(body, dict) and body.get("name"):
             return _text(body["name"])
     return ""
+
+
+def _arguments(piece: JsonObject) -> Json:
+    body = piece.get("function")
+    return body.get("arguments") if isinstance(body, dict) else None
+
+
+def _is_whole(arguments: Json) -> bool:
+    """Whether *arguments*, or their JSON text, are an object."""
+    if isinstance(arguments, str) and arguments.lstrip().startswith("{"):
+        try:
+            return isinstance(loads(arguments), dict)
+        except ValueError:
+            return False
+    return isinstance(arguments, dict)
 
 
 def _text(value: Json) -> str:

@@ -1,5 +1,6 @@
 """Tool calls out of pieces, by the rules of every server that bends them."""
 
+import json
 from time import process_time
 
 import pytest
@@ -113,6 +114,43 @@ def test_gemini_sends_neither_index_nor_id() -> None:
         [{"id": "", "function": {"arguments": ":1}"}}],
     ]
     assert assembled(*deltas) == [call(None, "f", "{}"), call(None, "g", '{"a":1}')]
+
+
+@pytest.mark.parametrize("identifier", ["", None])
+@pytest.mark.parametrize("is_text", [True, False])
+def test_gemini_calls_one_tool_twice_under_one_index(
+    identifier: str | None, *, is_text: bool
+) -> None:
+    """Calls that come whole are as many, however they are spread over deltas."""
+    texts = ('{"city":"Paris"}', '{"city":"London"}', "{}")
+    arguments: list[Json] = list(texts) if is_text else [json.loads(text) for text in texts]
+    pieces: list[Json] = [piece(0, identifier, "weather", value) for value in arguments]
+    calls = [call(None, "weather", text) for text in texts]
+    assert assembled(*[[one] for one in pieces]) == calls
+    assert assembled(pieces) == calls
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("", "{}"),
+        ("{}", ""),
+        ('{"a":', "{}", "}"),
+        ('{"a":[{}', ",{}", "]}"),
+        ("1", "{}"),
+        ("{}", "\n"),
+    ],
+)
+def test_a_name_in_every_piece_of_a_call_begins_no_other(texts: tuple[str, ...]) -> None:
+    """Only what is whole is another call: a part of arguments may look like an object."""
+    deltas: list[Json] = [[piece(0, None, "f", text)] for text in texts]
+    assert assembled(*deltas) == [call(None, "f", "".join(texts))]
+
+
+def test_tgi_sends_a_call_where_a_list_should_be() -> None:
+    """The pieces of the one call are put together as those in lists are."""
+    deltas = [piece(0, "", "weather", '{"city"'), piece(0, "", None, ':"Paris"}')]
+    assert assembled(*deltas) == [call(None, "weather", '{"city":"Paris"}')]
 
 
 def test_a_known_id_without_index_goes_on_with_its_call() -> None:
