@@ -37,6 +37,7 @@ class ChoiceAssembler:
         self._refusal: list[str] = []
         self._reasoning: list[str] = []
         self._reasoning_key = "reasoning"
+        self._thought: GrowingObject | None = None
         self._details = ReasoningDetails()
         self._tool_calls = ToolCalls()
         self._function_call: ToolCall | None = None
@@ -69,7 +70,9 @@ class ChoiceAssembler:
             return self._message
         optional: JsonObject = {
             "refusal": joined(self._refusal),
-            self._reasoning_key: joined(self._reasoning),
+            self._reasoning_key: self._thought.whole()
+            if self._thought
+            else joined(self._reasoning),
             "reasoning_details": self._details.whole(),
             "tool_calls": self._tool_calls.whole(),
             "function_call": self._function_call.body() if self._function_call else None,
@@ -118,6 +121,9 @@ class ChoiceAssembler:
     def _add_content(self, value: Json) -> None:
         if isinstance(value, str):
             self._add_piece(value)
+        elif value and isinstance(value, dict):
+            # Some send the one part where a list should be.
+            self._add_part(value)
         elif isinstance(value, list):
             for part in value:
                 self._add_part(part)
@@ -145,7 +151,15 @@ class ChoiceAssembler:
             self._refusal.append(value)
 
     def _add_reasoning(self, value: Json) -> None:
-        if isinstance(value, str):
+        if isinstance(value, dict):
+            # Envoy's gateway hands on what Bedrock thinks: objects with texts, then a signature.
+            if self._thought is None:
+                self._thought = GrowingObject("text")
+                self._thought.add({"text": joined(self._reasoning)} if self._reasoning else {})
+            self._thought.add(value)
+        elif isinstance(value, str) and self._thought is not None:
+            self._thought.add({"text": value})
+        elif isinstance(value, str):
             self._reasoning.append(value)
 
     def _add_reasoning_content(self, value: Json) -> None:

@@ -10,6 +10,9 @@ from officeai_proxy.model import Json, JsonObject
 from officeai_proxy.wire.cleantext import joined
 from officeai_proxy.wire.jsontext import dumps
 
+# Words that say what a piece is, in each of them: the last counts. Groq's models think in a channel
+# and answer in another one.
+_LABELS = frozenset({"channel", "id", "name", "phase", "status", "type"})
 # Lists of things that servers send again, whole or in part: each thing counts once.
 _SETS = frozenset({"annotations", "citations", "search_results", "executed_tools", "images"})
 
@@ -107,9 +110,10 @@ class Extras:
     def add(self, key: str, value: Json) -> None:
         """Take one piece: texts and lists grow, unless they only repeat what is there."""
         if isinstance(value, str):
-            pieces = self._texts.setdefault(key, [])
-            if pieces != [value]:
-                pieces.append(value)
+            if key in _LABELS:
+                self._texts[key] = [value]
+            else:
+                self._texts.setdefault(key, []).append(value)
         elif isinstance(value, list):
             self._add_list(key, value)
         elif isinstance(value, dict):
@@ -121,7 +125,7 @@ class Extras:
     def whole(self) -> JsonObject:
         """The fields so far."""
         sets: JsonObject = {key: list(items.values()) for key, items in self._sets.items()}
-        texts: JsonObject = {key: joined(pieces) for key, pieces in self._texts.items()}
+        texts: JsonObject = {key: _joined_text(pieces) for key, pieces in self._texts.items()}
         return {**self._values, **sets, **texts}
 
     def _add_list(self, key: str, value: list[Json]) -> None:
@@ -133,3 +137,8 @@ class Extras:
             self._values[key] = list(value)
         elif old != value:
             old.extend(value)
+
+
+def _joined_text(pieces: list[str]) -> str:
+    """*pieces* in a row, or the one of them that came again and again."""
+    return pieces[0] if all(piece == pieces[0] for piece in pieces) else joined(pieces)

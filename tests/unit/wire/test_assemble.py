@@ -197,6 +197,30 @@ def test_reasoning_keeps_the_name_it_came_under(key: str) -> None:
     assert message(*chunks) == said("x", **{key: "ab"})
 
 
+@pytest.mark.parametrize("key", ["reasoning", "reasoning_content"])
+def test_bedrock_thinks_in_objects(key: str) -> None:
+    """Envoy's gateway hands them on: the texts grow, and the signature stands beside them."""
+    chunks = [delta(**{key: {"text": text}}) for text in ("I nee", "d to", " think")]
+    chunks += [delta(**{key: {"signature": "s"}}), delta(content="x")]
+    assert message(*chunks) == said("x", **{key: {"signature": "s", "text": "I need to think"}})
+
+
+def test_a_thought_that_changes_its_form_is_one() -> None:
+    """Texts before and after an object are part of its text."""
+    thoughts: list[Json] = ["a", {"text": "b"}, "c", {}]
+    assert message(*(delta(reasoning=one) for one in thoughts)) == said(
+        None, reasoning={"text": "abc"}
+    )
+
+
+def test_a_content_may_be_the_one_part_that_it_has() -> None:
+    """Where a list should be; what is no text stays a part."""
+    parts: list[JsonObject] = [{"type": "text", "text": "hel"}, {"type": "text", "text": "lo"}]
+    assert message(*(delta(content=part) for part in parts)) == said("hello")
+    image: JsonObject = {"type": "image_url", "image_url": {"url": "u"}}
+    assert message(delta(content=image)) == said([image])
+
+
 def test_reasoning_under_both_names_counts_once() -> None:
     """Servers that please clients of either name say the same thing twice."""
     chunks = [

@@ -23,6 +23,7 @@ def merged(*values: Json, key: str = "x") -> Json:
         ([1, None], 1),
         ([1, 2.5, True], True),
         (["a", "b", "b"], "abb"),
+        (["a", "a", "b", "a"], "aaba"),
         (["analysis", "analysis", "analysis"], "analysis"),
         ([""], ""),
         ([[1], [1, 2], [1]], [1, 1, 2, 1]),
@@ -35,6 +36,12 @@ def merged(*values: Json, key: str = "x") -> Json:
 def test_unknown_fields_grow_or_are_replaced(values: list[Json], whole: Json) -> None:
     """Texts and lists grow unless they only repeat, objects merge, the last scalar counts."""
     assert merged(*values) == whole
+
+
+def test_of_a_label_the_last_counts() -> None:
+    """Groq says with each piece in which channel it is."""
+    channels = ["analysis", "analysis", "commentary", "commentary", "final", "final"]
+    assert merged(*channels, key="channel") == "final"
 
 
 def test_lists_of_things_hold_each_thing_once() -> None:
