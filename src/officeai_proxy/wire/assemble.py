@@ -208,7 +208,7 @@ class StreamAssembler:
         self.usage: JsonObject | None = None
         self.failure: JsonObject | None = None
         self.without_choices: JsonObject | None = None
-        """The last chunk that had none; where no other came, it may say why."""
+        """The last chunk, where it has none; it may say why the answer does not go on."""
         self.is_damaged = False
         """Whether a chunk could not be read, so that something of the reply is missing."""
         self._choices: dict[int, ChoiceAssembler] = {}
@@ -228,9 +228,13 @@ class StreamAssembler:
             return
         for item in choices:
             if isinstance(item, dict):
+                self.without_choices = None
                 self._choice_of(item).add(item)
                 if "usage" in item:
                     self._add_usage(item["usage"])
+                if item.get("error"):
+                    # OpenRouter's form, where one of its providers fails in the middle.
+                    self.failure = self.failure or item
 
     def add_run(self, run: Run) -> None:
         """Take chunks that are alike: what they share counts once, and their texts are added."""

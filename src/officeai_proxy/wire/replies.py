@@ -7,6 +7,7 @@ unpack is an error: it is whole, and somebody else may read it.
 
 import re
 from codecs import getincrementaldecoder
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from officeai_proxy.model import Json, JsonObject, Usage
@@ -20,6 +21,9 @@ from officeai_proxy.wire.streams import check_values, read_stream
 _BOM = b"\xef\xbb\xbf"
 MOST_VALUES = 2 * 1024 * 1024
 """Values in one event or one JSON text of a body that was packed, as far as can be told."""
+
+_FAILED = frozenset({"error", "network_error", "insufficient_system_resource"})
+"""Why an answer ended that was not to end: words of OpenRouter, Zhipu and DeepSeek."""
 
 _MAX_COUNT = 2**53  # Beyond it a count is garbage, and would not fit into a database's integer.
 _JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*+[{\[]")
@@ -83,8 +87,9 @@ def read_reply(body: bytes, *, content_type: str, content_encoding: str, limit: 
 def read_usage(usage: Json) -> Usage:
     """The counts in a `usage` object; None for each that is missing or no number of tokens.
 
-    `/v1/responses` says input and output where chats say prompt and completion. DeepSeek counts
-    cached tokens beside the prompt's, under a name of its own.
+    `/v1/responses` says input and output where chats say prompt and completion. Kimi counts cached
+    tokens beside the prompt's, SGLang and Perplexity reasoning beside the reply's, and DeepSeek has
+    a name of its own.
     """
     if not isinstance(usage, dict):
         return Usage()
@@ -93,14 +98,17 @@ def read_usage(usage: Json) -> Usage:
     of_reply = get("completion_tokens_details", get("output_tokens_details"))
     cached = _detail(of_prompt, "cached_tokens")
     if cached is None:
-        cached = _count(get("prompt_cache_hit_tokens"))
+        cached = _count(get("prompt_cache_hit_tokens", get("cached_tokens")))
+    thought = _detail(of_reply, "reasoning_tokens")
+    if thought is None:
+        thought = _count(get("reasoning_tokens"))
     heard, spoken = _detail(of_prompt, "audio_tokens"), _detail(of_reply, "audio_tokens")
     return Usage(
         _count(get("prompt_tokens", get("input_tokens"))),
         _count(get("completion_tokens", get("output_tokens"))),
         _count(get("total_tokens")),
         cached,
-        _detail(of_reply, "reasoning_tokens"),
+        thought,
         None if heard is spoken is None else (heard or 0) + (spoken or 0),
     )
 
@@ -122,14 +130,16 @@ def _read_stream(body: bytes, *, most_values: int | None) -> Reply:
         Choice(choice.index, stream.message(choice), _text(choice.finish_reason))
         for choice in stream.choices
     )
-    failure = stream.failure or (None if choices else stream.without_choices)
+    has_ended = bool(choices) and all(choice.finish_reason for choice in choices)
+    # Beside an answer that has ended it is something else, which nobody here knows.
+    failure = stream.failure or (None if has_ended else stream.without_choices)
+    error = None if failure is None else _error_in(failure)
     return Reply(
         choices,
         usage=read_usage(stream.usage),
         model=_text(stream.model),
-        error=None if failure is None else _error_in(failure),
-        finished=not stream.is_damaged
-        and (is_done or (bool(choices) and all(choice.finish_reason for choice in choices))),
+        error=error or _failed_end(choices),
+        finished=not stream.is_damaged and (is_done or has_ended),
     )
 
 
@@ -153,10 +163,10 @@ def _read_json(body: bytes, *, most_values: int | None) -> Reply:
         if isinstance(item, dict) and (message := _message_in(item, is_whole=is_whole)) is not None
     ]
     choices.sort(key=lambda choice: choice.index)  # As those of a stream are.
-    model, error = _text(value.get("model")), _error_in(value)
+    model, error = _text(value.get("model")), _error_in(value) or _error_of_choice(items)
     is_finished = is_whole and bool(choices)
     usage = read_usage(_usage_in(value))
-    return Reply(tuple(choices), usage, model, error, finished=is_finished)
+    return Reply(tuple(choices), usage, model, error or _failed_end(choices), finished=is_finished)
 
 
 def _message_in(item: JsonObject, *, is_whole: bool) -> JsonObject | None:
@@ -221,9 +231,29 @@ def _error_in(holder: JsonObject) -> ReplyError | None:
         return None
     if holder.get("detail"):
         return _error_of({"message": holder["detail"]}, holder)
+    if holder.get("error_code"):
+        # FastChat's and Baidu's form.
+        said = holder.get("error_msg") or holder.get("text") or holder.get("message")
+        return _error_of({"message": said or holder}, {"code": holder["error_code"]})
     # SiliconFlow and others have no object around it.
     is_said = bool(holder.get("message")) and isinstance(holder["message"], str)
     return _error_of(holder, holder) if is_said or holder.get("object") == "error" else None
+
+
+def _error_of_choice(items: Json) -> ReplyError | None:
+    """What one of a reply's choices tells of an error, where OpenRouter has it."""
+    for item in items if isinstance(items, list) else ():
+        if isinstance(item, dict) and item.get("error"):
+            return _error_in(item)
+    return None
+
+
+def _failed_end(choices: Sequence[Choice]) -> ReplyError | None:
+    """The error that there must have been where an answer ended for a reason that is none."""
+    for choice in choices:
+        if choice.finish_reason in _FAILED:
+            return ReplyError("The upstream gave the answer up.", None, choice.finish_reason)
+    return None
 
 
 def _error_beside_choices(holder: JsonObject) -> ReplyError | None:

@@ -83,8 +83,13 @@ def test_tokens_of_several_choices_belong_to_none_of_them() -> None:
             Outcome.UPSTREAM_ERROR,
             "ab",
         ),
+        (
+            ['{"choices":[{"delta":{"content":"ab"},"finish_reason":"error"}]}', "[DONE]"],
+            Outcome.UPSTREAM_ERROR,
+            "ab",
+        ),
     ],
-    ids=["done", "finish reason", "stops in the middle", "error inside"],
+    ids=["done", "finish reason", "stops in the middle", "error inside", "given up"],
 )
 def test_how_a_stream_ended_is_told_by_its_bytes(
     events: list[str], outcome: Outcome, text: str
@@ -208,6 +213,24 @@ def test_a_call_without_recording_has_the_model_served(told: str | None, served:
             Usage(9, 5, 14, 4, 3),
         ),
         ({"prompt_tokens": 9, "prompt_cache_hit_tokens": 4}, Usage(9, None, None, 4)),
+        (
+            {"prompt_tokens": 9, "cached_tokens": 4, "reasoning_tokens": 3},
+            Usage(9, None, None, 4, 3),
+        ),
+        (
+            {
+                "prompt_tokens": 9,
+                "cached_tokens": 4,
+                "prompt_tokens_details": None,
+                "completion_tokens_details": {},
+                "reasoning_tokens": 3,
+            },
+            Usage(9, None, None, 4, 3),
+        ),
+        (
+            {"cached_tokens": 7, "prompt_tokens_details": {"cached_tokens": 0}},
+            Usage(None, None, None, 0),
+        ),
         ({"prompt_tokens": 9, "prompt_tokens_details": "many"}, Usage(9)),
         ({"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": -1}}, Usage(9)),
     ],

@@ -102,6 +102,8 @@ def test_an_unknown_encoding_is_no_reply_without_an_answer(encoding: str) -> Non
             {"choices": None, "base_resp": {"status_code": 1008, "status_msg": "no balance"}},
             ("no balance", None, "1008"),
         ),
+        ({"error_code": 336003, "error_msg": "too long", "id": "x"}, ("too long", None, "336003")),
+        ({"object": "error", "text": "no worker", "error_code": 1}, ("no worker", None, "1")),
     ],
 )
 def test_errors_in_json_are_told_in_any_form(
@@ -304,6 +306,28 @@ def test_openrouter_error_inside_a_chunk() -> None:
     assert reply.choices == (said("half", "error"),)
 
 
+def test_openrouter_error_inside_a_choice() -> None:
+    """One of its providers fails: a choice tells of it, in a stream and in JSON."""
+    error = {"code": 502, "message": "Provider died"}
+    choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error", "error": error}
+    reply = reply_to(chunk({"content": "half"}) + event({"choices": [choice]}) + DONE)
+    assert reply.error == ReplyError("Provider died", None, "502")
+    assert reply.choices == (said("half", "error"),)
+    message = {"role": "assistant", "content": "half"}
+    body = {"choices": [{"message": message, "finish_reason": "error", "error": error}]}
+    assert reply_to(json.dumps(body), JSON).error == ReplyError("Provider died", None, "502")
+
+
+@pytest.mark.parametrize("reason", ["error", "network_error", "insufficient_system_resource"])
+def test_a_reason_that_is_a_failure_is_an_error(reason: str) -> None:
+    """OpenRouter, Zhipu and DeepSeek give an answer up without any other word for it."""
+    error = ReplyError("The upstream gave the answer up.", None, reason)
+    reply = reply_to(chunk({"content": "half"}) + chunk({}, reason=reason) + DONE)
+    assert (reply.error, reply.choices) == (error, (said("half", reason),))
+    body = {"choices": [{"message": {"content": "half"}, "finish_reason": reason}]}
+    assert reply_to(json.dumps(body), JSON).error == error
+
+
 def test_groq_error_event() -> None:
     """`event: error` and the end without [DONE]; usage in a corner of its own."""
     error = {"error": {"message": "m", "type": "t", "code": "tool_use_failed", "status_code": 400}}
@@ -338,12 +362,16 @@ def test_errors_in_streams_are_told_in_any_form(lines: str, error: ReplyError) -
             {"choices": None, "base_resp": {"status_code": 1027, "status_msg": "No"}},
             ReplyError("No", None, "1027"),
         ),
+        ({"object": "error", "message": "No", "code": 400}, ReplyError("No", None, "400")),
+        ({"text": "No", "error_code": 50001}, ReplyError("No", None, "50001")),
     ],
 )
 def test_a_stream_of_an_error_alone_is_that_error(told: JsonObject, error: ReplyError) -> None:
-    """Spark's and MiniMax's forms: the status is 200, and an event says why there is no answer."""
+    """Spark's, MiniMax's and other forms: an event says why there is no answer, or half of one."""
     assert reply_to(event(told) + DONE).error == error
-    # Beside an answer it is something else, which nobody here knows.
+    assert reply_to(chunk({"content": "x"}) + event(told) + DONE).error == error
+    # Where the answer goes on, or has ended, it is something else, which nobody here knows.
+    assert reply_to(chunk({"content": "x"}) + event(told) + chunk({"content": "y"})).error is None
     assert reply_to(chunk({"content": "x"}, reason="stop") + event(told) + DONE).error is None
 
 
