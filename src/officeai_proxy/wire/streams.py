@@ -104,12 +104,40 @@ def _add_each(stream: StreamAssembler, events: Iterable[Event], *, exact: bool) 
     for event in events:
         if event.data.strip() == _DONE:
             return True
+        if _has_chunks_in_lines(event.data, exact=exact):
+            if _add_each(stream, _lines_of(event), exact=exact):
+                return True
+            continue
         value = _value_of(event.data, exact=exact)
         stream.is_damaged |= value is None and event.data.startswith("{")
         chunk = _chunk_of(event, value)
         if chunk is not None:
             stream.add(chunk)
     return False
+
+
+def _has_chunks_in_lines(data: str, *, exact: bool) -> bool:
+    """Whether the lines of *data* are chunks of their own, because no blank lines part them.
+
+    By the standard they are one event, which means nothing. Clients that read line by line, as many
+    do, understand such servers.
+    """
+    first, _, more = data.partition("\n")
+    if not more:
+        return False
+    try:
+        loads(data, exact=exact)
+    except ValueError:
+        return first.strip() == _DONE or isinstance(_value_of(first, exact=exact), dict)
+    return False
+
+
+def _lines_of(event: Event) -> Iterator[Event]:
+    """The lines of *event* as events; its name is that of the last."""
+    *before, last = event.data.split("\n")
+    for line in before:
+        yield Event("", line)
+    yield Event(event.name, last)
 
 
 def _value_of(data: str, *, exact: bool) -> Json:

@@ -52,15 +52,24 @@ def one_by_one(body: bytes) -> list[Json]:
     """What *body* tells when one event is read after the other."""
     stream, reader = StreamAssembler(), EventReader()
     for event in reader.feed(body) + reader.flush():
-        if event.data.strip() == "[DONE]":
-            return told(stream, is_done=True)
-        try:
-            value = loads(event.data)
-        except ValueError:
-            value = None
-        if isinstance(value, dict):
-            stream.add(value)
+        first = event.data.partition("\n")[0]
+        begins_anew = first.strip() == "[DONE]" or isinstance(value_of(first), dict)
+        is_one = value_of(event.data) is not None or not begins_anew
+        for data in [event.data] if is_one else event.data.split("\n"):
+            if data.strip() == "[DONE]":
+                return told(stream, is_done=True)
+            value = value_of(data)
+            if isinstance(value, dict):
+                stream.add(value)
     return told(stream, is_done=False)
+
+
+def value_of(text: str) -> Json:
+    """The value of *text*; None where it is no JSON."""
+    try:
+        return loads(text)
+    except ValueError:
+        return None
 
 
 @given(EVENTS, st.lists(ENDS, min_size=1, max_size=3), st.sampled_from([1, 40, 200, 10**6]))
@@ -87,3 +96,33 @@ def test_more_values_than_are_allowed_are_refused() -> None:
     read_stream(body, most_values=501 + 3)
     with pytest.raises(UndecodableBody, match="more than 500 values"):
         read_stream(body, most_values=500)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("last", ["data: [DONE]", "data: [DONE]\n\n", '{"choices":[{"del'])
+def test_lines_without_a_blank_one_between_are_chunks(end: str, last: str) -> None:
+    """What clients understand that read line by line is kept, also what stands before a cut."""
+    lines = [f"data: {chunk({'content': text}, 0, {})}" for text in "abcdef"]
+    stream, is_done = read_stream(end.join([*lines, last]).encode())
+
+    assert [choice.message()["content"] for choice in stream.choices] == ["abcdef"]
+    assert is_done is ("DONE" in last)
+
+
+def test_an_event_of_several_lines_that_is_one_value_stays_one() -> None:
+    """By the standard a value may be written on many lines, each with a `data:` of its own."""
+    value = json.dumps(json.loads(chunk({"content": "a"}, 0, {})), indent=1)
+    body = "".join(f"data: {line}\n" for line in value.splitlines()) + "\n"
+    stream, _ = read_stream(body.encode() + b"data: [DONE]\n\n")
+
+    assert [choice.message()["content"] for choice in stream.choices] == ["a"]
+    assert not stream.is_damaged
+
+
+def test_a_name_before_the_last_line_is_that_of_the_last() -> None:
+    """An error that ends such a stream is one; what was said before it is none."""
+    body = f"data: {chunk({'content': 'a'}, 0, {})}\nevent: error\ndata: it broke\n"
+    stream, _ = read_stream(body.encode())
+
+    assert [choice.message()["content"] for choice in stream.choices] == ["a"]
+    assert stream.failure == {"error": "it broke"}
