@@ -2,13 +2,11 @@
 request and reply bytes are parsed for the record.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from officeai_proxy.model import (
     CallRecord,
     Exchange,
-    JsonObject,
     NewMessage,
     Outcome,
     Usage,
@@ -19,7 +17,7 @@ from officeai_proxy.wire import jsontext
 from officeai_proxy.wire.encoding import UnknownEncoding
 from officeai_proxy.wire.messages import RequestMessages, reply_message
 from officeai_proxy.wire.replies import Reply, ReplyError, read_reply, read_usage
-from officeai_proxy.wire.requests import read_request
+from officeai_proxy.wire.requests import ChatRequest, read_request
 
 DECODED_LIMIT = 256 * MEGABYTE
 """The largest body in bytes that is read for the record, unpacked if it is compressed."""
@@ -63,11 +61,13 @@ def read_turn(exchange: Exchange) -> Turn:
         usage = _usage_of(exchange.usage)
         reply = Reply((), usage, exchange.model_told, None, finished=True)
         return Turn(call=_call(exchange, reply, _outcome(exchange, reply)))
+    request = _request_of(exchange)
     reply = read_reply(
         exchange.reply,
         content_type=exchange.content_type,
         content_encoding=exchange.content_encoding,
         limit=min(DECODED_LIMIT, max(UNPACKED_LIMIT, 4 * len(exchange.reply))),
+        most_choices=request.choices,
     )
     outcome = _outcome(exchange, reply)
     call = _call(exchange, reply, outcome)
@@ -76,7 +76,7 @@ def read_turn(exchange: Exchange) -> Turn:
         call=call,
         is_recorded=True,
         request=RequestMessages(
-            _request_messages(exchange),
+            request.messages,
             timestamp=call.started_at,
             model_name=exchange.model_asked,
         ),
@@ -84,15 +84,15 @@ def read_turn(exchange: Exchange) -> Turn:
     )
 
 
-def _request_messages(exchange: Exchange) -> Sequence[JsonObject]:
+def _request_of(exchange: Exchange) -> ChatRequest:
     try:
         return read_request(
             exchange.request, encoding=exchange.request_encoding, limit=DECODED_LIMIT
-        ).messages
+        )
     except UnknownEncoding:
         raise
     except ValueError:
-        return ()
+        return ChatRequest(model=None, stream=False, messages=())
 
 
 def _replies(exchange: Exchange, reply: Reply, call: CallRecord) -> tuple[NewMessage, ...]:

@@ -21,6 +21,9 @@ from officeai_proxy.wire.parts import joined_text, text_of_part
 from officeai_proxy.wire.runs import Run
 from officeai_proxy.wire.toolcalls import ToolCall, ToolCalls
 
+_MANY = 3
+"""Choices that are tokens, at least; two may be what they say."""
+
 REFERENCES = ("citations", "search_results", "web_search")
 """What Perplexity, xAI and Zhipu found on the web, beside the choices of a reply."""
 
@@ -212,6 +215,7 @@ class StreamAssembler:
         self.is_damaged = False
         """Whether a chunk could not be read, so that something of the reply is missing."""
         self._choices: dict[int, ChoiceAssembler] = {}
+        self._pieces = 0
         self._references: JsonObject = {}
 
     @property
@@ -229,6 +233,7 @@ class StreamAssembler:
         for item in choices:
             if isinstance(item, dict):
                 self.without_choices = None
+                self._pieces += 1
                 self._choice_of(item).add(item)
                 if "usage" in item:
                     self._add_usage(item["usage"])
@@ -241,7 +246,23 @@ class StreamAssembler:
         self.add(run.first)
         choices = run.first["choices"]
         if isinstance(choices, list) and isinstance(choices[0], dict):
+            self._pieces += len(run.texts) - 1
             self._choice_of(choices[0]).add_texts(run.texts[1:])
+
+    def join_choices(self) -> None:
+        """Make one of choices of which each came in one piece, and at most one has ended.
+
+        Foundry Local and early versions of TGI count with `index` the tokens of the one answer.
+        """
+        choices = self.choices
+        ended = [choice for choice in choices if choice.finish_reason]
+        is_counted = self._pieces <= len(choices) + len(ended)
+        if len(choices) < _MANY or len(ended) > 1 or not is_counted:
+            return
+        whole = ChoiceAssembler(0)
+        for choice in choices:
+            whole.add({"delta": choice.message(), "finish_reason": choice.finish_reason})
+        self._choices = {0: whole}
 
     def message(self, choice: ChoiceAssembler) -> JsonObject:
         """The message of *choice*, with what the chunks said of the whole reply."""

@@ -60,12 +60,15 @@ class Reply:
     finished: bool
 
 
-def read_reply(body: bytes, *, content_type: str, content_encoding: str, limit: int) -> Reply:
+def read_reply(
+    body: bytes, *, content_type: str, content_encoding: str, limit: int, most_choices: int = 2
+) -> Reply:
     """The reply in *body*, whole or cut off, an event stream or JSON.
 
-    *limit* is the largest unpacked body in bytes; one that was packed may hold MOST_VALUES besides,
-    for a kilobyte can unpack to values that take gigabytes. Beside a reply that was cut off, or
-    ended in an error, stands what of its choices had arrived.
+    *most_choices* is how many were asked for. *limit* is the largest unpacked body in bytes; one
+    that was packed may hold MOST_VALUES besides, for a kilobyte can unpack to values that take
+    gigabytes. Beside a reply that was cut off, or ended in an error, stands what of its choices
+    had arrived.
 
     Raises:
         UnknownEncoding: its content encoding is not read here.
@@ -76,7 +79,7 @@ def read_reply(body: bytes, *, content_type: str, content_encoding: str, limit: 
         )
         most_values = None if unpacked is body else MOST_VALUES
         if _is_stream(unpacked, content_type):
-            return _read_stream(unpacked, most_values=most_values)
+            return _read_stream(unpacked, most_choices, most_values=most_values)
         return _read_json(unpacked, most_values=most_values)
     except UnknownEncoding:
         raise
@@ -124,8 +127,10 @@ def _is_stream(body: bytes, content_type: str) -> bool:
     return _STREAM_START.match(body) is not None
 
 
-def _read_stream(body: bytes, *, most_values: int | None) -> Reply:
+def _read_stream(body: bytes, most_choices: int, *, most_values: int | None) -> Reply:
     stream, is_done = read_stream(body, most_values=most_values)
+    if most_choices <= 1:
+        stream.join_choices()
     choices = tuple(
         Choice(choice.index, stream.message(choice), _text(choice.finish_reason))
         for choice in stream.choices

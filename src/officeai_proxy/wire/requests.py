@@ -27,6 +27,8 @@ class ChatRequest:
     model: str | None
     stream: bool
     messages: tuple[JsonObject, ...]
+    choices: int = 1
+    """How many answers it asks for; the upstream may think otherwise."""
 
 
 def read_request(body: bytes, *, encoding: str, limit: int) -> ChatRequest:
@@ -45,12 +47,13 @@ def read_request(body: bytes, *, encoding: str, limit: int) -> ChatRequest:
         raise ValueError(f"the body is not valid JSON: {exc}") from exc
     if not isinstance(value, dict):
         raise ValueError("the body must be a JSON object")
-    model, messages = value.get("model"), value.get("messages")
+    model, messages, number = value.get("model"), value.get("messages"), value.get("n")
     said = messages if isinstance(messages, list) else ()
     return ChatRequest(
         model=model if isinstance(model, str) else None,
         stream=value.get("stream") is True,
         messages=tuple([message for message in said if isinstance(message, dict)]),
+        choices=number if isinstance(number, int) else 1,
     )
 
 

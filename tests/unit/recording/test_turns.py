@@ -9,7 +9,7 @@ import pytest
 from tests.factories import an_exchange, assistant, reply_body, request_body, user
 from tests.packages import no_packages
 
-from officeai_proxy.model import Outcome, Usage
+from officeai_proxy.model import Exchange, Outcome, Usage
 from officeai_proxy.recording import turns
 from officeai_proxy.recording.turns import read_turn
 from officeai_proxy.wire.encoding import UnknownEncoding
@@ -101,6 +101,42 @@ def test_how_a_stream_ended_is_told_by_its_bytes(
 
     assert turn.call.outcome is outcome
     assert [(m.content, m.outcome) for m in turn.replies] == [(text, outcome)]
+
+
+TOKENS = [("Par", None), ("is", None), (".", "stop")]
+
+
+@pytest.mark.parametrize("first", [0, 1, 197])
+@pytest.mark.parametrize("beside", [{}, {"message": {"role": "assistant", "content": "x"}}])
+def test_choices_that_are_tokens_are_one_answer(first: int, beside: dict[str, object]) -> None:
+    """Foundry Local and early versions of TGI give each token an index of its own."""
+    turn = read_turn(tokens(first, beside))
+
+    assert [(answer.content, answer.outcome) for answer in turn.replies] == [
+        ("Paris.", Outcome.COMPLETE)
+    ]
+
+
+def test_choices_that_were_asked_for_stay_what_they_are() -> None:
+    """A stream that broke off may have a piece of each."""
+    turn = read_turn(tokens(0, {}, n=3))
+
+    assert [answer.content for answer in turn.replies] == ["Par", "is", "."]
+
+
+def tokens(first: int, beside: dict[str, object], **asked: object) -> Exchange:
+    """A call whose streamed reply has a choice for each token."""
+    said = [
+        {"index": first + n, "delta": {"content": text}, "finish_reason": reason} | beside
+        for n, (text, reason) in enumerate(TOKENS)
+    ]
+    body = "".join(f"data: {json.dumps({'choices': [item]})}\n\n" for item in said)
+    return an_exchange(
+        json.dumps({"messages": [], **asked}).encode(),
+        f"{body}data: [DONE]\n\n".encode(),
+        content_type="text/event-stream",
+        stream=True,
+    )
 
 
 def test_what_came_before_the_client_left_is_kept() -> None:
