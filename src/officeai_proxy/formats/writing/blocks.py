@@ -13,6 +13,7 @@ from officeai_proxy.formats.containment import label_of_role
 from officeai_proxy.formats.writing.passages import Line, raw_of
 from officeai_proxy.model import Json, JsonObject, Role
 from officeai_proxy.wire.cleantext import clean_text
+from officeai_proxy.wire.parts import joined_text
 
 
 class Kind(StrEnum):
@@ -57,24 +58,47 @@ def blocks_of(line: Line) -> list[Block]:
 
 
 def _reasoning(message: JsonObject) -> Iterator[Block]:
-    for key in ("reasoning_content", "reasoning"):
-        text = message.get(key)
-        if isinstance(text, str) and text.strip():
+    parts = _list_in(message, "content")
+    thoughts = [
+        *(_words_of(message.get(key)) for key in _REASONING),
+        "".join([_thought_in(part) for part in parts if isinstance(part, dict)]),
+    ]
+    for text in thoughts:
+        if text.strip():
             yield Block(Kind.REASONING, text)
             return
 
 
+def _words_of(thought: Json) -> str:
+    text = thought.get("text") if isinstance(thought, dict) else thought
+    return text if isinstance(text, str) else ""
+
+
+def _thought_in(part: JsonObject) -> str:
+    """What a part of Mistral's or of Databricks' models thinks; "" where it is another part."""
+    if part.get("type") == "thinking":
+        return joined_text(part.get("thinking"))
+    summary = _list_in(part, "summary") if part.get("type") == "reasoning" else []
+    return "".join([_words_of(one) for one in summary])
+
+
 def _media(message: JsonObject) -> Iterator[Block]:
-    content = message.get("content")
-    parts = content if isinstance(content, list) else []
-    for part in parts:
-        if isinstance(part, dict) and part.get("type") not in _SPOKEN:
+    # Models that draw have their pictures beside the content (OpenRouter, "Image Generation").
+    for part in (*_list_in(message, "content"), *_list_in(message, "images")):
+        if isinstance(part, dict) and part.get("type") not in _SPOKEN and not _thought_in(part):
             yield Block(Kind.MEDIA, _address(part), str(part.get("type") or "part"))
     if isinstance(message.get("audio"), dict):
         yield Block(Kind.MEDIA, "", "audio")
 
 
 _SPOKEN = ("text", "input_text", "output_text", "refusal")
+# DeepSeek's name for it, OpenRouter's, Copilot's, and that of models behind Ollama.
+_REASONING = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
+
+
+def _list_in(holder: JsonObject, key: str) -> list[Json]:
+    value = holder.get(key)
+    return value if isinstance(value, list) else []
 
 
 def _address(part: JsonObject) -> str:

@@ -67,6 +67,39 @@ def test_attachments_are_named():
     ]
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"reasoning_content": "Hm."},
+        {"reasoning": "Hm."},
+        {"reasoning_text": "Hm."},
+        {"reasoning_content": {"signature": "s", "text": "Hm."}},
+        {"reasoning_content": "", "reasoning": "Hm."},
+        {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}]},
+        {"content": [{"type": "thinking", "thinking": "Hm."}]},
+        {"content": [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]}]},
+    ],
+)
+def test_what_a_model_thought_is_told_wherever_it_stands(fields: dict[str, Any]):
+    """In a field of its own, by any of its names, or in a part, which is no attachment."""
+    content = [*fields.get("content", []), {"type": "text", "text": "Yes"}]
+
+    assert read({"role": "assistant"} | fields | {"content": content}) == [
+        Block(Kind.REASONING, "Hm."),
+        Block(Kind.TEXT, "Yes"),
+    ]
+
+
+def test_pictures_that_a_model_drew_are_attachments():
+    """OpenRouter has them beside the content."""
+    image = {"type": "image_url", "image_url": {"url": PICTURE}, "index": 0}
+
+    assert read({"role": "assistant", "content": "Here:", "images": [image]}) == [
+        Block(Kind.TEXT, "Here:"),
+        Block(Kind.MEDIA, PICTURE, "image_url"),
+    ]
+
+
 @pytest.mark.parametrize(("role", "label"), [("user", "User"), ("", "Unknown"), ("a\nb", "a b")])
 def test_everybody_has_a_label(role: str, label: str):
     """A role nobody knows is shown as it is, in one line."""
