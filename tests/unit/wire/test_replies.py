@@ -158,6 +158,13 @@ def test_an_answer_that_a_filter_took_is_one_without_words(nothing: JsonObject) 
     assert reply_to(body[:-1], JSON).choices == ()
 
 
+def test_a_chunk_as_a_whole_body_is_an_answer() -> None:
+    """Some servers answer so where nobody asked for a stream: it is not one without words."""
+    body = chunk({"content": "yes"}, reason="stop").removeprefix("data: ")
+    reply = reply_to(body, JSON)
+    assert (reply.choices, reply.finished) == ((said("yes"),), True)
+
+
 @pytest.mark.parametrize("content_type", [JSON, STREAM, "", "text/plain"])
 @pytest.mark.parametrize("before", ["", "\n\n  \n", "\ufeff"])
 def test_json_is_known_by_how_it_starts(before: str, content_type: str) -> None:
