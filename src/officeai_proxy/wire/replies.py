@@ -27,6 +27,7 @@ _FAILED = frozenset({"error", "network_error", "insufficient_system_resource"})
 
 _MAX_COUNT = 2**53  # Beyond it a count is garbage, and would not fit into a database's integer.
 _JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*+[{\[]")
+_DONE_BEHIND = re.compile(rb"data:\s*+\[DONE\]\s*+\Z")
 _STREAM_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*+(?:data|event|id|retry|error)?:")
 
 
@@ -151,7 +152,7 @@ def _read_stream(body: bytes, most_choices: int, *, most_values: int | None) -> 
 def _read_json(body: bytes, *, most_values: int | None) -> Reply:
     check_values(body, most_values)
     try:
-        value, is_whole = _value_of(body.removeprefix(_BOM))
+        value, is_whole = _value_of(_without_done(body.removeprefix(_BOM)))
     except ValueError:
         return _failed(None)
     if isinstance(value, list) and value:
@@ -189,6 +190,12 @@ def _message_in(item: JsonObject, *, is_whole: bool) -> JsonObject | None:
     if not has_ended or "text" in item:
         return None
     return {"role": "assistant", "content": None}
+
+
+def _without_done(body: bytes) -> bytes:
+    """*body* without the end of a stream, which 9router puts behind JSON, too."""
+    at = body.rfind(b"data:", -64)
+    return body[:at] if at > 0 and _DONE_BEHIND.match(body, at) else body
 
 
 def _value_of(body: bytes) -> tuple[Json, bool]:

@@ -158,6 +158,18 @@ def test_an_answer_that_a_filter_took_is_one_without_words(nothing: JsonObject) 
     assert reply_to(body[:-1], JSON).choices == ()
 
 
+@pytest.mark.parametrize("content_type", [JSON, STREAM])
+@pytest.mark.parametrize("end", ["data: [DONE]\n\n", "\n\ndata: [DONE]", "data:[DONE]"])
+def test_the_end_of_a_stream_behind_json_is_nothing(end: str, content_type: str) -> None:
+    """A gateway ends every answer so, also one that is no stream."""
+    body = {"choices": [{"index": 0, "message": {"content": "yes"}, "finish_reason": "stop"}]}
+    reply = reply_to(json.dumps(body) + end, content_type)
+    assert ([choice.message["content"] for choice in reply.choices], reply.finished) == (
+        ["yes"],
+        True,
+    )
+
+
 def test_a_chunk_as_a_whole_body_is_an_answer() -> None:
     """Some servers answer so where nobody asked for a stream: it is not one without words."""
     body = chunk({"content": "yes"}, reason="stop").removeprefix("data: ")
