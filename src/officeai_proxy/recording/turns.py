@@ -15,8 +15,9 @@ from officeai_proxy.model import (
 from officeai_proxy.settings import MEGABYTE
 from officeai_proxy.wire import jsontext
 from officeai_proxy.wire.encoding import UnknownEncoding
+from officeai_proxy.wire.failures import ReplyError
 from officeai_proxy.wire.messages import RequestMessages, reply_message
-from officeai_proxy.wire.replies import Reply, ReplyError, read_reply, read_usage
+from officeai_proxy.wire.replies import Reply, read_reply, read_usage
 from officeai_proxy.wire.requests import ChatRequest, read_request
 
 DECODED_LIMIT = 256 * MEGABYTE

@@ -23,6 +23,11 @@ def clean_text(text: str) -> str:
     return text.replace("\0", "\u2400")
 
 
+def clean_or_none(value: object) -> str | None:
+    """The clean text that *value* is; None where it is none, or empty."""
+    return clean_text(value) if value and isinstance(value, str) else None
+
+
 def without_halves(text: str) -> str:
     """*text*, as long as before, with lone surrogates as U+FFFD."""
     return _SURROGATE.sub("\ufffd", text)

@@ -7,23 +7,20 @@ unpack is an error: it is whole, and somebody else may read it.
 
 import re
 from codecs import getincrementaldecoder
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from officeai_proxy.model import Json, JsonObject, Usage
 from officeai_proxy.wire.assemble import REFERENCES
-from officeai_proxy.wire.cleantext import clean_text
+from officeai_proxy.wire.cleantext import clean_or_none
 from officeai_proxy.wire.encoding import UndecodableBody, UnknownEncoding, decoded
-from officeai_proxy.wire.jsontext import dumps, loads
+from officeai_proxy.wire.failures import ReplyError, error_in, error_of_choice, failed_end
+from officeai_proxy.wire.jsontext import loads
 from officeai_proxy.wire.loosejson import loads_loosely
 from officeai_proxy.wire.streams import check_values, read_stream
 
 _BOM = b"\xef\xbb\xbf"
 MOST_VALUES = 2 * 1024 * 1024
 """Values in one event or one JSON text of a body that was packed, as far as can be told."""
-
-_FAILED = frozenset({"error", "network_error", "insufficient_system_resource"})
-"""Why an answer ended that was not to end: words of OpenRouter, Zhipu and DeepSeek."""
 
 _MAX_COUNT = 2**53  # Beyond it a count is garbage, and would not fit into a database's integer.
 _JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*+[{\[]")
@@ -39,15 +36,6 @@ class Choice:
     index: int
     message: JsonObject
     finish_reason: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyError:
-    """What the upstream said went wrong; `code` is text also where the server sent a number."""
-
-    message: str
-    type: str | None
-    code: str | None
 
 
 @dataclass(slots=True)
@@ -133,19 +121,21 @@ def _read_stream(body: bytes, most_choices: int, *, most_values: int | None) -> 
     if most_choices <= 1:
         stream.join_choices()
     choices = tuple(
-        Choice(choice.index, stream.message(choice), _text(choice.finish_reason))
+        Choice(choice.index, stream.message(choice), clean_or_none(choice.finish_reason))
         for choice in stream.choices
     )
     has_ended = bool(choices) and all(choice.finish_reason for choice in choices)
     # Beside an answer that has ended it is something else, which nobody here knows.
     failure = stream.failure or (None if has_ended else stream.without_choices)
-    error = None if failure is None else _error_in(failure)
+    error = None if failure is None else error_in(failure)
+    # The end of a stream that says nothing is one; that of one that nobody here can read is none.
+    is_read = bool(choices) or stream.without_choices is None
     return Reply(
         choices,
         usage=read_usage(stream.usage),
-        model=_text(stream.model),
-        error=error or _failed_end(choices),
-        finished=not stream.is_damaged and (is_done or has_ended),
+        model=clean_or_none(stream.model),
+        error=error or failed_end(choice.finish_reason for choice in choices),
+        finished=not stream.is_damaged and ((is_done and is_read) or has_ended),
     )
 
 
@@ -164,15 +154,21 @@ def _read_json(body: bytes, *, most_values: int | None) -> Reply:
     # They are kept with the message, as those of a stream are.
     found: JsonObject = {key: value[key] for key in REFERENCES if value.get(key)}
     choices = [
-        Choice(_index_of(item, place), found | message, _text(item.get("finish_reason")))
+        Choice(_index_of(item, place), found | message, clean_or_none(item.get("finish_reason")))
         for place, item in enumerate(items if isinstance(items, list) else ())
         if isinstance(item, dict) and (message := _message_in(item, is_whole=is_whole)) is not None
     ]
     choices.sort(key=lambda choice: choice.index)  # As those of a stream are.
-    model, error = _text(value.get("model")), _error_in(value) or _error_of_choice(items)
+    model, error = clean_or_none(value.get("model")), error_in(value) or error_of_choice(items)
     is_finished = is_whole and bool(choices)
     usage = read_usage(_usage_in(value))
-    return Reply(tuple(choices), usage, model, error or _failed_end(choices), finished=is_finished)
+    return Reply(
+        tuple(choices),
+        usage,
+        model,
+        error or failed_end(choice.finish_reason for choice in choices),
+        finished=is_finished,
+    )
 
 
 def _message_in(item: JsonObject, *, is_whole: bool) -> JsonObject | None:
@@ -186,7 +182,9 @@ def _message_in(item: JsonObject, *, is_whole: bool) -> JsonObject | None:
         return message
     if message is None and isinstance(delta := item.get("delta"), dict):
         return {"role": "assistant", **delta}
-    has_ended = is_whole and message is None and _text(item.get("finish_reason")) is not None
+    has_ended = (
+        is_whole and message is None and clean_or_none(item.get("finish_reason")) is not None
+    )
     if not has_ended or "text" in item:
         return None
     return {"role": "assistant", "content": None}
@@ -229,66 +227,3 @@ def _count(value: Json) -> int | None:
     if value is None or isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return int(value) if 0 <= value <= _MAX_COUNT else None
-
-
-def _error_in(holder: JsonObject) -> ReplyError | None:
-    """The error that a reply or a chunk tells of, in any of the forms that servers use."""
-    error = holder.get("error")
-    if isinstance(error, dict) and error:
-        return _error_of(error, error)
-    if error:
-        # xAI puts a code beside a plain text.
-        return _error_of({"message": error}, holder)
-    if told := _error_beside_choices(holder):
-        return told
-    if "choices" in holder:
-        return None
-    if holder.get("detail"):
-        return _error_of({"message": holder["detail"]}, holder)
-    if holder.get("error_code"):
-        # FastChat's and Baidu's form.
-        said = holder.get("error_msg") or holder.get("text") or holder.get("message")
-        return _error_of({"message": said or holder}, {"code": holder["error_code"]})
-    # SiliconFlow and others have no object around it.
-    is_said = bool(holder.get("message")) and isinstance(holder["message"], str)
-    return _error_of(holder, holder) if is_said or holder.get("object") == "error" else None
-
-
-def _error_of_choice(items: Json) -> ReplyError | None:
-    """What one of a reply's choices tells of an error, where OpenRouter has it."""
-    for item in items if isinstance(items, list) else ():
-        if isinstance(item, dict) and item.get("error"):
-            return _error_in(item)
-    return None
-
-
-def _failed_end(choices: Sequence[Choice]) -> ReplyError | None:
-    """The error that there must have been where an answer ended for a reason that is none."""
-    for choice in choices:
-        if choice.finish_reason in _FAILED:
-            return ReplyError("The upstream gave the answer up.", None, choice.finish_reason)
-    return None
-
-
-def _error_beside_choices(holder: JsonObject) -> ReplyError | None:
-    """MiniMax's form: its status is 200, `choices` is null, and zero says that all went well."""
-    told = holder.get("base_resp")
-    if not isinstance(told, dict) or not told.get("status_code"):
-        return None
-    return _error_of({"message": told.get("status_msg")}, {"code": told["status_code"]})
-
-
-def _error_of(error: JsonObject, names: JsonObject) -> ReplyError:
-    message = error.get("message") or error.get("detail") or error
-    text = message if isinstance(message, str) else dumps(message)
-    return ReplyError(clean_text(text), _text(names.get("type")), _code(names.get("code")))
-
-
-def _code(value: Json) -> str | None:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)
-    return _text(value)
-
-
-def _text(value: Json) -> str | None:
-    return clean_text(value) if value and isinstance(value, str) else None

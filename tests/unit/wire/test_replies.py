@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from officeai_proxy.model import Json, JsonObject, Usage
 from officeai_proxy.wire.encoding import UnknownEncoding
-from officeai_proxy.wire.replies import Choice, Reply, ReplyError, read_reply, read_usage
+from officeai_proxy.wire.failures import ReplyError
+from officeai_proxy.wire.replies import Choice, Reply, read_reply, read_usage
 
 LIMIT = 1_000_000
 STREAM = "text/event-stream; charset=utf-8"
@@ -101,6 +102,15 @@ def test_an_unknown_encoding_is_no_reply_without_an_answer(encoding: str) -> Non
         (
             {"choices": None, "base_resp": {"status_code": 1008, "status_msg": "no balance"}},
             ("no balance", None, "1008"),
+        ),
+        ({"code": 500, "msg": "no route", "success": False}, ("no route", None, "500")),
+        (
+            {"success": False, "errors": [{"code": 7003, "message": "No"}], "result": None},
+            ("No", None, "7003"),
+        ),
+        (
+            {"errors": {"message": "No such model"}, "request_id": "r"},
+            ("No such model", None, None),
         ),
         ({"error_code": 336003, "error_msg": "too long", "id": "x"}, ("too long", None, "336003")),
         ({"object": "error", "text": "no worker", "error_code": 1}, ("no worker", None, "1")),
@@ -202,6 +212,8 @@ def test_a_stream_is_finished_by_done_or_by_its_reasons() -> None:
     assert reply_to(second).finished
     assert reply_to(first + "data:  [DONE] ").finished
     assert reply_to(DONE).finished
+    assert reply_to(event({"choices": [], "usage": USAGE}) + DONE).finished
+    assert not reply_to(event({"response": "nobody reads this"}) + DONE).finished
     assert reply_to(first + second).choices == (said("a", None), said("b", "stop", 1))
 
 
