@@ -113,13 +113,23 @@ class ToolCalls:
         """
         if pieces and isinstance(pieces, dict):
             pieces = [pieces]
-        for piece in pieces if isinstance(pieces, list) else ():
-            if isinstance(piece, dict):
-                call = self._call_of(piece)
-                was_named = bool(call.id)
-                call.add(piece)
-                if call.id and not was_named:
-                    self._by_id[call.id] = self._by_place[call.order, call.id] = call
+        if not isinstance(pieces, list):
+            return
+        items = [piece for piece in pieces if isinstance(piece, dict)]
+        if 1 < len(items) <= len(self._calls) and not any(map(_names_its_call, items)):
+            # Kimi's: one for each of the calls, in their order.
+            for call, item in zip(self._calls, items, strict=False):
+                call.add(item)
+            return
+        for item in items:
+            self._add_item(item)
+
+    def _add_item(self, item: JsonObject) -> None:
+        call = self._call_of(item)
+        was_named = bool(call.id)
+        call.add(item)
+        if call.id and not was_named:
+            self._by_id[call.id] = self._by_place[call.order, call.id] = call
 
     def whole(self) -> list[Json]:
         """The calls in the order of their indexes."""
@@ -164,6 +174,10 @@ def _is_another(piece: JsonObject, call: ToolCall) -> bool:
     if name == call.name:
         return call.came_whole and _is_whole(_arguments(piece))
     return call.has_arguments
+
+
+def _names_its_call(piece: JsonObject) -> bool:
+    return isinstance(piece.get("index"), int) or bool(_text(piece.get("id")) or _name(piece))
 
 
 def _name(piece: JsonObject) -> str:

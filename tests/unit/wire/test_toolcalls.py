@@ -147,6 +147,23 @@ def test_a_name_in_every_piece_of_a_call_begins_no_other(texts: tuple[str, ...])
     assert assembled(*deltas) == [call(None, "f", "".join(texts))]
 
 
+def test_kimi_sends_pieces_in_the_order_of_the_calls() -> None:
+    """Where no piece says whose it is, there is one for each call; a lone one is the last's."""
+    deltas: list[Json] = [
+        [piece(None, "w_0", "weather", ""), piece(None, "t_1", "time", "")],
+        [piece(None, None, None, '{"city"'), piece(None, None, None, '{"zone"')],
+        [piece(None, None, None, ':"Paris"}'), piece(None, None, None, ":")],
+        [piece(None, None, None, '"UTC"}')],
+    ]
+    calls = [call("w_0", "weather", '{"city":"Paris"}'), call("t_1", "time", '{"zone":"UTC"}')]
+    assert assembled(*deltas) == calls
+    mixed: list[Json] = [
+        [piece(None, "w_0", "weather", "{}")],
+        [piece(None, "t_1", "time", "{"), piece(None, None, None, "}")],
+    ]
+    assert assembled(*mixed) == [call("w_0", "weather", "{}"), call("t_1", "time", "{}")]
+
+
 def test_tgi_sends_a_call_where_a_list_should_be() -> None:
     """The pieces of the one call are put together as those in lists are."""
     deltas = [piece(0, "", "weather", '{"city"'), piece(0, "", None, ':"Paris"}')]
