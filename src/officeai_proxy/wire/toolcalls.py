@@ -151,7 +151,8 @@ class ToolCalls:
         if known is not None:
             return known
         last = self._calls[-1] if self._calls else None
-        if last is None or identifier or (_name(piece) and last.name):
+        is_known = last is not None and bool(last.id or last.name)
+        if last is None or (identifier and is_known) or (_name(piece) and last.name):
             return self._begin(self._free_index)
         return last
 
@@ -169,11 +170,11 @@ def _is_another(piece: JsonObject, call: ToolCall) -> bool:
         return False
     if identifier and call.id:
         return identifier != call.id
-    # Fragments of a name come before the arguments; a name after them is the next call's. Gemini
+    # Fragments of a name come before the arguments; another after them is the next call's. Gemini
     # calls one tool several times under one index without ids: then each comes whole.
     if name == call.name:
         return call.came_whole and _is_whole(_arguments(piece))
-    return call.has_arguments
+    return bool(call.name) and call.has_arguments
 
 
 def _names_its_call(piece: JsonObject) -> bool:

@@ -147,6 +147,17 @@ def test_a_name_in_every_piece_of_a_call_begins_no_other(texts: tuple[str, ...])
     assert assembled(*deltas) == [call(None, "f", "".join(texts))]
 
 
+@pytest.mark.parametrize("index", [0, None])
+@pytest.mark.parametrize(("early", "late"), [("c", None), (None, "c"), ("c", "c")])
+def test_a_name_may_come_behind_arguments(
+    index: int | None, early: str | None, late: str | None
+) -> None:
+    """Kimi and others begin with an id, or with nothing but a part of the arguments."""
+    deltas = [[piece(index, early, None, '{"a"')], [piece(index, late, "f", ":")]]
+    deltas += [[piece(index, None, None, "1}")]]
+    assert assembled(*deltas) == [call("c", "f", '{"a":1}')]
+
+
 def test_kimi_sends_pieces_in_the_order_of_the_calls() -> None:
     """Where no piece says whose it is, there is one for each call; a lone one is the last's."""
     deltas: list[Json] = [
