@@ -154,16 +154,17 @@ class ChoiceAssembler:
             self._refusal.append(value)
 
     def _add_reasoning(self, value: Json) -> None:
-        if isinstance(value, dict):
+        if isinstance(value, str):
+            if self._thought is None:
+                self._reasoning.append(value)
+            else:
+                self._thought.add({"text": value})
+        elif isinstance(value, dict):
             # Envoy's gateway hands on what Bedrock thinks: objects with texts, then a signature.
             if self._thought is None:
                 self._thought = GrowingObject("text")
                 self._thought.add({"text": joined(self._reasoning)} if self._reasoning else {})
             self._thought.add(value)
-        elif isinstance(value, str) and self._thought is not None:
-            self._thought.add({"text": value})
-        elif isinstance(value, str):
-            self._reasoning.append(value)
 
     def _add_reasoning_content(self, value: Json) -> None:
         self._reasoning_key = "reasoning_content"
