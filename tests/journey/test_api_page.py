@@ -60,8 +60,13 @@ def test_programs_can_read_the_description(proxy: RunningProxy) -> None:
     [chat] = description["paths"]["/v1/chat/completions"].values()
     named = [parameter["name"] for parameter in chat["parameters"]]
     assert named == ["X-Session-ID", "X-User-ID", "X-Record", "X-Session-Context"]
+    assert chat["responses"]["200"]["content"].keys() == {JSON, "text/event-stream"}
     unknown = {"ge", "gt", "le", "lt"}
     for _, path, operation in in_order(description):
+        for answer in operation["responses"].values():
+            content = answer.get("content", {}).get(JSON, {})
+            for example in examples_of(content):
+                assert faults(example, content["schema"], description) == [], path
         for parameter in operation.get("parameters", []):
             assert not unknown & parameter["schema"].keys(), (path, parameter["name"])
 

@@ -49,6 +49,11 @@ class ChatCompletionRequest(BaseModel):
 
 router = APIRouter(prefix="/v1", tags=["Proxy"])
 
+_EVENTS: dict[str, JsonValue] = {"schema": {"type": "string"}}
+_REPLY: dict[str, JsonValue] = {
+    "description": "The upstream's reply, byte for byte; events with `stream: true`.",
+    "content": {"text/event-stream": _EVENTS},
+}
 _ERRORS = {
     status: {"model": ErrorAnswer, "description": text}
     for status, text in (
@@ -71,8 +76,7 @@ _ERRORS = {
     "/chat/completions",
     summary="Chat, recorded",
     response_model=None,
-    response_description="The upstream's reply, byte for byte; events with `stream: true`.",
-    responses=_ERRORS,
+    responses={200: _REPLY, **_ERRORS},
 )
 async def chat_completions(
     body: ChatCompletionRequest,  # noqa: ARG001 - documentation only
