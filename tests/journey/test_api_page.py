@@ -61,6 +61,7 @@ def test_programs_can_read_the_description(proxy: RunningProxy) -> None:
     named = [parameter["name"] for parameter in chat["parameters"]]
     assert named == ["X-Session-ID", "X-User-ID", "X-Record", "X-Session-Context"]
     assert chat["responses"]["200"]["content"].keys() == {JSON, "text/event-stream"}
+    assert names["HitOut"]["properties"]["highlights"]["items"]["items"] == {"type": "integer"}
     labels = {"session_id", "user", "user_identifier", "X-Session-ID", "X-User-ID"}
     unknown = {"ge", "gt", "le", "lt"}
     for _, path, operation in in_order(description):

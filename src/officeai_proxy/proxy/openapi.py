@@ -50,10 +50,10 @@ class ChatCompletionRequest(BaseModel):
 
 router = APIRouter(prefix="/v1", tags=["Proxy"])
 
-_EVENTS: dict[str, JsonValue] = {"schema": {"type": "string"}}
 _REPLY: dict[str, JsonValue] = {
     "description": "The upstream's reply, byte for byte; events with `stream: true`.",
-    "content": {"text/event-stream": _EVENTS},
+    # Without a schema: one for the whole text would be taken for one of each event.
+    "content": {"text/event-stream": {}},
 }
 _ERRORS = {
     status: {"model": ErrorAnswer, "description": text}
