@@ -77,9 +77,9 @@ def test_what_is_not_http_is_400_and_the_end_of_its_connection(
     answers_still(shared)
 
 
-@pytest.mark.parametrize("host", ["", "a_b.c-d", "[::1]:8000", "1.2.3.4:80"])
+@pytest.mark.parametrize("host", ["", "a_b.c-d", "[::1]:8000", "1.2.3.4:80", "张三.local"])
 def test_every_name_of_a_host_will_do(shared: RunningProxy, host: str) -> None:
-    """None at all, names with underscores as in containers, addresses, each with a port or not."""
+    """None at all, one with underscores as in containers, an address, one that is not ASCII."""
     with Wire(shared) as wire:
         wire.send((HEAD.replace("Host: x", f"Host: {host}") + LENGTH + "\r\n").encode() + BODY)
         assert wire.reply()[0].status == 200

@@ -9,8 +9,8 @@ from officeai_proxy.proxy.upstream import Header
 from officeai_proxy.server.patience import Limits
 from officeai_proxy.server.refusals import HeadTooLarge
 
-# RFC 3986, section 3.2, without a user; names of machines in a network have underscores, too.
-_HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
+# RFC 3986, section 3.2, without a user; and names that are left as they are typed, such as 张三.
+_HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]\x80-\xff-]*")
 
 _CODINGS = "Transfer-Encoding can be chunked alone; send that, or a Content-Length."
 
