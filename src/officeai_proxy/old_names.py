@@ -12,11 +12,11 @@ from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.routing import APIRoute
-from pydantic import AfterValidator
+from pydantic import AfterValidator, WithJsonSchema
 
 from officeai_proxy import history
 from officeai_proxy.api.dependencies import Reader, Writer
-from officeai_proxy.api.values import SessionPath, TextQuery, label_or_none
+from officeai_proxy.api.values import NAME_SCHEMA, SessionPath, TextQuery, label_or_none
 from officeai_proxy.errors import NotAllowed
 from officeai_proxy.history import examples
 from officeai_proxy.model import Caller, Scope
@@ -28,6 +28,7 @@ Handler: TypeAlias = Callable[..., Awaitable[Any]]
 _SessionQuery = Annotated[
     str,
     AfterValidator(label_or_none("session_id")),
+    WithJsonSchema(NAME_SCHEMA),
     Query(
         description="The session's id, as `X-Session-ID` named it.",
         openapi_examples={"demo": {"value": "demo-session"}},

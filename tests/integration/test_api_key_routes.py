@@ -256,6 +256,17 @@ async def test_the_list_comes_in_pages(admin: httpx.AsyncClient):
     assert seen[-3:] == ["k0", "k1", "k2"]
 
 
+async def test_the_overlap_that_the_description_tells_is_taken(
+    app: FastAPI, admin: httpx.AsyncClient
+):
+    """Clients that were made of the description send its default, `24h`."""
+    told = app.openapi()["components"]["schemas"]["Rotation"]["properties"]["overlap"]
+    old = (await admin.post("/keys", json={"name": "x"})).json()
+    answer = await admin.post(f"/keys/{old['id']}/rotate", json={"overlap": told["default"]})
+
+    assert (answer.status_code, told["default"]) == (201, "24h")
+
+
 async def test_rotation_keeps_the_rights_and_ends_the_old_key(
     app: FastAPI, admin: httpx.AsyncClient
 ):

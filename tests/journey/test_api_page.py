@@ -60,10 +60,20 @@ def test_programs_can_read_the_description(proxy: RunningProxy) -> None:
     [chat] = description["paths"]["/v1/chat/completions"].values()
     named = [parameter["name"] for parameter in chat["parameters"]]
     assert named == ["X-Session-ID", "X-User-ID", "X-Record", "X-Session-Context"]
+    assert chat["responses"]["200"]["content"].keys() == {JSON, "text/event-stream"}
+    assert names["HitOut"]["properties"]["highlights"]["items"]["items"] == {"type": "integer"}
+    labels = {"session_id", "user", "user_identifier", "X-Session-ID", "X-User-ID"}
     unknown = {"ge", "gt", "le", "lt"}
     for _, path, operation in in_order(description):
+        for answer in operation["responses"].values():
+            content = answer.get("content", {}).get(JSON, {})
+            for example in examples_of(content):
+                assert faults(example, content["schema"], description) == [], path
         for parameter in operation.get("parameters", []):
             assert not unknown & parameter["schema"].keys(), (path, parameter["name"])
+            if parameter["name"] in labels:
+                bounds = (parameter["schema"]["minLength"], parameter["schema"]["maxLength"])
+                assert bounds == (1, 255), (path, parameter["name"])
 
 
 def test_examples_work_when_tried(proxy: RunningProxy) -> None:

@@ -39,6 +39,7 @@ def is_error_object(body: bytes) -> bool:
 NOT_HTTP = {
     "length-and-chunks": HEAD + LENGTH + CHUNKED + "\r\n0\r\n\r\n",
     "xchunked": HEAD + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "packed-and-chunked": HEAD + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     "chunked-not-last": HEAD + "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
     "chunk-size-overflow": HEAD + CHUNKED + "\r\nffffffffffffffffff\r\nx\r\n",
     "chunk-without-end": HEAD + CHUNKED + "\r\n2\r\n{}XX0\r\n\r\n",
@@ -54,6 +55,9 @@ NOT_HTTP = {
     "tls": "\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
     "no-host": NO_HOST + LENGTH + "\r\n",
     "two-hosts": HEAD + f"Host: y\r\n{LENGTH}\r\n",
+    "host-with-path": HEAD.replace("Host: x", "Host: x/y") + LENGTH + "\r\n",
+    "host-with-user": HEAD.replace("Host: x", "Host: a@x") + LENGTH + "\r\n",
+    "host-with-space": HEAD.replace("Host: x", "Host: x y") + LENGTH + "\r\n",
 }
 
 
@@ -71,6 +75,24 @@ def test_what_is_not_http_is_400_and_the_end_of_its_connection(
     assert head.all(b"content-type") == [b"application/json"]
     assert behind.requests == []
     answers_still(shared)
+
+
+@pytest.mark.parametrize("host", ["", "a_b.c-d", "[::1]:8000", "1.2.3.4:80", "张三.local"])
+def test_every_name_of_a_host_will_do(shared: RunningProxy, host: str) -> None:
+    """None at all, one with underscores as in containers, an address, one that is not ASCII."""
+    with Wire(shared) as wire:
+        wire.send((HEAD.replace("Host: x", f"Host: {host}") + LENGTH + "\r\n").encode() + BODY)
+        assert wire.reply()[0].status == 200
+
+
+def test_an_address_that_is_not_encoded_is_told_so(shared: RunningProxy) -> None:
+    """Curl sends what is typed as it is: whoever types Chinese learns what to do."""
+    with Wire(shared) as wire:
+        wire.send("GET /conversations/search?q=数据库 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        head, body = wire.reply()
+
+    assert head.status == 400
+    assert "percent-encode it, 数 as %E6%95%B0" in json.loads(body)["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -313,6 +335,15 @@ def test_expect_100_continue_is_answered(shared: RunningProxy, behind: ScriptedU
         assert wire.reply()[0].status == 200
 
     assert behind.requests[0].header("expect") is None
+
+
+@pytest.mark.parametrize("target", [CHATS, "/conversations/import"], ids=["call", "route"])
+def test_a_client_of_http_1_0_is_not_told_to_go_on(shared: RunningProxy, target: str) -> None:
+    """It would take that for the reply (RFC 9110, section 10.1.1)."""
+    head = HEAD.replace("HTTP/1.1", "HTTP/1.0").replace(CHATS, target)
+    with Wire(shared) as wire:
+        wire.send((head + LENGTH + "Expect: 100-continue\r\n\r\n").encode() + BODY)
+        assert wire.head().status != 100
 
 
 def test_100_pipelined_calls_are_answered_in_order(

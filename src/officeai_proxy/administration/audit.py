@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.config import JsonDict
 
 from officeai_proxy.api.answers import JsonAnswer, problems
@@ -13,7 +13,15 @@ from officeai_proxy.api.bodies import JsonRoute
 from officeai_proxy.api.dependencies import Administrator, Fresh
 from officeai_proxy.api.paging import page_request
 from officeai_proxy.api.trails import audited
-from officeai_proxy.api.values import Cursor, Limit, MomentQuery, Offset, TextQuery, label_or_none
+from officeai_proxy.api.values import (
+    NAME_SCHEMA,
+    Cursor,
+    Limit,
+    MomentQuery,
+    Offset,
+    TextQuery,
+    label_or_none,
+)
 from officeai_proxy.audit import Trail
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.model import Caller
@@ -120,6 +128,7 @@ class Filters:
     user: Annotated[
         str | None,
         AfterValidator(label_or_none("user")),
+        WithJsonSchema(NAME_SCHEMA),
         Query(description="Only about this user; also the rows which prove that they were erased."),
     ] = None
     after: MomentQuery = None

@@ -64,7 +64,7 @@ def _scopes(value: object) -> object:
     return value
 
 
-_TEXT = WithJsonSchema({"type": "string"})
+_TEXT = WithJsonSchema({"type": "string", "pattern": "^(0|[0-9]{1,6}[smhd])$"})
 Lifetime = Annotated[timedelta, BeforeValidator(partial(_duration, parse_lifetime)), _TEXT]
 Overlap = Annotated[timedelta, BeforeValidator(partial(_duration, parse_overlap)), _TEXT]
 Most = Annotated[int, Field(ge=1, le=MAX_INTEGER, strict=True)]
@@ -112,6 +112,8 @@ class Rotation(BaseModel):
     overlap: Overlap = Field(
         timedelta(hours=24),
         description="How long the old key goes on working; `0`: not at all; at most `7d`.",
+        # pydantic would write it as ISO 8601 does, which is no form that is taken.
+        json_schema_extra={"default": "24h"},
     )
 
 

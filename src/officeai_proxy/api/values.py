@@ -11,9 +11,10 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic.config import JsonDict
 
-from officeai_proxy.auth.labels import check_label
+from officeai_proxy.auth.labels import MAX_LENGTH, check_label
 
 MAX_LIMIT = 1000
 """Items of one page."""
@@ -77,6 +78,16 @@ def label_or_none(name: str) -> Callable[[str | None], str | None]:
     return partial(_label_or_none, name)
 
 
+NAME_SCHEMA: JsonDict = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_LENGTH,
+    "pattern": r"^[^/\x00-\x1f\x7f-\x9f]+$",
+}
+"""What JSON Schema can say of the name of a session or a user; `auth.labels` says all of it."""
+
+_NAME = WithJsonSchema(NAME_SCHEMA)
+
 PlainText = Annotated[str, AfterValidator(_plain)]
 """Text of moderate length that every database can hold."""
 
@@ -86,6 +97,7 @@ Moment = Annotated[datetime, BeforeValidator(_moment)]
 SessionPath = Annotated[
     str,
     AfterValidator(partial(check_label, "session_id")),
+    _NAME,
     Path(
         description="The session's id, as `X-Session-ID` named it.",
         openapi_examples={"demo": {"value": "demo-session"}},
@@ -94,15 +106,17 @@ SessionPath = Annotated[
 UserPath = Annotated[
     str,
     AfterValidator(partial(check_label, "user")),
+    _NAME,
     Path(
         description="The user, as `X-User-ID` named it.",
         openapi_examples={"demo": {"value": "user123"}},
     ),
 ]
-RequiredUser = Annotated[str, AfterValidator(partial(check_label, "user_identifier"))]
+RequiredUser = Annotated[str, AfterValidator(partial(check_label, "user_identifier")), _NAME]
 UserQuery = Annotated[
     str | None,
     AfterValidator(label_or_none("user_identifier")),
+    _NAME,
     Query(description="Only this user's; chooses when several have the same session id."),
 ]
 ConversationIdQuery = Annotated[

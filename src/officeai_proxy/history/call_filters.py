@@ -5,9 +5,15 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
-from officeai_proxy.api.values import MomentQuery, TextQuery, label_or_none, plain_digits
+from officeai_proxy.api.values import (
+    NAME_SCHEMA,
+    MomentQuery,
+    TextQuery,
+    label_or_none,
+    plain_digits,
+)
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.model import Caller, Outcome
 from officeai_proxy.storage.call_filter import CallFilter
@@ -21,7 +27,9 @@ Milliseconds = Annotated[float | None, Query(ge=0, le=MOST_MILLISECONDS, allow_i
 class Filters:
     """What the call log may be narrowed down to."""
 
-    user: Annotated[str | None, AfterValidator(label_or_none("user")), Query()] = None
+    user: Annotated[
+        str | None, AfterValidator(label_or_none("user")), WithJsonSchema(NAME_SCHEMA), Query()
+    ] = None
     session: TextQuery = None
     model: Annotated[TextQuery, Query(description="Asked for or served.")] = None
     key: Annotated[TextQuery, Query(description="The id of a key, as in `key_id`.")] = None

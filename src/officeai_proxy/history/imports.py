@@ -4,13 +4,13 @@ from http import HTTPStatus
 from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Query, Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from officeai_proxy.api.answers import JsonAnswer, problems
 from officeai_proxy.api.bodies import JsonRoute
 from officeai_proxy.api.dependencies import Fresh, Writer
 from officeai_proxy.api.trails import audited
-from officeai_proxy.api.values import label_or_none
+from officeai_proxy.api.values import NAME_SCHEMA, label_or_none
 from officeai_proxy.audit import Trail
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.formats.reading.imported import Reading
@@ -38,6 +38,7 @@ _BODY: dict[str, Any] = {
 ForUser = Annotated[
     str | None,
     AfterValidator(label_or_none("user_identifier")),
+    WithJsonSchema(NAME_SCHEMA),
     Query(description="Whose the conversations are of which the file does not say it."),
 ]
 

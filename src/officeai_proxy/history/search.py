@@ -3,7 +3,7 @@
 from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from officeai_proxy.api.answers import JsonAnswer, problems
 from officeai_proxy.api.bodies import JsonRoute
@@ -23,6 +23,12 @@ from officeai_proxy.words.query import Query as SearchQuery
 
 router = APIRouter(tags=["Conversations"], route_class=JsonRoute, default_response_class=JsonAnswer)
 
+# A tuple has no `items`, which programs that read older JSON Schema ask of every array.
+Span = Annotated[
+    tuple[int, int],
+    WithJsonSchema({"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2}),
+]
+
 
 class HitOut(BaseModel):
     """A message that was found."""
@@ -32,7 +38,7 @@ class HitOut(BaseModel):
     conversation: ConversationOut
     message: MessageOut
     snippet: str = Field(description="About 160 characters around the first find, on one line.")
-    highlights: list[tuple[int, int]] = Field(
+    highlights: list[Span] = Field(
         description="Where in `snippet` the finds are: first character and the one behind the "
         "last, counted in Unicode code points."
     )

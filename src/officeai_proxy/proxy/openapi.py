@@ -6,9 +6,10 @@ The application hands `/v1` to `proxy.routes` before the framework sees it.
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue, WithJsonSchema
 
 from officeai_proxy.api.answers import ErrorAnswer
+from officeai_proxy.api.values import NAME_SCHEMA
 from officeai_proxy.auth.dependencies import require
 from officeai_proxy.errors import NotFound
 from officeai_proxy.model import Caller, JsonObject, Scope
@@ -49,6 +50,11 @@ class ChatCompletionRequest(BaseModel):
 
 router = APIRouter(prefix="/v1", tags=["Proxy"])
 
+_REPLY: dict[str, JsonValue] = {
+    "description": "The upstream's reply, byte for byte; events with `stream: true`.",
+    # Without a schema: one for the whole text would be taken for one of each event.
+    "content": {"text/event-stream": {}},
+}
 _ERRORS = {
     status: {"model": ErrorAnswer, "description": text}
     for status, text in (
@@ -71,14 +77,14 @@ _ERRORS = {
     "/chat/completions",
     summary="Chat, recorded",
     response_model=None,
-    response_description="The upstream's reply, byte for byte; events with `stream: true`.",
-    responses=_ERRORS,
+    responses={200: _REPLY, **_ERRORS},
 )
 async def chat_completions(
     body: ChatCompletionRequest,  # noqa: ARG001 - documentation only
     caller: Annotated[Caller, Depends(require(Scope.CHAT))],  # noqa: ARG001 - documentation only
     x_session_id: Annotated[  # noqa: ARG001 - documentation only
         str | None,
+        WithJsonSchema(NAME_SCHEMA),
         Header(
             alias="X-Session-ID",
             description="Records the call into this conversation.",
@@ -87,6 +93,7 @@ async def chat_completions(
     ] = None,
     x_user_id: Annotated[  # noqa: ARG001 - documentation only
         str | None,
+        WithJsonSchema(NAME_SCHEMA),
         Header(
             alias="X-User-ID",
             description="Whose conversation it is.",
@@ -99,6 +106,7 @@ async def chat_completions(
     ] = None,
     x_session_context: Annotated[  # noqa: ARG001 - documentation only
         str | None,
+        WithJsonSchema({"type": "string", "pattern": "^(all|[0-9]+)$"}),
         Header(
             alias="X-Session-Context",
             description="Send the newest messages of the session first: a number, or `all`.",

@@ -28,9 +28,9 @@ from officeai_proxy.server.patience import RESERVE, Patience, Standing, Waiting
 from officeai_proxy.server.pipelined import PipelinedProtocol
 from officeai_proxy.server.refusals import (
     HeadTooLarge,
-    NotHttp,
     TooManyConnections,
     TooSlow,
+    not_read,
     raw_answer,
 )
 
@@ -138,8 +138,8 @@ class Connection(PipelinedProtocol):
             self._check_loose_bytes(len(data))
         except httptools.HttpParserUpgrade as upgrade:
             self._read_on_without_offer(data[upgrade.args[0] :])
-        except (httptools.HttpParserError, ProxyError):
-            self._refuse(self._fault or NotHttp())
+        except (httptools.HttpParserError, ProxyError) as error:
+            self._refuse(self._fault or not_read(error))
         # An idle connection holds on to no body.
         self._fresh = b""
         if self._is_call_whole and self._call is not None:
@@ -163,6 +163,8 @@ class Connection(PipelinedProtocol):
         """A head is whole."""
         # Before it is in its body: what is refused here has no cycle yet, and is told.
         self._check_head()
+        # A client of HTTP/1.0 would take it for the reply (RFC 9110, section 10.1.1).
+        self.expect_100_continue &= self.parser.get_http_version() != "1.0"
         self._is_in_head, self._is_in_body = False, True
         self._loose_bytes = 0
         if not self.parser.should_upgrade():

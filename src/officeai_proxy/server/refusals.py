@@ -5,6 +5,8 @@ These answers are given where no request has been read to its end, so that no ap
 
 from http import HTTPStatus
 
+import httptools
+
 from officeai_proxy.api.security_headers import HEADERS
 from officeai_proxy.error_handlers import error_body, error_headers
 from officeai_proxy.errors import InvalidRequest, ProxyError, Unavailable
@@ -12,6 +14,12 @@ from officeai_proxy.errors import InvalidRequest, ProxyError, Unavailable
 
 class NotHttp(InvalidRequest):
     """What was sent is not a valid HTTP/1.1 request."""
+
+
+class BadAddress(InvalidRequest):
+    """The request's address holds what no address may: percent-encode it, 数 as %E6%95%B0 (curl:
+    -G --data-urlencode).
+    """
 
 
 class HeadTooLarge(InvalidRequest):
@@ -32,6 +40,11 @@ class TooManyConnections(Unavailable):
     """The proxy has as many connections open as it may; close some, or try again in a moment."""
 
     code = "too_many_connections"
+
+
+def not_read(error: Exception) -> ProxyError:
+    """What is wrong with what llhttp could not read, and raised *error* for."""
+    return BadAddress() if isinstance(error, httptools.HttpParserInvalidURLError) else NotHttp()
 
 
 def raw_answer(fault: ProxyError) -> bytes:

@@ -1,11 +1,19 @@
 """Which parameters are taken and which are refused."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from officeai_proxy.api.values import Limit, Moment, Offset, PlainText, label_or_none
+from officeai_proxy.api.values import (
+    NAME_SCHEMA,
+    Limit,
+    Moment,
+    Offset,
+    PlainText,
+    label_or_none,
+)
 from officeai_proxy.errors import UnprocessableInput
 
 MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
@@ -89,3 +97,19 @@ def test_moments_are_brought_to_utc(text: str, moment: datetime):
 
     assert read == moment
     assert read.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "张三", "a b", "x" * 255, "é\u0301", "😀", "../x", "a/", "\x85", ""]
+)
+def test_a_name_that_is_taken_fits_its_description(name: str):
+    """Clients that check what they send by the description send every name that there may be."""
+    pattern, longest = NAME_SCHEMA["pattern"], NAME_SCHEMA["maxLength"]
+    fits = bool(re.search(str(pattern), name)) and len(name) <= int(str(longest))
+    try:
+        label_or_none("user")(name)
+        is_taken = True
+    except UnprocessableInput:
+        is_taken = False
+
+    assert fits == is_taken

@@ -30,6 +30,8 @@ MAPPING = "mapping"
 
 _PLAIN = "text"
 _TO_ALL = "all"
+# Of code and tools, of pages, of thoughts, of code with sources, and of what it remembers.
+_TEXTS = ("text", "result", "content", "summary", "output_str", "model_set_context")
 _ROLES = frozenset(role.value for role in Role)
 
 
@@ -166,7 +168,7 @@ def _recap(content: JsonObject) -> JsonObject:
 
 def _any_text(content: JsonObject) -> str:
     """The first member of *content* that holds text."""
-    for key in ("text", "result", "content", "summary"):
+    for key in _TEXTS:
         text = content.get(key)
         if isinstance(text, str) and text:
             return text

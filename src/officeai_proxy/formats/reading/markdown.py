@@ -9,7 +9,7 @@ own export they are escaped, and so is HTML: there the texts come back as they w
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 from itertools import pairwise
 
 from officeai_proxy.formats.containment import (
@@ -24,6 +24,7 @@ from officeai_proxy.formats.reading.imported import (
     Reading,
     derived_session_id,
 )
+from officeai_proxy.formats.reading.local_times import moment_of
 from officeai_proxy.model import JsonObject, NewMessage, Role
 from officeai_proxy.wire.cleantext import clean_text
 from officeai_proxy.wire.messages import new_messages
@@ -38,23 +39,6 @@ _LONGEST_EXPORTED = 200
 # Markdown allows three spaces in front; in lists, fences stand deeper, at both of their ends.
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
 _EXPORTED = re.compile(r"[_*]Exported on (.+?)(?: from (.*))?[_*]")
-_MOMENT = re.compile(
-    r"(?P<date>\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4})(?:,| at)? +(?P<hour>\d{1,2}):(?P<minute>\d\d)"
-    r"(?::(?P<second>\d\d))?(?: *(?P<half>[AP])M)?"
-    r"(?: *(?:(?:GMT|UTC)(?P<zone>[+-]\d{1,2}(?::?\d\d)?)?|(?P<american>[ECMP][SD]T)\b))?.*",
-    re.IGNORECASE,
-)
-# The only zones that browsers call by a name in English, and not by their offset (RFC 5322, 4.3).
-_AMERICAN = {
-    "EDT": "-4",
-    "EST": "-5",
-    "CDT": "-5",
-    "CST": "-6",
-    "MDT": "-6",
-    "MST": "-7",
-    "PDT": "-7",
-    "PST": "-8",
-}
 
 
 def chats(text: str) -> list[str]:
@@ -113,7 +97,7 @@ def _head(lines: list[str]) -> _Head:
         if title is None and line.startswith("# "):
             title = clean_text(line[2:].strip()) or None
         elif len(line) <= _LONGEST_EXPORTED and (found := _EXPORTED.fullmatch(line.strip())):
-            exported, is_ours = _moment(found[1]), found[2] == OURS
+            exported, is_ours = moment_of(found[1]), found[2] == OURS
     return _Head(title, exported, is_ours)
 
 
@@ -167,46 +151,3 @@ def _without_rule(lines: list[str]) -> str:
 def _without_last_rule(text: str) -> str:
     is_there = text == "---" or text.endswith("\n---")
     return text[: -len("---")] if is_there else text
-
-
-def _moment(text: str) -> datetime | None:
-    """When a chat was exported, as a browser writes it: `9/11/2025 at 19:54:53 GMT+8`, or ISO."""
-    found = _MOMENT.fullmatch(text)
-    try:
-        if found is None:
-            read = datetime.fromisoformat(text)
-            return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
-        year, month, day = _date([int(part) for part in re.split("[/.-]", found["date"])])
-        hour = int(found["hour"])
-        if found["half"]:
-            hour = hour % 12 + (12 if found["half"].upper() == "P" else 0)
-        local = datetime(
-            year,
-            month,
-            day,
-            hour,
-            int(found["minute"]),
-            int(found["second"] or 0),
-            tzinfo=_zone(found["zone"] or _AMERICAN.get((found["american"] or "").upper())),
-        )
-        return local.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _date(parts: list[int]) -> tuple[int, int, int]:
-    """Year, month and day: the year first or last, and the month first unless it cannot be one."""
-    first, second, third = parts
-    if first > 31:
-        return first, second, third
-    return (third, second, first) if first > 12 else (third, first, second)
-
-
-def _zone(text: str | None) -> timezone:
-    """The zone `+8` or `-5:30` beside Greenwich; Greenwich itself without any."""
-    if not text:
-        return UTC
-    digits = text[1:].replace(":", "")
-    hours, minutes = (digits[:-2], digits[-2:]) if len(digits) > 2 else (digits, "0")
-    offset = timedelta(hours=int(hours), minutes=int(minutes))
-    return timezone(-offset if text[0] == "-" else offset)

@@ -108,8 +108,15 @@ def _message(line: Line) -> str:
     said = "".join([_block(block) for block in blocks_of(line)])
     return (
         f'<article class="{role}">\n<h2>{html.escape(label_of(line))}{model} '
-        f"<time>{line.timestamp}</time></h2>\n{said}</article>\n"
+        f'<time datetime="{_to_milliseconds(line.timestamp)}">{line.timestamp}</time></h2>\n'
+        f"{said}</article>\n"
     )
+
+
+def _to_milliseconds(moment: str) -> str:
+    """*moment* as precise as HTML has it (HTML Standard, 2.3.5.4, valid time string)."""
+    whole, point, fraction = moment.partition(".")
+    return f"{whole}.{fraction[:3]}Z" if point else moment
 
 
 def _block(block: Block) -> str:

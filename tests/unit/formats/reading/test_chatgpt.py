@@ -167,6 +167,8 @@ def test_thoughts_are_reasoning() -> None:
     [
         ({"content_type": "new_kind", "text": "words"}, "words"),
         ({"content_type": "tether_browsing_display", "result": "words"}, "words"),
+        ({"content_type": "model_editable_context", "model_set_context": "words"}, "words"),
+        ({"content_type": "citable_code_output", "output_str": "words"}, "words"),
         ({"content_type": "other", "parts": ["words", {"x": 1}]}, "words"),
         ({"content_type": "text"}, ""),
         ({"content_type": 1}, ""),

@@ -42,6 +42,18 @@ class Page(HTMLParser):
         return [attributes[name] for _, attributes in self.tags if name in attributes]
 
 
+def test_times_are_as_precise_as_html_has_them():
+    """Three digits of a second for programs; people see them all."""
+    times = ["2026-01-31T12:00:05.250001Z", "2026-01-31T12:00:06Z"]
+    lines = [line({"role": "user"}, number, timestamp=time) for number, time in enumerate(times)]
+    page = written("html", [Passage(talk().conversation, lines)]).decode()
+
+    assert re.findall(r'<time datetime="([^"]+)">([^<]+)</time>', page) == [
+        ("2026-01-31T12:00:05.250Z", times[0]),
+        ("2026-01-31T12:00:06Z", times[1]),
+    ]
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_what_was_said_is_never_markup(attack: str):
     """In a text, a title, a user, a model, a role, a tool's name: it is shown as it is."""
