@@ -8,10 +8,11 @@ import asyncio
 import gc
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,6 +25,7 @@ from officeai_proxy.auth.limits.ledger import Ledger
 from officeai_proxy.auth.limits.sharing import UseSharing
 from officeai_proxy.auth.refresher import KeyRefresher
 from officeai_proxy.auth.remembered import RememberedKeys
+from officeai_proxy.chores import Tasks, begun_anew
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import ProxyError
 from officeai_proxy.exports import ExportSlots
@@ -146,7 +148,7 @@ class Application:
         ledger = Ledger(settings.data_dir / "limits")
         recorder.start()
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with Tasks() as tasks:
                 proxy = Proxy(
                     settings,
                     keyring=services.keyring,
@@ -160,11 +162,7 @@ class Application:
                 self._proxy = proxy
                 await services.refresh_keys()
                 chores = [
-                    tasks.create_task(services.refresher.run()),
-                    tasks.create_task(_tidy(journal, metrics.counter)),
-                    tasks.create_task(_keep_part_way(proxy, journal)),
-                    tasks.create_task(_forget_dead_keys(services.keyring, ledger)),
-                    tasks.create_task(_share_limits(services, ledger)),
+                    tasks.create_task(chore) for chore in _chores(services, journal, proxy, ledger)
                 ]
                 gc.freeze()
                 # What goes round in circles all the same goes within minutes.
@@ -335,6 +333,18 @@ def _services(
         set_aside=SetAsideFolder(settings.journal_dir, FrameSeal.of(sealing)),
         remembered=remembered,
     )
+
+
+def _chores(
+    services: Services, journal: Journal, proxy: Proxy, ledger: Ledger
+) -> Iterator[Coroutine[Any, Any, None]]:
+    """What goes on beside the calls, whatever happens to it."""
+    counter, keyring = services.metrics.counter, services.keyring
+    yield begun_anew(services.refresher.run, what="reading the keys")
+    yield begun_anew(lambda: _tidy(journal, counter), what="tidying up the journal")
+    yield begun_anew(lambda: _keep_part_way(proxy, journal), what="keeping long calls")
+    yield begun_anew(lambda: _forget_dead_keys(keyring, ledger), what="forgetting dead keys")
+    yield begun_anew(lambda: _share_limits(services, ledger), what="sharing limits")
 
 
 async def _keep_part_way(proxy: Proxy, journal: Journal) -> None:

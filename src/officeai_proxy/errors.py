@@ -318,6 +318,12 @@ class NoRoom(Unavailable):
     code = "no_room"
 
 
+class NumbersUnavailable(Unavailable):
+    """What was counted cannot be read: look at the folder `metrics` of the data directory."""
+
+    code = "metrics_unavailable"
+
+
 class SearchTooSlow(Unavailable):
     """The search took too long. Ask for rarer words, or narrow it to a user, a role or a time."""
 

@@ -215,6 +215,6 @@ class Pulse:
 
 def _not_readable(count: int) -> str:
     return (
-        f"{count} files of the journal may not be read, and the calls in them wait: give them to "
-        "the account that runs this program."
+        f"{count} files of the journal cannot be read, and the calls in them wait: give them to "
+        "the account that runs this program, or look at the disk; the log says why."
     )

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 
+from officeai_proxy.errors import NumbersUnavailable
 from officeai_proxy.metrics.board import SUFFIX, Board, ModelCounts, Reading, read_board
 from officeai_proxy.metrics.catalogue import GAUGES
 
@@ -38,15 +39,28 @@ class Boards:
     def close(self, board: Board) -> None:
         """End *board*; what it counted stays."""
         board.close()
-        self._move_the_dead()
+        try:
+            self._move_the_dead()
+        except OSError as exc:
+            log.warning("what this worker counted stays in its file, or is gone with it: %s", exc)
 
     def workers(self) -> int:
-        """How many workers live."""
-        return sum(_is_alive(path) for path in self._directory.glob(f"*{SUFFIX}"))
+        """How many workers live.
+
+        Raises:
+            NumbersUnavailable: the folder cannot be read now.
+        """
+        with _told_of_the_folder():
+            return sum(_is_alive(path) for path in self._directory.glob(f"*{SUFFIX}"))
 
     def total(self) -> Reading:
-        """What all workers counted together."""
-        with self._locked(fcntl.LOCK_SH):
+        """What all workers counted together.
+
+        Raises:
+            NumbersUnavailable: the folder cannot be read now.
+        """
+        # A part of the sum would be worse than none: counters never fall.
+        with _told_of_the_folder(), self._locked(fcntl.LOCK_SH):
             total, moved = self._past()
             for path in sorted(self._directory.glob(f"*{SUFFIX}")):
                 if path.name in moved:
@@ -100,12 +114,20 @@ class Boards:
 
     @contextmanager
     def _locked(self, how: int) -> Iterator[None]:
-        descriptor = os.open(self._directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(self._directory / LOCK, os.O_RDONLY | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, how)
             yield
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def _told_of_the_folder() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise NumbersUnavailable from exc
 
 
 def _counters(reading: Reading) -> dict[str, int]:

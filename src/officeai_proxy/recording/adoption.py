@@ -152,13 +152,15 @@ class Adoption:
 def _is_locked(path: Path) -> bool | None:
     """Whether the worker that writes *path* lives; None: it lived a moment ago and deleted it.
 
-    What may not be read is left alone, as if it lived.
+    What cannot be read is left alone, as if it lived.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
-    except PermissionError:
+    except OSError as exc:
+        if not segments.is_alone(exc):
+            raise
         return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

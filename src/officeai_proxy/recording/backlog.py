@@ -41,7 +41,11 @@ class BacklogGauge:
 
     def measure(self) -> Backlog:
         """The backlog now."""
-        sizes = segments.sizes(self._directory)
+        try:
+            sizes = segments.sizes(self._directory)
+            lasting = segments.sizes(self._directory, suffix=pieces.SUFFIX)
+        except OSError:
+            return Backlog(0, 0.0, 0, unreadable=1)
         stored = segments.read_stored(self._directory)
         for known in (self._written, self._stored):
             for name in known.keys() - sizes.keys():
@@ -54,13 +58,12 @@ class BacklogGauge:
                 count, first = self._look(name, done, size)
             except FileNotFoundError:
                 continue
-            except PermissionError:
+            except OSError:
                 unreadable += 1
                 continue
             pending += count
             oldest = first if oldest is None else min(oldest, first or oldest)
         lag = 0.0 if oldest is None else max(0.0, (time.time_ns() - oldest) / NANOSECONDS)
-        lasting = segments.sizes(self._directory, suffix=pieces.SUFFIX)
         return Backlog(pending, lag, sum(sizes.values()) + sum(lasting.values()), unreadable)
 
     def _look(self, name: str, done: int, size: int) -> tuple[int, int | None]:

@@ -28,7 +28,10 @@ class JournalFreshness:
 
     async def wait(self) -> None:
         """Return when all that was in the journal at the call is stored, or patience is out."""
-        wanted = segments.sizes(self._directory)
+        try:
+            wanted = segments.sizes(self._directory)
+        except OSError:
+            return  # Nobody can tell what to wait for; `/health` says what is wrong.
         deadline = time.monotonic() + self._patience
         look_after = FIRST_LOOK_AFTER
         while self._is_behind(wanted) and time.monotonic() < deadline:

@@ -302,11 +302,15 @@ class Journal:
 
         The recorder would never find it. What it has stored already is stored once all the same.
         """
-        if self._segment is None or (self.directory / self._name).exists():
+        if self._segment is None or segments.is_there(self.directory / self._name):
             return
         log.error("%s was taken out of the journal, and is written anew", self._name)
         self.append_errors += 1
-        data = self._segment.read(self._size)
+        try:
+            data = self._segment.read(self._size)
+        except OSError as exc:
+            log.error("what is in %s cannot be read: %s", self._name, exc)  # noqa: TRY400 - the words say it all
+            data = b""
         self._leave_segment()
         self.rewrite([data[frame.start : frame.end] for frame in frames.scan(data)])
 

@@ -78,15 +78,16 @@ def waiting_keys(directory: Path) -> set[str | None]:
     for name in segments.sizes(directory):
         try:
             descriptor = os.open(directory / name, os.O_RDONLY)
-        except (FileNotFoundError, PermissionError):
-            # One that may not be read is told of in `/health`, and holds up no start.
+        except OSError:
+            # One that cannot be read is told of in `/health`, and holds up no start.
             continue
         try:
-            found |= _keys_in(descriptor)
+            with suppress(OSError):
+                found |= _keys_in(descriptor)
         finally:
             os.close(descriptor)
     for name in segments.sizes(directory, suffix=pieces.SUFFIX):
-        with suppress(FileNotFoundError, PermissionError), pieces.mapped(directory / name) as data:
+        with suppress(OSError), pieces.mapped(directory / name) as data:
             found |= {key_of(frame.payload) for frame in frames.scan(data)}
     return found
 

@@ -66,7 +66,8 @@ class _Look:
     """The segments as they were found for one batch: of each writer, the oldest that are not read.
 
     `horizon` is when that was, on the monotonic clock. `heads` has the next frame of each segment;
-    behind those in `followed` later ones of the same writer wait, which nobody has opened.
+    behind those in `followed` later ones of the same writer wait, which nobody has opened. What
+    cannot be read is in neither.
     """
 
     horizon: int
@@ -86,6 +87,7 @@ class JournalReader:
         self._open: dict[str, Segment] = {}
         self._boot = boots.this_boot()
         self._is_told: set[str] = set()
+        self._undeletable: set[str] = set()
 
     def next_batch(self, *, max_entries: int, max_bytes: int, until_ns: int | None = None) -> Batch:
         """The oldest exchanges that are not stored, at most *max_entries*, about *max_bytes*.
@@ -137,14 +139,14 @@ class JournalReader:
         for name in list(self._open):
             segment = self._open[name]
             if segment.is_final and self._offset(name) >= segment.look():
-                segment.remove()
-                del self._open[name]
-                self._stored.pop(name, None)
+                self._free(name, segment)
         try:
             segments.write_stored(self.directory, self._stored)
         except OSError as exc:
             # It saves work and nothing rests on it; on a full disk the freed segments matter more.
-            log.warning("how far the journal is stored cannot be noted: %s", exc)
+            self._tell_once(segments.STORED, "how far the journal is stored cannot be noted", exc)
+        else:
+            self._is_told.discard(segments.STORED)
 
     def close(self) -> None:
         """Close every segment."""
@@ -161,32 +163,61 @@ class JournalReader:
         look = _Look(horizon)
         for line in segments.by_writer(names):
             for name in line:
-                if not self._is_opened(name):
-                    continue
-                look.sizes[name] = size = self._open[name].look()
-                if self._offset(name) > size:
-                    # The note is not of this file. What is stored already is stored once.
-                    del self._stored[name]
-                look.heads[name] = head = self._next(name, self._offset(name), look)
-                if head is not None:
+                if self._is_opened(name) and self._has_head(name, look):
                     if name != line[-1]:
                         look.followed.add(name)
                     break
         return look
 
+    def _has_head(self, name: str, look: _Look) -> bool:
+        """Look at an open segment; whether there is a frame in it that is not stored."""
+        look.sizes[name] = size = self._open[name].look()
+        if self._offset(name) > size:
+            # The note is not of this file. What is stored already is stored once.
+            del self._stored[name]
+        head = self._next(name, self._offset(name), look)
+        if name in look.sizes:
+            look.heads[name] = head
+        return head is not None
+
     def _is_opened(self, name: str) -> bool:
-        """Whether the segment is there and open; one that may not be read holds up no other."""
+        """Whether the segment is there and open; one that cannot be read holds up no other."""
         if name not in self._open:
             try:
                 self._open[name] = Segment(self.directory / name)
             except FileNotFoundError:
                 return False
-            except PermissionError as exc:
-                if name not in self._is_told:
-                    log.error("a part of the journal may not be read, and waits: %s", exc)  # noqa: TRY400 - the words say it all
-                    self._is_told.add(name)
+            except OSError as exc:
+                self._leave_alone(name, exc)
                 return False
         return True
+
+    def _leave_alone(self, name: str, error: OSError) -> None:
+        """Let a segment wait that cannot be read now; say so once.
+
+        Where no file at all can be read the later ones must not go before the earlier.
+        """
+        if not segments.is_alone(error):
+            raise error
+        self._tell_once(name, f"{name} cannot be read, and waits in the journal", error)
+
+    def _free(self, name: str, segment: Segment) -> None:
+        """Delete a segment that is stored whole; what cannot be deleted now is tried again."""
+        try:
+            segment.remove()
+        except OSError as exc:
+            self._tell_once(name, f"{name} is stored, and cannot be deleted", exc)
+            self._undeletable.add(name)
+            return
+        self._undeletable.discard(name)
+        del self._open[name]
+        self._stored.pop(name, None)
+
+    def _tell_once(self, name: str, what: str, error: OSError) -> None:
+        """Say what is wrong with a file, and not at every try."""
+        if name not in self._is_told:
+            log.error("%s: %s", what, error)
+            self._is_told.add(name)
 
     def _offset(self, name: str) -> int:
         return self._stored.get(name, 0)
@@ -195,7 +226,13 @@ class JournalReader:
         segment, size = self._open[name], look.sizes[name]
         if offset >= size:
             return None
-        frame = segment.frame(offset, size)
+        try:
+            frame = segment.frame(offset, size)
+        except OSError as exc:
+            self._leave_alone(name, exc)
+            # Nor is its end known, so that nothing is passed over.
+            del look.sizes[name]
+            return None
         if frame is None or segment.is_final or frame.header.monotonic_ns <= look.horizon:
             return frame
         return None
@@ -212,6 +249,8 @@ class JournalReader:
         for name, size in look.sizes.items():
             reached = ends.get(name, self._offset(name))
             if self._open[name].is_final and look.heads[name] is None and reached <= size:
+                if reached == size and name in self._undeletable:
+                    continue
                 ends[name] = size
                 if reached == size:
                     continue

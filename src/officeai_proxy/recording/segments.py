@@ -5,6 +5,7 @@ batch. It spares work and tells readers that their own call has arrived; exactly
 on it, for the database knows every exchange by its id.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterable, Mapping
@@ -25,20 +26,44 @@ STRETCH = 128 * 1024
 PAGE = 4096
 """Bytes of the smallest page of any system; larger ones are multiples of it."""
 
+# A folder that may not be entered holds nothing for whoever asks.
+_NO_FOLDER = (FileNotFoundError, NotADirectoryError, PermissionError)
+
+_FOR_ALL = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
 ZEROS = 64
 """So many zeros are in no text; a disk that lost what was written there gives them."""
 
 
 def sizes(directory: Path, *, suffix: str = SUFFIX) -> dict[str, int]:
-    """Bytes of each segment, or other file of *suffix*, that is there now, by name."""
+    """Bytes of each segment, or other file of *suffix*, that is there now, by name.
+
+    Raises:
+        OSError: the folder is there and cannot be listed now.
+    """
     found: dict[str, int] = {}
-    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
+    with suppress(*_NO_FOLDER), os.scandir(directory) as entries:
         for entry in entries:
-            # A folder or a pipe of such a name is none of ours: to open it may never end.
-            if entry.name.endswith(suffix) and entry.is_file():
-                with suppress(FileNotFoundError):
-                    found[entry.name] = entry.stat().st_size
+            if entry.name.endswith(suffix):
+                # A folder or a pipe of such a name is none of ours: to open it may never end.
+                with suppress(OSError):
+                    if entry.is_file():
+                        found[entry.name] = entry.stat().st_size
     return found
+
+
+def is_there(file: Path) -> bool:
+    """Whether *file* is there, as far as anybody can see."""
+    try:
+        file.stat()
+    except OSError:
+        return False
+    return True
+
+
+def is_alone(error: OSError) -> bool:
+    """Whether *error* is that of one file, and others may well be opened and read."""
+    return error.errno not in _FOR_ALL
 
 
 def by_writer(names: Iterable[str]) -> list[list[str]]:
@@ -56,7 +81,10 @@ def read_stored(directory: Path) -> dict[str, int]:
         stored = orjson.loads((directory / STORED).read_bytes())
     except (OSError, orjson.JSONDecodeError):
         return {}
-    return stored if isinstance(stored, dict) else {}
+    if not isinstance(stored, dict):
+        return {}
+    # Whatever else stands there was not written here.
+    return {name: until for name, until in stored.items() if type(until) is int and until >= 0}
 
 
 def write_stored(directory: Path, stored: Mapping[str, int]) -> None:
@@ -85,7 +113,7 @@ def hurried_at(directory: Path) -> int:
 def is_behind(stored: Mapping[str, int], wanted: Mapping[str, int], directory: Path) -> bool:
     """Whether something up to *wanted* is not stored yet; a segment that is gone was stored."""
     return any(
-        stored.get(name, 0) < size and (directory / name).exists() for name, size in wanted.items()
+        stored.get(name, 0) < size and is_there(directory / name) for name, size in wanted.items()
     )
 
 

@@ -106,7 +106,9 @@ def count(journal: Path) -> int:
 
 def count_damage(journal: Path) -> int:
     """How many of them are damaged parts of the journal."""
-    return sum(1 for _ in (journal / FOLDER).glob(f"*{_DAMAGE}"))
+    with suppress(OSError):
+        return sum(1 for _ in (journal / FOLDER).glob(f"*{_DAMAGE}"))
+    return 0
 
 
 class SetAsideFolder:
@@ -269,7 +271,10 @@ class SetAsideFolder:
 
 
 def _names(folder: Path) -> set[str]:
-    return {file.stem for file in folder.glob("*") if file.suffix in _KINDS}
+    # Where the folder cannot be listed, `/health` says so of the journal around it.
+    with suppress(OSError):
+        return {file.stem for file in folder.glob("*") if file.suffix in _KINDS}
+    return set()
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -37,6 +37,7 @@ class RecorderThread:
         self._make = make
         self._anew_after = anew_after
         self._has_failed = False
+        self._told = ""
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._worker: Worker | None = None
@@ -78,14 +79,21 @@ class RecorderThread:
         while True:
             try:
                 await self._run_one()
-            except Exception:
+            except Exception as exc:  # noqa: BLE001 - the thread must outlive any recorder
                 self._worker, self._has_failed = None, True
-                log.exception("the recorder has failed, and is begun anew")
+                self._tell_failure(exc)
                 if self._is_stopping.is_set():
                     return
                 await asyncio.sleep(self._anew_after)
             else:
                 return
+
+    def _tell_failure(self, error: Exception) -> None:
+        """Log it with its trace, and once for as long as it is the same, which may be for days."""
+        words = repr(error)
+        if words != self._told:
+            log.error("the recorder has failed, and is begun anew", exc_info=error)
+        self._told = words
 
     async def _run_one(self) -> None:
         worker = await self._make()

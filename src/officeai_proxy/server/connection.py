@@ -24,7 +24,7 @@ from officeai_proxy.server.forwarded import plain_address
 from officeai_proxy.server.heads import fault_of_head
 from officeai_proxy.server.known_head import KnownHead, NextHead
 from officeai_proxy.server.last_reply import LastReply
-from officeai_proxy.server.patience import RESERVE, Patience, Standing, Waiting
+from officeai_proxy.server.patience import Patience, Standing, Waiting
 from officeai_proxy.server.pipelined import PipelinedProtocol
 from officeai_proxy.server.refusals import (
     HeadTooLarge,
@@ -90,7 +90,7 @@ class Connection(PipelinedProtocol):
             self.client = (plain_address(self.client[0]), self.client[1])
         surplus = self._patience.welcome(self)
         self._is_surplus = surplus > 0
-        if surplus > RESERVE:
+        if surplus > self._patience.limits.reserve:
             transport.abort()
 
     @override

@@ -5,7 +5,7 @@ clock; a deadline is therefore kept to two seconds. What a connection waits for 
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Protocol
 
@@ -13,6 +13,9 @@ from officeai_proxy.settings import Settings
 
 INTERVAL = 1.0
 """Seconds between two looks at all connections."""
+
+OTHER_FILES = 256
+"""Open files of a worker beyond its connections and its calls: journal, database, exports."""
 
 RESERVE = 128
 """Connections over the limit that are told why they are refused; more are hung up on."""
@@ -75,6 +78,7 @@ class Limits:
     seconds: dict[Waiting, float]
     body_bytes: int
     """Bytes of a body that must come within its seconds."""
+    reserve: int = RESERVE
 
     @classmethod
     def of(cls, settings: Settings) -> "Limits":
@@ -95,6 +99,23 @@ class Limits:
             seconds=seconds,
             body_bytes=max(1, int(settings.min_body_rate * settings.body_timeout)),
         )
+
+    @property
+    def files(self) -> int:
+        """Open files that are needed for all connections, a call on each, and everything else."""
+        return 2 * self.connections + OTHER_FILES
+
+    def within(self, files: int) -> "Limits":
+        """The same with no more connections than so many open *files* are enough for.
+
+        Where connections took the last of them, nobody would be told why there is no room, and
+        neither the journal nor the upstream could be opened.
+        """
+        if files >= self.files:
+            return self
+        others = min(OTHER_FILES, files // 2)
+        connections = max(1, (files - others) // 2)
+        return replace(self, connections=connections, reserve=min(RESERVE, others // 4))
 
 
 @dataclass(slots=True)

@@ -52,17 +52,21 @@ Every system call of a call gives the interpreter away. With Python's own 5 ms a
 recorder several times over, and the program served a third fewer calls while it recorded.
 """
 
-OTHER_FILES = 256
-"""Open files of a worker beyond its connections and its calls: journal, database, exports."""
-
 
 def run(settings: Settings, listener: socket.socket, *, on_ready: Callable[[], None]) -> int:
     """Serve on *listener* until a signal ends it; the exit code.
 
     *on_ready* is called once calls can be made.
     """
-    config = _config(settings)
-    _allow_files(2 * settings.max_connections + OTHER_FILES)
+    wanted = Limits.of(settings)
+    limits = wanted.within(_allowed_files(wanted.files))
+    config = _config(settings, limits)
+    if limits is not wanted:
+        log.warning(
+            "open files are limited (`ulimit -n`): a worker holds %d connections at most, not %d",
+            limits.connections,
+            wanted.connections,
+        )
     if settings.workers == 1:
         server = Server(config, on_ready=on_ready)
         server.run(sockets=[listener])
@@ -184,16 +188,17 @@ def _is_heard(number: signal.Signals) -> bool:
     return signal.getsignal(number) != signal.SIG_IGN
 
 
-def _allow_files(wanted: int) -> None:
+def _allowed_files(wanted: int) -> int:
     """Let this process and its workers open *wanted* files, or as many as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most
 
 
-def _config(settings: Settings) -> uvicorn.Config:
-    http = partial(Connection, patience=Patience(Limits.of(settings)))
+def _config(settings: Settings, limits: Limits) -> uvicorn.Config:
+    http = partial(Connection, patience=Patience(limits))
     return uvicorn.Config(
         partial(_application, settings),
         factory=True,

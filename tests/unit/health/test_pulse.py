@@ -115,7 +115,7 @@ async def test_files_that_may_not_be_read_are_told(tmp_path: Path) -> None:
 
     (reason,) = (await pulse.health()).reasons
 
-    assert "2 files of the journal may not be read" in reason
+    assert "2 files of the journal cannot be read" in reason
 
 
 async def test_calls_that_wait_long_are_told(tmp_path: Path) -> None:

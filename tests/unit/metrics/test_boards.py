@@ -3,12 +3,14 @@
 import json
 import os
 import resource
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from officeai_proxy.errors import NumbersUnavailable
 from officeai_proxy.metrics.board import (
     MODELS,
     NAME_BYTES,
@@ -165,3 +167,13 @@ def test_a_full_disk(boards: Boards) -> None:
     boards.close(board)
     assert counted(boards) == 4
     assert not dead.path.exists()
+
+
+def test_a_folder_that_is_gone(boards: Boards, tmp_path: Path) -> None:
+    """Whoever scrapes is told, and the program ends in order: counting is no reason not to."""
+    board = boards.open()
+    shutil.rmtree(tmp_path / "metrics")
+
+    with pytest.raises(NumbersUnavailable, match="folder `metrics`"):
+        boards.total()
+    boards.close(board)

@@ -1,7 +1,10 @@
 """How much waits in the journal, as `/health` tells it."""
 
+import errno
+import os
 from pathlib import Path
 
+import pytest
 from tests.factories import an_exchange
 
 from officeai_proxy.recording import segments
@@ -51,3 +54,18 @@ def test_a_new_gauge_counts_only_what_waits(tmp_path: Path) -> None:
     assert backlog.pending == 1
     assert backlog.lag_seconds > 0
     assert backlog.journal_bytes == sum(segments.sizes(tmp_path).values()) > 0
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE])
+def test_a_folder_that_cannot_be_listed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """`/health` is asked just then, and has to answer."""
+
+    def refuse(_folder: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    Journal(tmp_path).append(an_exchange())
+    monkeypatch.setattr(os, "scandir", refuse)
+
+    assert BacklogGauge(tmp_path).measure().unreadable == 1

@@ -1,9 +1,12 @@
 """Read your own write: a reader waits for what was in the journal when it came, and no longer."""
 
 import asyncio
+import errno
+import os
 import time
 from pathlib import Path
 
+import pytest
 from tests.factories import an_exchange
 
 from officeai_proxy.recording import segments
@@ -64,3 +67,18 @@ async def test_patience_ends(tmp_path: Path) -> None:
         took.append(time.monotonic() - before)
 
     assert 0.1 <= took[-1] < 5
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE])
+async def test_a_folder_that_cannot_be_listed_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Whoever reads gets what is stored, and not an error of ours."""
+
+    def refuse(_folder: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    Journal(tmp_path).append(an_exchange())
+    monkeypatch.setattr(os, "scandir", refuse)
+
+    await JournalFreshness(tmp_path, poke=no_poke, patience=60).wait()

@@ -5,6 +5,7 @@ import errno
 import fcntl
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from tests.factories import an_exchange
@@ -408,6 +409,35 @@ def test_what_is_in_a_deleted_segment_is_written_anew(tmp_path: Path) -> None:
     next(folder.glob("*.seg")).unlink()
     journal.close()
     assert kept_in(folder) == exchanges
+
+
+def test_a_folder_that_may_not_be_entered_is_one_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls wait in memory, nothing is raised, and all is written when it may be again."""
+    journal = Journal(tmp_path, backlog_bytes=10**6, rest_seconds=0)
+    exchanges = [an_exchange() for _ in range(2)]
+    journal.append(exchanges[0])
+    stat = Path.stat
+
+    def refuse(path: Path, *_: object, **__: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    def refuse_below(path: Path, *how: object, **more: object) -> os.stat_result:
+        return refuse(path) if path.parent == tmp_path else stat(path, *how, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", refuse_below)
+        patch.setattr(os, "open", refuse)
+        journal.tidy()
+        journal.append(exchanges[1])
+        told = (journal.is_keeping, journal.dropped)
+    journal.tidy()
+
+    assert told == (False, 0)
+    assert journal.is_keeping
+    # What is in the file that could not be seen is written once more, and stored once.
+    assert {exchange.id for exchange in kept_in(tmp_path)} == {one.id for one in exchanges}
 
 
 def _is_locked(path: Path) -> bool:

@@ -6,6 +6,7 @@ import time
 from itertools import accumulate
 from pathlib import Path
 
+import orjson
 import pytest
 from tests.factories import an_exchange
 
@@ -113,6 +114,90 @@ def test_a_file_that_may_not_be_read_holds_up_no_other(
         check_keys(tmp_path, None)
     assert exchanges_in(read_all(reader)) == [foreign]
     assert gauge.measure().unreadable == 0
+
+
+def test_a_file_on_a_bad_part_of_the_disk_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told once, nothing in it is passed over, and it is read when the disk can again."""
+    first, second, own = an_exchange(), an_exchange(), an_exchange()
+    bad = tmp_path / "others-00000001.seg"
+    bad.write_bytes(frames.encode(first) + frames.encode(second))
+    Journal(tmp_path).append(own)
+    begins_at, inode, read = len(frames.encode(first)), bad.stat().st_ino, os.pread
+    monkeypatch.setattr(segments, "STRETCH", begins_at)
+
+    def fail(descriptor: int, size: int, offset: int) -> bytes:
+        if os.fstat(descriptor).st_ino == inode and offset >= begins_at:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(descriptor, size, offset)
+
+    reader = JournalReader(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pread", fail)
+        found = [*exchanges_in(read_all(reader)), *exchanges_in(read_all(reader))]
+        assert sorted(one.id for one in found) == sorted([first.id, own.id])
+        assert BacklogGauge(tmp_path).measure().unreadable == 1
+    assert exchanges_in(read_all(reader)) == [second]
+    assert [record.message for record in caplog.records] == [
+        f"{bad.name} cannot be read, and waits in the journal: [Errno 5] Input/output error"
+    ]
+
+
+def test_nothing_overtakes_what_waits_for_a_free_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too many open files are the fault of no segment: all wait, so that turns stay in order."""
+    (tmp_path / "others-00000001.seg").write_bytes(frames.encode(an_exchange()))
+    (tmp_path / "others-00000002.seg").write_bytes(frames.encode(an_exchange()))
+    open_file = os.open
+
+    def refuse(path: Path, *how: int) -> int:
+        if Path(path).name == "others-00000001.seg":
+            raise OSError(errno.EMFILE, "Too many open files", path)
+        return open_file(path, *how)
+
+    reader = JournalReader(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        with pytest.raises(OSError, match="Too many open files"):
+            read_all(reader)
+        assert BacklogGauge(tmp_path).measure().unreadable == 1
+    assert len(exchanges_in(read_all(reader))) == 2
+
+
+def test_what_is_stored_and_cannot_be_deleted_holds_up_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On a disk that turned read-only; it goes with a later batch, and is not stored again."""
+    segment = tmp_path / "others-00000001.seg"
+    segment.write_bytes(frames.encode(an_exchange()))
+    reader, journal = JournalReader(tmp_path), Journal(tmp_path)
+
+    def refuse(path: Path, **_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        assert len(exchanges_in(read_all(reader))) == 1
+        journal.append(an_exchange())
+        assert len(exchanges_in(read_all(reader))) == 1
+        assert segment.exists()
+    journal.append(an_exchange())
+    assert len(exchanges_in(read_all(reader))) == 1
+    assert not segment.exists()
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("noted", ["far", -5, 1.5, None, [1], True])
+def test_a_note_that_makes_no_sense_is_none(tmp_path: Path, noted: object) -> None:
+    """Nothing rests on it: the segment is read from its beginning."""
+    segment = tmp_path / "others-00000001.seg"
+    segment.write_bytes(frames.encode(an_exchange()))
+    (tmp_path / segments.STORED).write_bytes(orjson.dumps({segment.name: noted}))
+
+    assert segments.read_stored(tmp_path) == {}
+    assert len(exchanges_in(read_all(JournalReader(tmp_path)))) == 1
 
 
 def test_what_is_committed_is_not_read_again(tmp_path: Path) -> None:

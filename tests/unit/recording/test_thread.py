@@ -16,6 +16,7 @@ class Worker:
         self._fails = len(made) < failures
         self._works = works
         self._stopped = asyncio.Event()
+        self._number = len(made)
         made.append(self)
 
     def poke(self) -> None:
@@ -26,18 +27,18 @@ class Worker:
 
     async def run(self) -> None:
         if self._fails:
-            raise RuntimeError("nobody foresaw this")
+            raise RuntimeError(f"nobody foresaw this {self._number // 2}")
         self._works.set()
         await self._stopped.wait()
 
 
 async def test_a_failed_recorder_is_begun_anew(caplog: pytest.LogCaptureFixture) -> None:
-    """Each failure is logged with its trace, and the third one works."""
+    """A failure is logged with its trace, once for as long as it is the same; the fifth works."""
     made: list[Worker] = []
     works = threading.Event()
 
     async def make() -> Worker:
-        return Worker(made, failures=2, works=works)
+        return Worker(made, failures=4, works=works)
 
     thread = RecorderThread(make, anew_after=0.01)
     with caplog.at_level(logging.ERROR):
@@ -47,7 +48,7 @@ async def test_a_failed_recorder_is_begun_anew(caplog: pytest.LogCaptureFixture)
 
     assert is_alive
     assert await thread.stop(60)
-    assert len(made) == 3
+    assert len(made) == 5
     assert [record.exc_info is not None for record in caplog.records] == [True, True]
 
 

@@ -2,10 +2,13 @@
 
 import asyncio
 import pickle
+import resource
+import socket
 from dataclasses import dataclass, field
 
 import pytest
 
+from officeai_proxy.server import running
 from officeai_proxy.server.patience import Limits, Patience, Standing, Waiting
 from officeai_proxy.settings import load_settings
 
@@ -156,3 +159,36 @@ async def test_surplus_is_counted(patience: Patience) -> None:
 def test_it_goes_to_another_process(patience: Patience) -> None:
     """Workers get it from the program that starts them."""
     assert pickle.loads(pickle.dumps(patience)).limits == patience.limits
+
+
+@pytest.mark.parametrize(("files", "connections", "told"), [(64, 16, 8), (1024, 384, 64)])
+def test_few_open_files_are_few_connections(files: int, connections: int, told: int) -> None:
+    """Each and its call need one, and there have to be some for the journal and the rest."""
+    wanted = Limits.of(load_settings(max_connections=4096, _env_file=None))
+
+    limits = wanted.within(files)
+
+    assert (limits.connections, limits.reserve) == (connections, told)
+    assert 2 * connections + told < files
+    assert wanted.within(wanted.files) is wanted
+
+
+@pytest.mark.parametrize("hard", [64, 10**6])
+def test_the_server_has_room_for_what_can_be_opened(
+    monkeypatch: pytest.MonkeyPatch, hard: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the system allows is asked before the first connection, and told if it is little."""
+    rooms: list[int] = []
+
+    def run(server: running.Server, **_: object) -> None:
+        rooms.append(server.config.http.keywords["patience"].limits.connections)
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (hard, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+    monkeypatch.setattr(running.Server, "run", run)
+    monkeypatch.setattr(running, "log_config", lambda _: None)
+    with socket.socket() as listener:
+        running.run(load_settings(_env_file=None), listener, on_ready=list)
+
+    assert rooms == [16 if hard == 64 else 4096]
+    assert ("ulimit -n" in caplog.text) is (hard == 64)

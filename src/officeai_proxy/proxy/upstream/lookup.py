@@ -31,14 +31,24 @@ class Lookup:
         if _is_ip(self._host):
             return [self._host]
         if self._running is None or self._running.done():
-            loop = asyncio.get_running_loop()
-            self._running = loop.create_future()
-            # The program may end while it runs, which it could not with a thread of the loop's.
-            threading.Thread(
-                target=self._look_up, args=(loop, self._running), name="lookup", daemon=True
-            ).start()
+            self._running = self._begun()
         # Whoever gives up does so alone.
         return await asyncio.shield(self._running)
+
+    def _begun(self) -> "asyncio.Future[list[str]]":
+        """The answer to a new lookup, which is on its way."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[list[str]] = loop.create_future()
+        # The program may end while it runs, which it could not with a thread of the loop's.
+        thread = threading.Thread(
+            target=self._look_up, args=(loop, answer), name="lookup", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as exc:
+            # The account has as many threads as it may have; that passes.
+            raise OSError(f"the name cannot be looked up: {exc}") from exc
+        return answer
 
     def _look_up(
         self, loop: asyncio.AbstractEventLoop, answer: "asyncio.Future[list[str]]"

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import logging
 
 from officeai_proxy.errors import ProxyError
 from officeai_proxy.proxy.upstream.connection import Connection
@@ -11,6 +12,8 @@ from officeai_proxy.proxy.upstream.direct import DirectUpstream
 from officeai_proxy.proxy.upstream.exchange import UpstreamRequest
 from officeai_proxy.proxy.upstream.request_head import request_head
 from officeai_proxy.proxy.upstream.sink import ReplySink
+
+log = logging.getLogger(__name__)
 
 
 class RelayedExchange:
@@ -76,6 +79,9 @@ class RelayedExchange:
             self._sink.fail(upstream.timeouts.connect_error(upstream.address))
         except ProxyError as error:
             self._sink.fail(error)
+        except Exception:  # a caller waits for the answer, whatever nobody foresaw
+            log.exception("a connection to the upstream failed inside the proxy")
+            self._sink.fail(ProxyError("The proxy failed on this call; its log says why."))
         else:
             self._ask(connection)
         finally:

@@ -87,6 +87,25 @@ async def test_the_next_address_is_tried(
         await direct("http://llm.example:1").exchange().send(request_of())
 
 
+async def test_a_lookup_that_cannot_begin_is_an_upstream_that_cannot_be_reached(
+    name_server: NameServer, direct, request_of, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An account may have no thread left, for a while; the next call tries again."""
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    upstream = direct("http://llm.example:1")
+    name_server.hosts = ()
+    name_server.answers.set()
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(UpstreamUnreachable, match="can't start new thread"):
+            await upstream.exchange().send(request_of())
+    with pytest.raises(UpstreamUnreachable, match="not known"):
+        await upstream.exchange().send(request_of())
+
+
 @pytest.mark.parametrize(
     "new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
 )
