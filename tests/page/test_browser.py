@@ -421,6 +421,20 @@ def test_what_was_searched_for_is_marked(person: Person) -> None:
     assert page.evaluate("CSS.highlights.get('found').size") == 0
 
 
+def test_a_phrase_is_marked_as_a_whole(person: Person) -> None:
+    """Not its words elsewhere; also where it is partly bold, and never in what the page says."""
+    with person.site.proxy.client() as api:
+        one = api.post("/conversations/", json={"session_id": "phrase", "user_identifier": "ann"})
+        said = "A **copy**, of\n```\ncopy of it\n```\nof a copy, 深度学习 of 学习深度. Copy!"
+        api.post("/conversations/phrase/messages", json={"role": "user", "content": said})
+        address = f"/ui/c/{one.json()['id']}"
+    marked = "[...CSS.highlights.get('found')].map(String)"
+    page = person.go(f"{address}?q=“copy of” “学习 of 学习”")
+    assert page.evaluate(marked) == ["copy, of", "copy of", "学习 of 学习"]
+    page = person.go(f"{address}?q=copy 深度 度学")
+    assert page.evaluate(marked) == ["copy", "copy", "copy", "深度", "度学", "深度", "Copy"]
+
+
 def test_what_was_searched_for_is_marked_however_it_is_written(person: Person) -> None:
     """In other case, with accents, in full width, in Hindi; and in what comes later."""
     written = ["ＣＡＦÉ", "cafe\u0301s", "Straße", "हिन्दी", "ह", "カ", "ガ"]
