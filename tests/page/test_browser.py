@@ -1,10 +1,13 @@
 """The page in a real browser: used as people use it, attacked as people attack it."""
 
+import base64
 import http.server
+import io
 import json
 import re
 import threading
 import time
+import wave
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -419,6 +422,21 @@ def test_what_was_searched_for_is_marked(person: Person) -> None:
     assert set(marked) == {"库", "print"}
     page = person.go(f"/ui/c/{person.site.ids['python']}?q=prin")
     assert page.evaluate("CSS.highlights.get('found').size") == 0
+
+
+def test_sound_can_be_played(person: Person) -> None:
+    """What somebody said aloud is heard where it stands, and the policy allows it."""
+    sound = io.BytesIO()
+    with wave.open(sound, "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(16_000))
+    data = base64.b64encode(sound.getvalue()).decode()
+    asked = [{"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}]
+    with person.site.proxy.client() as api:
+        one = api.post("/conversations/", json={"session_id": "heard", "user_identifier": "ann"})
+        api.post("/conversations/heard/messages", json={"role": "user", "content": asked})
+    page = person.go(f"/ui/c/{one.json()['id']}")
+    page.wait_for_function("document.querySelector('audio').duration === 1")
 
 
 def test_a_phrase_is_marked_as_a_whole(person: Person) -> None:

@@ -606,7 +606,7 @@ async def test_attachments_have_names_for_readers(paged: Api, reader: Reader) ->
     parts = [
         {"type": "text", "text": "Look"},
         {"type": "image_url", "image_url": {"url": "https://a.example/x.png"}},
-        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+        {"type": "input_audio", "input_audio": {"data": "no base64", "format": "wav"}},
         {"type": "file", "file": {"filename": "报告.pdf"}},
         {"type": "hologram", "hologram": "x"},
     ]

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from officeai_proxy.formats.writing.blocks import Block, Kind, blocks_of, one_line, told
 from officeai_proxy.model import Outcome, Role
+from officeai_proxy.page import sounds
 from officeai_proxy.page.figures import seconds
 from officeai_proxy.page.language import Words
 from officeai_proxy.page.markdown import PICTURE, Markdown
@@ -28,6 +29,7 @@ _MEDIA = {
     "input_image": "media.image",
     "input_audio": "media.audio",
     "audio": "media.audio",
+    "audio_url": "media.audio",
     "file": "media.file",
     "input_file": "media.file",
     "video_url": "media.video",
@@ -159,12 +161,20 @@ def _part(block: Block, role: str, words: Words, markdown: Markdown) -> Part:
 
 
 def _media(block: Block, words: Words) -> Part:
-    """A picture that carries itself is shown; what lies at another host is a link to it."""
+    """What carries itself is shown or can be played; what lies at another host is a link to it."""
     known = _MEDIA.get(block.name)
     about = told(block if known is None else replace(block, name=words(known)))
     if PICTURE.fullmatch(block.text):
         picture = Markup('<img src="{}" alt="{}">').format(block.text, about)
         return Part("media", picture)
+    sound = sounds.address_of(block)
+    if sound is not None:
+        # Paper plays nothing: there it is told what was to be heard.
+        player = Markup(
+            '<audio controls preload="metadata" src="{}" aria-label="{}"></audio>'
+            '<p class="quiet heard">{}</p>'
+        ).format(sound, about[:300], about[:300])
+        return Part("media", player)
     if block.text.startswith(("https://", "http://")):
         link = Markup(
             '<p><a href="{}" target="_blank" rel="noopener noreferrer nofollow ugc">↗ {}</a></p>'

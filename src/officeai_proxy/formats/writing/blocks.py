@@ -1,12 +1,13 @@
 """A message in, what a person reads of it out: text, reasoning, tool calls, attachments.
 
 The formats that are read (Markdown, text, HTML) share this, and each only chooses how it looks.
-Data inside a message, such as a picture, is named and not repeated; `MEDIA` has its address.
+Data inside a message, such as a picture, is named and not repeated; `MEDIA` has its address, or the
+data of its sound.
 """
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from officeai_proxy.formats.containment import label_of_role
@@ -27,11 +28,12 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A part of a message. `name` is a tool's name, or what an attachment is."""
+    """A part of a message. `name` is a tool's name, or what an attachment is; `data` its sound."""
 
     kind: Kind
     text: str
     name: str = ""
+    data: str = field(default="", repr=False)
 
 
 def label_of(line: Line) -> str:
@@ -53,7 +55,7 @@ def blocks_of(line: Line) -> list[Block]:
     message = raw_of(line)
     blocks = [*_reasoning(message), *spoken, *_media(message), *_calls(message)]
     # Clients cut characters in two, and no file can hold half of one.
-    return [Block(one.kind, clean_text(one.text), clean_text(one.name)) for one in blocks]
+    return [replace(one, text=clean_text(one.text), name=clean_text(one.name)) for one in blocks]
 
 
 def _reasoning(message: JsonObject) -> Iterator[Block]:
@@ -69,9 +71,10 @@ def _media(message: JsonObject) -> Iterator[Block]:
     parts = content if isinstance(content, list) else []
     for part in parts:
         if isinstance(part, dict) and part.get("type") not in _SPOKEN:
-            yield Block(Kind.MEDIA, _address(part), str(part.get("type") or "part"))
+            name = str(part.get("type") or "part")
+            yield Block(Kind.MEDIA, _address(part), name, _sound(part.get(name)))
     if isinstance(message.get("audio"), dict):
-        yield Block(Kind.MEDIA, "", "audio")
+        yield Block(Kind.MEDIA, "", "audio", _sound(message["audio"]))
 
 
 _SPOKEN = ("text", "input_text", "output_text", "refusal")
@@ -88,6 +91,12 @@ def _address(part: JsonObject) -> str:
             if isinstance(value, str):
                 return value
     return ""
+
+
+def _sound(audio: Json) -> str:
+    """The data of `input_audio`, or of the `audio` of a reply, in base64 (OpenAI API)."""
+    data = audio.get("data") if isinstance(audio, dict) else None
+    return data if isinstance(data, str) else ""
 
 
 def _calls(message: JsonObject) -> Iterator[Block]:
