@@ -33,6 +33,12 @@ async def test_a_stranger_sees_the_door(stranger: Reader) -> None:
         assert 'name="key"' in answer.text
 
 
+async def test_the_name_of_the_host_leads_to_the_page(stranger: Reader) -> None:
+    """Nobody has to know that it is called `/ui`."""
+    answer = await stranger.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (307, "/ui")
+
+
 async def test_a_stranger_was_never_signed_in(stranger: Reader) -> None:
     """Nobody who comes for the first time is told that something has ended."""
     assert "has ended" not in (await stranger.get("/ui")).text
