@@ -90,6 +90,13 @@ def scroll_up(page: Page) -> None:
     page.evaluate("document.querySelector('#scroll').scrollTop = 0")
 
 
+def test_calls_fit_a_screen(person: Person) -> None:
+    """The last column of the log is what they cost, and is not beyond the edge of a desk."""
+    page = person.go("/ui/calls")
+    table = page.locator("main .wide")
+    assert table.evaluate("one => one.scrollWidth <= one.clientWidth")
+
+
 def test_the_door_by_keyboard(browser: Browser, site: Site) -> None:
     """Somebody without a mouse signs in, is told of a wrong key, and gets where they wanted to."""
     with somebody(browser, site, is_signed_in=False) as person:
