@@ -51,6 +51,13 @@ GAPS = """one => {
 }"""
 """How far the text of an element is from its sides."""
 
+LINES = """one => {
+  const range = document.createRange();
+  range.selectNodeContents(one);
+  return range.getClientRects().length;
+}"""
+"""How many lines the words of an element have."""
+
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(300)]
@@ -95,6 +102,61 @@ def test_calls_fit_a_screen(person: Person) -> None:
     page = person.go("/ui/calls")
     table = page.locator("main .wide")
     assert table.evaluate("one => one.scrollWidth <= one.clientWidth")
+
+
+def test_fingers_and_small_phones(browser: Browser, site: Site) -> None:
+    """What is pressed is 44 px high, words are whole, and a sheet begins at its beginning."""
+    with somebody(browser, site, size=PHONE) as person:
+        page = person.go(f"/ui/c/{site.ids['report']}")
+        box = page.get_by_label("Rename").bounding_box()
+        assert box
+        middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        for away in (-21, 21):
+            page.mouse.click(middle[0], middle[1] + away)
+            expect(page.locator("#sheet")).to_be_visible()
+            page.keyboard.press("Escape")
+        person.go("/ui?user=li.wei#side").get_by_text("Clear this user’s history").click()
+        cancel = page.locator("#sheet").get_by_text("Cancel")
+        assert cancel.evaluate(LINES) == 1
+        page.set_viewport_size({"width": 320, "height": 568})
+        heading = person.go("/ui/export").get_by_role("heading", level=1)
+        expect(heading).to_be_in_viewport(ratio=1)
+        person.go("/ui/overview")
+        assert page.locator(".spans").evaluate("one => one.offsetHeight") < 50
+
+
+def test_the_colours_of_the_reader(person: Person) -> None:
+    """Where they take the place of ours, what is open and which line is which is still seen."""
+    page = person.go(f"/ui/c/{person.site.ids['report']}")
+    page.emulate_media(forced_colors="active")
+    border = "one => getComputedStyle(one).borderTopStyle"
+    assert page.locator("#rows [aria-current]").evaluate(border) == "solid"
+    person.go("/ui/overview")
+    ground = "one => getComputedStyle(one, '::before').backgroundColor"
+    grounds = (
+        page.locator(".chart").first.locator(".legend").evaluate_all(f"all => all.map({ground})")
+    )
+    assert len(set(grounds)) == 2
+
+
+def test_what_has_the_focus_is_seen(person: Person) -> None:
+    """It is not behind what stays in view while the rest is scrolled."""
+    page = person.go("/ui")
+    page.locator(".people-list a").first.focus()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+    foot = page.locator(".side-foot").bounding_box()
+    box = page.locator(":focus").bounding_box()
+    assert box
+    assert foot
+    assert box["y"] + box["height"] <= foot["y"]
+    for key in ["j"] * 30 + ["k"] * 29:
+        page.keyboard.press(key)
+    day = page.locator(".day").first.bounding_box()
+    box = page.locator("#rows a.row").first.bounding_box()
+    assert box
+    assert day
+    assert box["y"] >= day["y"] + day["height"]
 
 
 def test_the_door_by_keyboard(browser: Browser, site: Site) -> None:
