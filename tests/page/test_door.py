@@ -283,6 +283,20 @@ async def test_who_may_not_read_is_shown_no_title_on_the_way_to_a_change(
     assert (await stranger.get("/ui/import")).status_code == 200
 
 
+async def test_who_may_read_nothing_is_not_led_in_a_circle(paged: Api, stranger: Reader) -> None:
+    """Neither to conversations nor to a search, but to the door, for another key."""
+    await with_key(paged, WRITER, scopes={Scope.WRITE})
+    await stranger.sign_in(WRITER)
+
+    shown = (await stranger.get("/ui")).text
+
+    assert "needs a key with the scope <code>read</code>" in shown
+    assert "To the conversations" not in shown
+    assert 'action="/ui/search"' not in shown
+    assert "Sign in with another key" in shown
+    assert 'action="/ui/leave"' in shown
+
+
 async def test_addresses_that_do_not_exist(reader: Reader) -> None:
     """An address that only looks like a page is none, so that no cache takes it for a file."""
     for path in ("/ui/x", "/ui/c/1.css", "/ui/c/1;a.js", "/ui/users%2F..%2Fx", "/ui/users/a.css"):
