@@ -620,6 +620,32 @@ async def test_attachments_have_names_for_readers(paged: Api, reader: Reader) ->
     assert "image_url" not in shown
 
 
+async def test_several_of_one_role_are_told_apart(paged: Api, reader: Reader) -> None:
+    """A result says what was called, when its id was last used; a message of a name, who speaks."""
+    call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    other = {**call, "function": {"name": "news", "arguments": "{}"}}
+    said = [
+        spoken("user", "Go on", NOW, name="Bob <b>"),
+        spoken("assistant", None, NOW, tool_calls=[call]),
+        spoken("tool", "sunny", NOW, tool_call_id="c1"),
+        spoken("assistant", None, NOW, tool_calls=[other]),
+        spoken("tool", "none", NOW, tool_call_id="c1"),
+        spoken("tool", "lost", NOW, tool_call_id="c2"),
+        spoken("function", "4", NOW, name="sum"),
+    ]
+    number = await tell(paged.services.database, "several", "ann", said, when=NOW)
+
+    shown = (await reader.get(f"/ui/c/{number}")).text
+
+    assert re.findall("<summary>(Result.*?)</summary>", shown) == [
+        "Result of weather",
+        "Result of news",
+        "Result of the tool",
+        "Result of sum",
+    ]
+    assert "<h3>User</h3><span><bdi>Bob &lt;b&gt;</bdi></span>" in shown
+
+
 async def test_what_is_copied_is_there_as_it_was_written(paged: Api, reader: Reader) -> None:
     """It stands beside what is shown, unless it is all of that, and shown as it was written.
 

@@ -28,12 +28,17 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A part of a message. `name` is a tool's name, or what an attachment is; `data` its sound."""
+    """A part of a message.
+
+    `name` is a tool's name, or what an attachment is, or who of several speaks; `data` the sound of
+    an attachment; `call` the id of the call that this is, or answers.
+    """
 
     kind: Kind
     text: str
     name: str = ""
     data: str = field(default="", repr=False)
+    call: str = ""
 
 
 def label_of(line: Line) -> str:
@@ -53,6 +58,8 @@ def blocks_of(line: Line) -> list[Block]:
     if line.extra is None:
         return spoken
     message = raw_of(line)
+    name, call = _text(message, "name"), _text(message, "tool_call_id")
+    spoken = [replace(one, name=name, call=call) for one in spoken]
     blocks = [*_reasoning(message), *spoken, *_media(message), *_calls(message)]
     # Clients cut characters in two, and no file can hold half of one.
     return [replace(one, text=clean_text(one.text), name=clean_text(one.name)) for one in blocks]
@@ -95,8 +102,13 @@ def _address(part: JsonObject) -> str:
 
 def _sound(audio: Json) -> str:
     """The data of `input_audio`, or of the `audio` of a reply, in base64 (OpenAI API)."""
-    data = audio.get("data") if isinstance(audio, dict) else None
-    return data if isinstance(data, str) else ""
+    return _text(audio, "data") if isinstance(audio, dict) else ""
+
+
+def _text(message: JsonObject, key: str) -> str:
+    """The text at *key*; nothing where it is none."""
+    value = message.get(key)
+    return value if isinstance(value, str) else ""
 
 
 def _calls(message: JsonObject) -> Iterator[Block]:
@@ -107,13 +119,14 @@ def _calls(message: JsonObject) -> Iterator[Block]:
     for call in calls if isinstance(calls, list) else []:
         if isinstance(call, dict):
             inner = call.get("function") or call.get("custom")
-            yield _call(inner if isinstance(inner, dict) else call)
+            block = _call(inner if isinstance(inner, dict) else call)
+            yield replace(block, call=_text(call, "id"))
 
 
 def _call(function: JsonObject) -> Block:
-    name, arguments = function.get("name"), function.get("arguments", function.get("input"))
+    arguments = function.get("arguments", function.get("input"))
     text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-    return Block(Kind.CALL, _pretty(text), name if isinstance(name, str) else "")
+    return Block(Kind.CALL, _pretty(text), _text(function, "name"))
 
 
 def _pretty(text: str) -> str:
