@@ -144,6 +144,17 @@ async def test_a_call_that_was_made_again(paged: Api, reader: Reader) -> None:
     assert shown.count("A first call failed and was made again. 502") == 1
 
 
+async def test_how_long_it_took_is_told_of_the_reply_alone(paged: Api, reader: Reader) -> None:
+    """An earlier answer that the request brought along was not made by this call."""
+    asked = [user("hi"), {"role": "assistant", "content": "hello"}, user("more")]
+    await write(SqlExchangeStore(paged.services.database), [read_turn(an_exchange(asked))])
+
+    shown = (await reader.get("/ui/c/1")).text
+
+    assert shown.count('class="said by-assistant"') == 2
+    assert shown.count(" in all</span>") == 1
+
+
 async def test_a_long_conversation(reader: Reader, ids: dict[str, int]) -> None:
     """A long conversation opens at its end, and is read upwards to its beginning."""
     shown = (await reader.get(f"/ui/c/{ids['long']}")).text

@@ -108,8 +108,11 @@ def said_of(messages: Sequence[Spoken], tree: Tree, words: Words, markdown: Mark
         if tells_failure:
             failure = _Failure.REPEATED if follows == Role.ASSISTANT else _Failure.LAST
         said = _said(one, blocks, words, markdown)
+        # A request brings earlier answers along, which this call did not take any time for.
+        is_reply = one.line.role == Role.ASSISTANT and last_of_call[call] == one.line.id
+        facts = [*said.facts, *_times(one, words)] if is_reply else said.facts
         marks = _marks(one, words, failure)
-        shown.append(replace(said, marks=marks, turns=_turns(one.line.id, tree)))
+        shown.append(replace(said, facts=facts, marks=marks, turns=_turns(one.line.id, tree)))
     return shown
 
 
@@ -152,7 +155,7 @@ def _said(one: Spoken, blocks: Sequence[Block], words: Words, markdown: Markdown
         when=line.timestamp,
         name=names[0] if names else "",
         model=one_line(line.model_name or "") if role == Role.ASSISTANT else "",
-        facts=_facts(one, words),
+        facts=[] if line.token_count is None else [words.count("tokens", line.token_count)],
         parts=parts,
         marks=[],
         # Half of a message must not be copied as if it were all of it: the mark says who has that.
@@ -207,17 +210,10 @@ def _media(block: Block, words: Words) -> Part:
     return Part("media", Markup('<p class="quiet">{}</p>').format(about[:300]))
 
 
-def _facts(one: Spoken, words: Words) -> list[str]:
-    """What was measured of a message, in a few words."""
-    facts = []
-    if one.line.token_count is not None:
-        facts.append(words.count("tokens", one.line.token_count))
-    if one.line.role == Role.ASSISTANT:
-        if one.latency_ms is not None:
-            facts.append(words("took", time=seconds(one.latency_ms)))
-        if one.ttft_ms is not None:
-            facts.append(words("first_token", time=seconds(one.ttft_ms)))
-    return facts
+def _times(reply: Spoken, words: Words) -> list[str]:
+    """How long the call of a reply took, in a few words."""
+    times = (("took", reply.latency_ms), ("first_token", reply.ttft_ms))
+    return [words(name, time=seconds(time)) for name, time in times if time is not None]
 
 
 def _marks(one: Spoken, words: Words, failure: _Failure) -> list[str]:
