@@ -144,6 +144,24 @@ async def test_a_call_that_was_made_again(paged: Api, reader: Reader) -> None:
     assert shown.count("A first call failed and was made again. 502") == 1
 
 
+async def test_from_a_call_to_its_conversation(paged: Api, reader: Reader) -> None:
+    """By session and user, which may have any signs; what is not there is a page that says so."""
+    one = an_exchange([user("hi")], session="a&b #1", user="x y")
+    await write(SqlExchangeStore(paged.services.database), [read_turn(one)])
+
+    shown = (await reader.get("/ui/calls")).text
+    link = re.search(r'href="(/ui/c\?[^"]+)"', shown)
+    assert link
+    answer = await reader.get(link[1].replace("&amp;", "&"))
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/ui/c/1")
+    for names in ("session=a%26b%20%231&user=other", "session=none"):
+        answer = await reader.get(f"/ui/c?{names}")
+        assert answer.status_code == 404
+        assert "There is no conversation with the session id" in answer.text
+    assert (await reader.get("/ui/c")).status_code == 422
+
+
 async def test_how_long_it_took_is_told_of_the_reply_alone(paged: Api, reader: Reader) -> None:
     """An earlier answer that the request brought along was not made by this call."""
     asked = [user("hi"), {"role": "assistant", "content": "hello"}, user("more")]
