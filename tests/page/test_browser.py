@@ -262,6 +262,16 @@ def test_branches(person: Person) -> None:
     expect(page.locator(".by-user").last).to_contain_text("colder")
 
 
+def test_a_message_has_an_address(person: Person) -> None:
+    """Its time leads to it, and whoever is given that address finds it marked."""
+    page = person.go(f"/ui/c/{person.site.ids['report']}")
+    first = page.locator(".said").first
+    first.locator("time").click()
+    expect(page.locator(".said[data-found]")).to_contain_text("where do I begin?")
+    page.reload()
+    expect(page.locator(".said[data-found]")).to_contain_text("where do I begin?")
+
+
 def test_honest_marks(person: Person) -> None:
     """What failed or was cut off is marked in words."""
     page = person.go(f"/ui/c/{person.site.ids['left']}")
