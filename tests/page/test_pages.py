@@ -144,6 +144,17 @@ async def test_a_call_that_was_made_again(paged: Api, reader: Reader) -> None:
     assert shown.count("A first call failed and was made again. 502") == 1
 
 
+async def test_nothing_yet(paged: Api, reader: Reader) -> None:
+    """What is empty is said to be, not to be filtered; and what is recorded, as it is set."""
+    for record, told in (("header", "Nothing is recorded without"), ("all", "is recorded, too")):
+        settings = load_settings(record=record, api_keys=KEY, _env_file=None)
+        paged.services.settings = settings
+        assert told in (await reader.get("/ui")).text
+    assert "No call has been made yet." in (await reader.get("/ui/calls")).text
+    assert "No call is like that." in (await reader.get("/ui/calls?errors=1")).text
+    assert "<details" not in (await reader.get("/ui/overview")).text
+
+
 async def test_from_a_call_to_its_conversation(paged: Api, reader: Reader) -> None:
     """By session and user, which may have any signs; what is not there is a page that says so."""
     one = an_exchange([user("hi")], session="a&b #1", user="x y")

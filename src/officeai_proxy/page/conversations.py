@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.page.desk import ReadingDesk, here, see_other
 from officeai_proxy.page.listing import Chosen, stretch_of
+from officeai_proxy.settings import Record
 from officeai_proxy.storage.conversations import ConversationRepository, Deleted
 
 router = APIRouter()
@@ -35,7 +36,14 @@ async def show_list(
     stretch = await stretch_of(desk, chosen, cursor=cursor, day=day)
     template = "part_list.html" if desk.part == "more" else "list.html"
     return await desk.show(
-        template, chosen=chosen, stretch=stretch, binned=binned, told=told, reading=None, at=None
+        template,
+        chosen=chosen,
+        stretch=stretch,
+        binned=binned,
+        told=told,
+        reading=None,
+        at=None,
+        records_all=desk.services.settings.record is Record.ALL,
     )
 
 
