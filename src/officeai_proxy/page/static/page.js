@@ -200,6 +200,8 @@ const LETTER = /\P{M}\p{M}*|\p{M}+/gu;
 const ACCENT = /(?=\p{M})(?![\u3099\u309a])[\p{sc=Zinh}\p{sc=Cyrl}\p{sc=Hebr}\p{sc=Arab}\p{sc=Syrc}]/gu;
 
 function fold(letter) {
+  // Most letters are of ASCII or Chinese and have one form only, which is known without asking.
+  if (letter.length === 1 && (letter < "\x80" || (letter >= "\u4e00" && letter <= "\u9fff"))) return letter.toLowerCase();
   const small = letter.normalize("NFKC").toLowerCase().replaceAll("ß", "ss").replaceAll("ς", "σ");
   return small.normalize("NFD").replace(ACCENT, "").normalize("NFC");
 }
