@@ -290,6 +290,22 @@ def test_new_messages_come_by_themselves(person: Person) -> None:
     expect(page.locator(".said").last).to_be_in_viewport()
 
 
+def test_new_messages_below(person: Person) -> None:
+    """Whoever reads further up stays there, is told of what came, and gets to it."""
+    page = person.go(f"/ui/c/{person.site.ids['python']}")
+    scroll_up(page)
+    said = {"role": "user", "content": "Far down"}
+    with person.site.proxy.client() as api:
+        api.post("/conversations/session-python/messages", json=said)
+    below = page.get_by_role("button", name="New messages have arrived.")
+    expect(below).to_be_in_viewport()
+    expect(page.locator(".said").last).not_to_be_in_viewport()
+    below.click()
+    expect(page.locator(".said").last).to_be_in_viewport()
+    expect(below).to_have_count(0)
+    expect(page.locator("#scroll")).to_be_focused()
+
+
 def test_what_is_deleted_elsewhere_says_so(person: Person) -> None:
     """A conversation that is open tells that somebody has deleted it for good."""
     said = {"role": "user", "content": "Not for long"}

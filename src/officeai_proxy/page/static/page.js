@@ -161,7 +161,10 @@ function begin() {
   if (found && document.readyState !== "complete") addEventListener("load", again, { once: true });
   // A picture has its height only when it is read; the end of the conversation stays in view.
   let wasAtEnd = !found;
-  scroll.addEventListener("scroll", () => { wasAtEnd = isAtEnd(scroll); }, { passive: true });
+  scroll.addEventListener("scroll", () => {
+    wasAtEnd = isAtEnd(scroll);
+    if (wasAtEnd) $(".chat .below")?.remove();
+  }, { passive: true });
   scroll.addEventListener("load", () => { if (wasAtEnd) scroll.scrollTop = scroll.scrollHeight; }, true);
   for (const link of $$("[data-more]", scroll)) watcher.observe(link);
   if (!$(".to-end")) listen(2000);
@@ -343,6 +346,23 @@ function add(place, content) {
   if (messages.length) place.dataset.after = messages.at(-1).dataset.message;
   place.textContent = place.dataset.said;
   if (follows) scroll.scrollTop = scroll.scrollHeight;
+  else if (messages.length) tellBelow(place.dataset.said);
+}
+
+// Whoever reads further up stays there, and sees that there is more below.
+function tellBelow(said) {
+  if ($(".chat .below")) return;
+  const button = document.createElement("button");
+  button.className = "to-end below";
+  button.textContent = `↓ ${said}`;
+  $(".chat").append(button);
+}
+
+function goBelow(button) {
+  const scroll = $("#scroll");
+  scroll.scrollTop = scroll.scrollHeight;
+  button.remove();
+  scroll.focus({ preventScroll: true });
 }
 
 // --- sheets -------------------------------------------------------------------------------------
@@ -477,6 +497,7 @@ function onClick(event) {
   if (event.target.matches("[data-drop] input")) event.target.value = "";
   const button = event.target.closest("button.copy");
   if (button) return copy(button);
+  if (event.target.matches(".below")) return goBelow(event.target);
   if (event.target.closest("[data-close]")) return event.target.closest("dialog")?.close();
   if (pressed && isBeside(event)) return event.target.close();
   const link = event.target.closest("a");
