@@ -735,6 +735,19 @@ def test_nothing_moves_while_a_page_comes(person: Person) -> None:
     assert page.evaluate("moved") == []
 
 
+def test_without_a_network(browser: Browser, site: Site) -> None:
+    """It is said, covers nothing that can be pressed, and is over by itself."""
+    for size, link in ((DESK, "Import a file"), (PHONE, "Calls")):
+        with somebody(browser, site, size=size) as person:
+            page = person.go("/ui")
+            person.context.set_offline(True)
+            told = page.get_by_text("The proxy cannot be reached.")
+            expect(told).to_be_visible()
+            page.get_by_role("link", name=link).click(trial=True, timeout=3000)
+            person.context.set_offline(False)
+            expect(told).to_be_hidden()
+
+
 def test_a_magnified_page_has_room_to_read(browser: Browser, site: Site) -> None:
     """At 400 %, half of the screen at least is the conversation (WCAG 2.2, 1.4.10)."""
     with somebody(browser, site, size=(320, 256)) as person:
