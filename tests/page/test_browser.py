@@ -1,10 +1,13 @@
 """The page in a real browser: used as people use it, attacked as people attack it."""
 
+import base64
 import http.server
+import io
 import json
 import re
 import threading
 import time
+import wave
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -48,6 +51,13 @@ GAPS = """one => {
 }"""
 """How far the text of an element is from its sides."""
 
+LINES = """one => {
+  const range = document.createRange();
+  range.selectNodeContents(one);
+  return range.getClientRects().length;
+}"""
+"""How many lines the words of an element have."""
+
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(300)]
@@ -85,6 +95,68 @@ def copied(page: Page, text: str) -> None:
 def scroll_up(page: Page) -> None:
     """Scroll a conversation to its top."""
     page.evaluate("document.querySelector('#scroll').scrollTop = 0")
+
+
+def test_calls_fit_a_screen(person: Person) -> None:
+    """The last column of the log is what they cost, and is not beyond the edge of a desk."""
+    page = person.go("/ui/calls")
+    table = page.locator("main .wide")
+    assert table.evaluate("one => one.scrollWidth <= one.clientWidth")
+
+
+def test_fingers_and_small_phones(browser: Browser, site: Site) -> None:
+    """What is pressed is 44 px high, words are whole, and a sheet begins at its beginning."""
+    with somebody(browser, site, size=PHONE) as person:
+        page = person.go(f"/ui/c/{site.ids['report']}")
+        box = page.get_by_label("Rename").bounding_box()
+        assert box
+        middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        for away in (-21, 21):
+            page.mouse.click(middle[0], middle[1] + away)
+            expect(page.locator("#sheet")).to_be_visible()
+            page.keyboard.press("Escape")
+        person.go("/ui?user=li.wei#side").get_by_text("Clear this user’s history").click()
+        cancel = page.locator("#sheet").get_by_text("Cancel")
+        assert cancel.evaluate(LINES) == 1
+        page.set_viewport_size({"width": 320, "height": 568})
+        heading = person.go("/ui/export").get_by_role("heading", level=1)
+        expect(heading).to_be_in_viewport(ratio=1)
+        person.go("/ui/overview")
+        assert page.locator(".spans").evaluate("one => one.offsetHeight") < 50
+
+
+def test_the_colours_of_the_reader(person: Person) -> None:
+    """Where they take the place of ours, what is open and which line is which is still seen."""
+    page = person.go(f"/ui/c/{person.site.ids['report']}")
+    page.emulate_media(forced_colors="active")
+    border = "one => getComputedStyle(one).borderTopStyle"
+    assert page.locator("#rows [aria-current]").evaluate(border) == "solid"
+    person.go("/ui/overview")
+    ground = "one => getComputedStyle(one, '::before').backgroundColor"
+    grounds = (
+        page.locator(".chart").first.locator(".legend").evaluate_all(f"all => all.map({ground})")
+    )
+    assert len(set(grounds)) == 2
+
+
+def test_what_has_the_focus_is_seen(person: Person) -> None:
+    """It is not behind what stays in view while the rest is scrolled."""
+    page = person.go("/ui")
+    page.locator(".people-list a").first.focus()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+    foot = page.locator(".side-foot").bounding_box()
+    box = page.locator(":focus").bounding_box()
+    assert box
+    assert foot
+    assert box["y"] + box["height"] <= foot["y"]
+    for key in ["j"] * 30 + ["k"] * 29:
+        page.keyboard.press(key)
+    day = page.locator(".day").first.bounding_box()
+    box = page.locator("#rows a.row").first.bounding_box()
+    assert box
+    assert day
+    assert box["y"] >= day["y"] + day["height"]
 
 
 def test_the_door_by_keyboard(browser: Browser, site: Site) -> None:
@@ -190,6 +262,16 @@ def test_branches(person: Person) -> None:
     expect(page.locator(".by-user").last).to_contain_text("colder")
 
 
+def test_a_message_has_an_address(person: Person) -> None:
+    """Its time leads to it, and whoever is given that address finds it marked."""
+    page = person.go(f"/ui/c/{person.site.ids['report']}")
+    first = page.locator(".said").first
+    first.locator("time").click()
+    expect(page.locator(".said[data-found]")).to_contain_text("where do I begin?")
+    page.reload()
+    expect(page.locator(".said[data-found]")).to_contain_text("where do I begin?")
+
+
 def test_honest_marks(person: Person) -> None:
     """What failed or was cut off is marked in words."""
     page = person.go(f"/ui/c/{person.site.ids['left']}")
@@ -206,6 +288,22 @@ def test_new_messages_come_by_themselves(person: Person) -> None:
         client.post("/v1/chat/completions", json={"model": "gpt-4o", "messages": [said]})
     expect(page.locator(".by-user").last).to_contain_text("And now live!")
     expect(page.locator(".said").last).to_be_in_viewport()
+
+
+def test_new_messages_below(person: Person) -> None:
+    """Whoever reads further up stays there, is told of what came, and gets to it."""
+    page = person.go(f"/ui/c/{person.site.ids['python']}")
+    scroll_up(page)
+    said = {"role": "user", "content": "Far down"}
+    with person.site.proxy.client() as api:
+        api.post("/conversations/session-python/messages", json=said)
+    below = page.get_by_role("button", name="New messages have arrived.")
+    expect(below).to_be_in_viewport()
+    expect(page.locator(".said").last).not_to_be_in_viewport()
+    below.click()
+    expect(page.locator(".said").last).to_be_in_viewport()
+    expect(below).to_have_count(0)
+    expect(page.locator("#scroll")).to_be_focused()
 
 
 def test_what_is_deleted_elsewhere_says_so(person: Person) -> None:
@@ -421,6 +519,35 @@ def test_what_was_searched_for_is_marked(person: Person) -> None:
     assert page.evaluate("CSS.highlights.get('found').size") == 0
 
 
+def test_sound_can_be_played(person: Person) -> None:
+    """What somebody said aloud is heard where it stands, and the policy allows it."""
+    sound = io.BytesIO()
+    with wave.open(sound, "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(16_000))
+    data = base64.b64encode(sound.getvalue()).decode()
+    asked = [{"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}]
+    with person.site.proxy.client() as api:
+        one = api.post("/conversations/", json={"session_id": "heard", "user_identifier": "ann"})
+        api.post("/conversations/heard/messages", json={"role": "user", "content": asked})
+    page = person.go(f"/ui/c/{one.json()['id']}")
+    page.wait_for_function("document.querySelector('audio').duration === 1")
+
+
+def test_a_phrase_is_marked_as_a_whole(person: Person) -> None:
+    """Not its words elsewhere; also where it is partly bold, and never in what the page says."""
+    with person.site.proxy.client() as api:
+        one = api.post("/conversations/", json={"session_id": "phrase", "user_identifier": "ann"})
+        said = "A **copy**, of\n```\ncopy of it\n```\nof a copy, 深度学习 of 学习深度. Copy!"
+        api.post("/conversations/phrase/messages", json={"role": "user", "content": said})
+        address = f"/ui/c/{one.json()['id']}"
+    marked = "[...CSS.highlights.get('found')].map(String)"
+    page = person.go(f"{address}?q=“copy of” “学习 of 学习”")
+    assert page.evaluate(marked) == ["copy, of", "copy of", "学习 of 学习"]
+    page = person.go(f"{address}?q=copy 深度 度学")
+    assert page.evaluate(marked) == ["copy", "copy", "copy", "深度", "度学", "深度", "Copy"]
+
+
 def test_what_was_searched_for_is_marked_however_it_is_written(person: Person) -> None:
     """In other case, with accents, in full width, in Hindi; and in what comes later."""
     written = ["ＣＡＦÉ", "cafe\u0301s", "Straße", "हिन्दी", "ह", "カ", "ガ"]
@@ -606,6 +733,19 @@ def test_nothing_moves_while_a_page_comes(person: Person) -> None:
     page.locator(".people .number").first.wait_for()
     page.wait_for_load_state("networkidle")
     assert page.evaluate("moved") == []
+
+
+def test_without_a_network(browser: Browser, site: Site) -> None:
+    """It is said, covers nothing that can be pressed, and is over by itself."""
+    for size, link in ((DESK, "Import a file"), (PHONE, "Calls")):
+        with somebody(browser, site, size=size) as person:
+            page = person.go("/ui")
+            person.context.set_offline(True)
+            told = page.get_by_text("The proxy cannot be reached.")
+            expect(told).to_be_visible()
+            page.get_by_role("link", name=link).click(trial=True, timeout=3000)
+            person.context.set_offline(False)
+            expect(told).to_be_hidden()
 
 
 def test_a_magnified_page_has_room_to_read(browser: Browser, site: Site) -> None:

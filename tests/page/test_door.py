@@ -33,6 +33,12 @@ async def test_a_stranger_sees_the_door(stranger: Reader) -> None:
         assert 'name="key"' in answer.text
 
 
+async def test_the_name_of_the_host_leads_to_the_page(stranger: Reader) -> None:
+    """Nobody has to know that it is called `/ui`."""
+    answer = await stranger.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (307, "/ui")
+
+
 async def test_a_stranger_was_never_signed_in(stranger: Reader) -> None:
     """Nobody who comes for the first time is told that something has ended."""
     assert "has ended" not in (await stranger.get("/ui")).text
@@ -275,6 +281,20 @@ async def test_who_may_not_read_is_shown_no_title_on_the_way_to_a_change(
     wrong = await stranger.post("/ui/clear", user="ann", confirm="")
     assert wrong.status_code == 403
     assert (await stranger.get("/ui/import")).status_code == 200
+
+
+async def test_who_may_read_nothing_is_not_led_in_a_circle(paged: Api, stranger: Reader) -> None:
+    """Neither to conversations nor to a search, but to the door, for another key."""
+    await with_key(paged, WRITER, scopes={Scope.WRITE})
+    await stranger.sign_in(WRITER)
+
+    shown = (await stranger.get("/ui")).text
+
+    assert "needs a key with the scope <code>read</code>" in shown
+    assert "To the conversations" not in shown
+    assert 'action="/ui/search"' not in shown
+    assert "Sign in with another key" in shown
+    assert 'action="/ui/leave"' in shown
 
 
 async def test_addresses_that_do_not_exist(reader: Reader) -> None:

@@ -112,8 +112,15 @@ async def test_keys(measured: Reader) -> None:
     assert len(re.findall(r"sk-oai-[\w-]{43}", rotated)) == 1
     assert "will open nothing" in (await measured.get(f"/ui/keys/{number}/revoke")).text
     await measured.post(f"/ui/keys/{number}/revoke")
-    assert "<td>revoked</td>" in (await measured.get("/ui/keys")).text
+    assert ">revoked</td>" in (await measured.get("/ui/keys")).text
     assert (await measured.post("/ui/keys/nothing/revoke")).status_code == 404
+
+
+async def test_what_a_key_may_do_is_told_in_words_of_the_reader(measured: Reader) -> None:
+    """As they are called in the form beside the list."""
+    form = {"name": "laptop", "scope-read": "1", "scope-admin": "1"}
+    await measured.post("/ui/keys", **form)
+    assert ">管理、读取<" in (await measured.get("/ui/keys", accept_language="zh-CN")).text
 
 
 async def test_what_was_typed_for_a_key_is_kept_to_be_mended(measured: Reader) -> None:

@@ -144,6 +144,46 @@ async def test_a_call_that_was_made_again(paged: Api, reader: Reader) -> None:
     assert shown.count("A first call failed and was made again. 502") == 1
 
 
+async def test_nothing_yet(paged: Api, reader: Reader) -> None:
+    """What is empty is said to be, not to be filtered; and what is recorded, as it is set."""
+    for record, told in (("header", "Nothing is recorded without"), ("all", "is recorded, too")):
+        settings = load_settings(record=record, api_keys=KEY, _env_file=None)
+        paged.services.settings = settings
+        assert told in (await reader.get("/ui")).text
+    assert "No call has been made yet." in (await reader.get("/ui/calls")).text
+    assert "No call is like that." in (await reader.get("/ui/calls?errors=1")).text
+    assert "<details" not in (await reader.get("/ui/overview")).text
+
+
+async def test_from_a_call_to_its_conversation(paged: Api, reader: Reader) -> None:
+    """By session and user, which may have any signs; what is not there is a page that says so."""
+    one = an_exchange([user("hi")], session="a&b #1", user="x y")
+    await write(SqlExchangeStore(paged.services.database), [read_turn(one)])
+
+    shown = (await reader.get("/ui/calls")).text
+    link = re.search(r'href="(/ui/c\?[^"]+)"', shown)
+    assert link
+    answer = await reader.get(link[1].replace("&amp;", "&"))
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/ui/c/1")
+    for names in ("session=a%26b%20%231&user=other", "session=none"):
+        answer = await reader.get(f"/ui/c?{names}")
+        assert answer.status_code == 404
+        assert "There is no conversation with the session id" in answer.text
+    assert (await reader.get("/ui/c")).status_code == 422
+
+
+async def test_how_long_it_took_is_told_of_the_reply_alone(paged: Api, reader: Reader) -> None:
+    """An earlier answer that the request brought along was not made by this call."""
+    asked = [user("hi"), {"role": "assistant", "content": "hello"}, user("more")]
+    await write(SqlExchangeStore(paged.services.database), [read_turn(an_exchange(asked))])
+
+    shown = (await reader.get("/ui/c/1")).text
+
+    assert shown.count('class="said by-assistant"') == 2
+    assert shown.count(" in all</span>") == 1
+
+
 async def test_a_long_conversation(reader: Reader, ids: dict[str, int]) -> None:
     """A long conversation opens at its end, and is read upwards to its beginning."""
     shown = (await reader.get(f"/ui/c/{ids['long']}")).text
@@ -606,7 +646,7 @@ async def test_attachments_have_names_for_readers(paged: Api, reader: Reader) ->
     parts = [
         {"type": "text", "text": "Look"},
         {"type": "image_url", "image_url": {"url": "https://a.example/x.png"}},
-        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+        {"type": "input_audio", "input_audio": {"data": "no base64", "format": "wav"}},
         {"type": "file", "file": {"filename": "报告.pdf"}},
         {"type": "hologram", "hologram": "x"},
     ]
@@ -618,6 +658,32 @@ async def test_attachments_have_names_for_readers(paged: Api, reader: Reader) ->
     for told in ("图片: https://a.example/x.png", "音频: wav", "文件: 报告.pdf", "hologram: x"):
         assert told in shown
     assert "image_url" not in shown
+
+
+async def test_several_of_one_role_are_told_apart(paged: Api, reader: Reader) -> None:
+    """A result says what was called, when its id was last used; a message of a name, who speaks."""
+    call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    other = {**call, "function": {"name": "news", "arguments": "{}"}}
+    said = [
+        spoken("user", "Go on", NOW, name="Bob <b>"),
+        spoken("assistant", None, NOW, tool_calls=[call]),
+        spoken("tool", "sunny", NOW, tool_call_id="c1"),
+        spoken("assistant", None, NOW, tool_calls=[other]),
+        spoken("tool", "none", NOW, tool_call_id="c1"),
+        spoken("tool", "lost", NOW, tool_call_id="c2"),
+        spoken("function", "4", NOW, name="sum"),
+    ]
+    number = await tell(paged.services.database, "several", "ann", said, when=NOW)
+
+    shown = (await reader.get(f"/ui/c/{number}")).text
+
+    assert re.findall("<summary>(Result.*?)</summary>", shown) == [
+        "Result of weather",
+        "Result of news",
+        "Result of the tool",
+        "Result of sum",
+    ]
+    assert "<h3>User</h3><span><bdi>Bob &lt;b&gt;</bdi></span>" in shown
 
 
 async def test_what_is_copied_is_there_as_it_was_written(paged: Api, reader: Reader) -> None:

@@ -19,6 +19,8 @@ from officeai_proxy.errors import ConfigurationError
 from officeai_proxy.model import Scope
 
 OPEN = (
+    # It leads to the page, and says nothing.
+    "/",
     "/docs",
     "/docs/{version}/{file}",
     "/docs/init.js",

@@ -7,6 +7,8 @@ the page takes 5 MB and a part of a second of their start.
 import importlib
 from typing import TYPE_CHECKING, cast
 
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -24,6 +26,12 @@ def install(app: "FastAPI") -> None:
         module = importlib.import_module("officeai_proxy.page.application")
         return cast("ASGIApp", module.application(app))
 
+    app.router.routes.append(Route("/", _lead_to_page, include_in_schema=False))
     page = Later(made)
     for path in ("/ui", "/ui/{rest:path}"):
         app.router.routes.append(Route(path, page, include_in_schema=False))
+
+
+async def _lead_to_page(_: Request) -> RedirectResponse:
+    """Whoever types no more than the host's name wants to see the page."""
+    return RedirectResponse("/ui")

@@ -37,6 +37,11 @@ class CallChoice:
     since: Annotated[str, Query(max_length=10)] = ""
     until: Annotated[str, Query(max_length=10)] = ""
 
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether calls may be left out."""
+        return any(getattr(self, one.name) for one in fields(self))
+
     def link(self, **more: str) -> str:
         """The address of the log with these filters, and *more*."""
         given = {one.name: getattr(self, one.name) for one in fields(self)} | more

@@ -8,7 +8,8 @@ from officeai_proxy.page.origins import SAFE_METHODS, is_from_here
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "media-src data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
 )
 """Content Security Policy Level 3: nothing inline, nothing of another host."""
 

@@ -16,7 +16,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 
-from officeai_proxy.page import addresses, formulas
+from officeai_proxy.page import addresses, formulas, tasks
 
 LONGEST = 100_000
 """Characters up to which a text is read as Markdown; longer ones are shown as they are."""
@@ -61,6 +61,7 @@ class Markdown:
         parser.add_render_rule("table_close", _table_end)
         formulas.install(parser)
         addresses.install(parser)
+        tasks.install(parser)
         parser.core.ruler.push("attributes", _with_own_attributes)
         self._parser = parser
 

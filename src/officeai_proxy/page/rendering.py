@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fastapi import Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from officeai_proxy.errors import NotFound
 from officeai_proxy.page.assets import FOR_EVER, Assets
@@ -20,6 +21,8 @@ from officeai_proxy.page.markdown import Markdown
 from officeai_proxy.page.sentences import Sentences
 
 TEMPLATES = Path(__file__).parent / "templates"
+
+_NAMED = re.compile("`([^`]+)`")
 
 _WORTH_PACKING = 1024
 _LEVEL = 5
@@ -47,6 +50,7 @@ class Renderer:
             lstrip_blocks=True,
             auto_reload=False,
         )
+        self._environment.filters["coded"] = coded
         self._environment.globals["asset"] = self.assets.url
         icons = self._environment.get_template("icons.html").module
         self._environment.globals["icons"] = icons.icon  # type: ignore[attr-defined]  # a macro
@@ -91,6 +95,14 @@ class Renderer:
         if packs and len(body) > _WORTH_PACKING:
             return gzip.compress(body, compresslevel=_LEVEL, mtime=0), True
         return body, False
+
+
+def coded(sentence: str) -> Markup:
+    """A sentence of the program, whose names stand in backticks, with its names as code."""
+    return Markup().join(
+        Markup("<code>{}</code>").format(piece) if place % 2 else escape(piece)
+        for place, piece in enumerate(_NAMED.split(sentence))
+    )
 
 
 def _takes_gzip(request: Request) -> bool:

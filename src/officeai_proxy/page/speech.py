@@ -5,7 +5,7 @@ escape.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from http import HTTPStatus
@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from officeai_proxy.formats.writing.blocks import Block, Kind, blocks_of, one_line, told
 from officeai_proxy.model import Outcome, Role
+from officeai_proxy.page import sounds
 from officeai_proxy.page.figures import seconds
 from officeai_proxy.page.language import Words
 from officeai_proxy.page.markdown import PICTURE, Markdown
@@ -28,6 +29,7 @@ _MEDIA = {
     "input_image": "media.image",
     "input_audio": "media.audio",
     "audio": "media.audio",
+    "audio_url": "media.audio",
     "file": "media.file",
     "input_file": "media.file",
     "video_url": "media.video",
@@ -66,12 +68,13 @@ class Turns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A message as the template shows it."""
+    """A message as the template shows it. `name` is that of one of several in the same role."""
 
     id: int
     role: str
     who: str
     when: str
+    name: str
     model: str
     facts: list[str]
     parts: list[Part]
@@ -96,7 +99,7 @@ def said_of(messages: Sequence[Spoken], tree: Tree, words: Words, markdown: Mark
     answered = {one.line.exchange_id for one in messages if one.line.role == Role.ASSISTANT}
     last_of_call = {one.line.exchange_id: one.line.id for one in messages}
     shown = []
-    for place, one in enumerate(messages, 1):
+    for place, (one, blocks) in enumerate(zip(messages, _blocks(messages), strict=True), 1):
         call = one.line.exchange_id
         is_unanswered = call is not None and call not in answered
         tells_failure = is_unanswered and last_of_call[call] == one.line.id
@@ -104,8 +107,30 @@ def said_of(messages: Sequence[Spoken], tree: Tree, words: Words, markdown: Mark
         failure = _Failure.NONE
         if tells_failure:
             failure = _Failure.REPEATED if follows == Role.ASSISTANT else _Failure.LAST
-        shown.append(_said(one, tree, words, markdown, failure=failure))
+        said = _said(one, blocks, words, markdown)
+        # A request brings earlier answers along, which this call did not take any time for.
+        is_reply = one.line.role == Role.ASSISTANT and last_of_call[call] == one.line.id
+        facts = [*said.facts, *_times(one, words)] if is_reply else said.facts
+        marks = _marks(one, words, failure)
+        shown.append(replace(said, facts=facts, marks=marks, turns=_turns(one.line.id, tree)))
     return shown
+
+
+def _blocks(messages: Sequence[Spoken]) -> list[list[Block]]:
+    """What is to be read of each message; a result has the name of what was called before it."""
+    called: dict[str, str] = {}
+    found = []
+    for one in messages:
+        blocks = [_named(block, called) for block in blocks_of(one.line)]
+        called |= {one.call: one.name for one in blocks if one.kind is Kind.CALL and one.call}
+        found.append(blocks)
+    return found
+
+
+def _named(block: Block, called: Mapping[str, str]) -> Block:
+    if block.kind is not Kind.RESULT or block.name:
+        return block
+    return replace(block, name=called.get(block.call, ""))
 
 
 class _Failure(Enum):
@@ -117,20 +142,22 @@ class _Failure(Enum):
     """The same was asked once more, and answered then."""
 
 
-def _said(one: Spoken, tree: Tree, words: Words, markdown: Markdown, *, failure: _Failure) -> Said:
+def _said(one: Spoken, blocks: Sequence[Block], words: Words, markdown: Markdown) -> Said:
+    """A message without its marks and its neighbours, which others of its conversation decide."""
     line = one.line
     role = line.role if line.role in tuple(Role) else "other"
-    parts = [_part(block, role, words, markdown) for block in blocks_of(line)]
+    parts = [_part(block, role, words, markdown) for block in blocks]
+    names = [one_line(block.name) for block in blocks if block.kind is Kind.TEXT]
     return Said(
         id=line.id,
         role=role,
         who=words(f"role.{role}") if role != "other" else one_line(line.role),
         when=line.timestamp,
+        name=names[0] if names else "",
         model=one_line(line.model_name or "") if role == Role.ASSISTANT else "",
-        facts=_facts(one, words),
+        facts=[] if line.token_count is None else [words.count("tokens", line.token_count)],
         parts=parts,
-        marks=_marks(one, words, failure),
-        turns=_turns(line.id, tree),
+        marks=[],
         # Half of a message must not be copied as if it were all of it: the mark says who has that.
         text=line.content if len(line.content) <= MOST_SHOWN else "",
     )
@@ -145,7 +172,9 @@ def _part(block: Block, role: str, words: Words, markdown: Markdown) -> Part:
             title = words("tool_call", name=one_line(block.name) or "?")
             html = markdown.code(text, language="json")
         case Kind.RESULT:
-            title, html = words("tool_result"), markdown.code(text)
+            name = one_line(block.name)
+            title = words("tool_result_of", name=name) if name else words("tool_result")
+            html = markdown.code(text)
         case Kind.REASONING:
             title, html = words("reasoning"), markdown.html(text)
         case _:
@@ -159,12 +188,20 @@ def _part(block: Block, role: str, words: Words, markdown: Markdown) -> Part:
 
 
 def _media(block: Block, words: Words) -> Part:
-    """A picture that carries itself is shown; what lies at another host is a link to it."""
+    """What carries itself is shown or can be played; what lies at another host is a link to it."""
     known = _MEDIA.get(block.name)
     about = told(block if known is None else replace(block, name=words(known)))
     if PICTURE.fullmatch(block.text):
         picture = Markup('<img src="{}" alt="{}">').format(block.text, about)
         return Part("media", picture)
+    sound = sounds.address_of(block)
+    if sound is not None:
+        # Paper plays nothing: there it is told what was to be heard.
+        player = Markup(
+            '<audio controls preload="metadata" src="{}" aria-label="{}"></audio>'
+            '<p class="quiet heard">{}</p>'
+        ).format(sound, about[:300], about[:300])
+        return Part("media", player)
     if block.text.startswith(("https://", "http://")):
         link = Markup(
             '<p><a href="{}" target="_blank" rel="noopener noreferrer nofollow ugc">↗ {}</a></p>'
@@ -173,17 +210,10 @@ def _media(block: Block, words: Words) -> Part:
     return Part("media", Markup('<p class="quiet">{}</p>').format(about[:300]))
 
 
-def _facts(one: Spoken, words: Words) -> list[str]:
-    """What was measured of a message, in a few words."""
-    facts = []
-    if one.line.token_count is not None:
-        facts.append(words.count("tokens", one.line.token_count))
-    if one.line.role == Role.ASSISTANT:
-        if one.latency_ms is not None:
-            facts.append(words("took", time=seconds(one.latency_ms)))
-        if one.ttft_ms is not None:
-            facts.append(words("first_token", time=seconds(one.ttft_ms)))
-    return facts
+def _times(reply: Spoken, words: Words) -> list[str]:
+    """How long the call of a reply took, in a few words."""
+    times = (("took", reply.latency_ms), ("first_token", reply.ttft_ms))
+    return [words(name, time=seconds(time)) for name, time in times if time is not None]
 
 
 def _marks(one: Spoken, words: Words, failure: _Failure) -> list[str]:

@@ -135,6 +135,15 @@ def test_prices_and_variables_are_no_formulas(text: str) -> None:
     assert "formula" not in MARKDOWN.html(text.replace("no formula", "x"))
 
 
+def test_things_to_do_have_boxes() -> None:
+    """Empty or ticked, in lists of both kinds; nothing else that begins so has one."""
+    html = MARKDOWN.html("- [ ] *one*\n- [x] two\n\n1. [X] three\n\n- [y] no\n- [x](https://a.b/)")
+    assert '<li class="task">☐ <em>one</em></li>' in html
+    assert '<li class="task">☑ two</li>' in html
+    assert html.count('class="task"') == 3
+    assert "☐" not in MARKDOWN.html("[ ] no list, `[x] code`")
+
+
 def test_pictures_of_other_hosts_are_links() -> None:
     """A picture of another host would tell that host who reads: it is a link instead."""
     html = MARKDOWN.html("![a cat](https://evil.example/cat.png)")

@@ -1,12 +1,13 @@
 """A message in, what a person reads of it out: text, reasoning, tool calls, attachments.
 
 The formats that are read (Markdown, text, HTML) share this, and each only chooses how it looks.
-Data inside a message, such as a picture, is named and not repeated; `MEDIA` has its address.
+Data inside a message, such as a picture, is named and not repeated; `MEDIA` has its address, or the
+data of its sound.
 """
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from officeai_proxy.formats.containment import label_of_role
@@ -28,11 +29,17 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A part of a message. `name` is a tool's name, or what an attachment is."""
+    """A part of a message.
+
+    `name` is a tool's name, or what an attachment is, or who of several speaks; `data` the sound of
+    an attachment; `call` the id of the call that this is, or answers.
+    """
 
     kind: Kind
     text: str
     name: str = ""
+    data: str = field(default="", repr=False)
+    call: str = ""
 
 
 def label_of(line: Line) -> str:
@@ -52,9 +59,11 @@ def blocks_of(line: Line) -> list[Block]:
     if line.extra is None:
         return spoken
     message = raw_of(line)
+    name, call = _text(message, "name"), _text(message, "tool_call_id")
+    spoken = [replace(one, name=name, call=call) for one in spoken]
     blocks = [*_reasoning(message), *spoken, *_media(message), *_calls(message)]
     # Clients cut characters in two, and no file can hold half of one.
-    return [Block(one.kind, clean_text(one.text), clean_text(one.name)) for one in blocks]
+    return [replace(one, text=clean_text(one.text), name=clean_text(one.name)) for one in blocks]
 
 
 def _reasoning(message: JsonObject) -> Iterator[Block]:
@@ -86,9 +95,10 @@ def _media(message: JsonObject) -> Iterator[Block]:
     # Models that draw have their pictures beside the content (OpenRouter, "Image Generation").
     for part in (*_list_in(message, "content"), *_list_in(message, "images")):
         if isinstance(part, dict) and part.get("type") not in _SPOKEN and not _thought_in(part):
-            yield Block(Kind.MEDIA, _address(part), str(part.get("type") or "part"))
+            name = str(part.get("type") or "part")
+            yield Block(Kind.MEDIA, _address(part), name, _sound(part.get(name)))
     if isinstance(message.get("audio"), dict):
-        yield Block(Kind.MEDIA, "", "audio")
+        yield Block(Kind.MEDIA, "", "audio", _sound(message["audio"]))
 
 
 _SPOKEN = ("text", "input_text", "output_text", "refusal")
@@ -114,6 +124,17 @@ def _address(part: JsonObject) -> str:
     return ""
 
 
+def _sound(audio: Json) -> str:
+    """The data of `input_audio`, or of the `audio` of a reply, in base64 (OpenAI API)."""
+    return _text(audio, "data") if isinstance(audio, dict) else ""
+
+
+def _text(message: JsonObject, key: str) -> str:
+    """The text at *key*; nothing where it is none."""
+    value = message.get(key)
+    return value if isinstance(value, str) else ""
+
+
 def _calls(message: JsonObject) -> Iterator[Block]:
     calls = message.get("tool_calls")
     legacy = message.get("function_call")
@@ -122,13 +143,14 @@ def _calls(message: JsonObject) -> Iterator[Block]:
     for call in calls if isinstance(calls, list) else []:
         if isinstance(call, dict):
             inner = call.get("function") or call.get("custom")
-            yield _call(inner if isinstance(inner, dict) else call)
+            block = _call(inner if isinstance(inner, dict) else call)
+            yield replace(block, call=_text(call, "id"))
 
 
 def _call(function: JsonObject) -> Block:
-    name, arguments = function.get("name"), function.get("arguments", function.get("input"))
+    arguments = function.get("arguments", function.get("input"))
     text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-    return Block(Kind.CALL, _pretty(text), name if isinstance(name, str) else "")
+    return Block(Kind.CALL, _pretty(text), _text(function, "name"))
 
 
 def _pretty(text: str) -> str:

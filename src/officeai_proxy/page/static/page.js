@@ -161,7 +161,10 @@ function begin() {
   if (found && document.readyState !== "complete") addEventListener("load", again, { once: true });
   // A picture has its height only when it is read; the end of the conversation stays in view.
   let wasAtEnd = !found;
-  scroll.addEventListener("scroll", () => { wasAtEnd = isAtEnd(scroll); }, { passive: true });
+  scroll.addEventListener("scroll", () => {
+    wasAtEnd = isAtEnd(scroll);
+    if (wasAtEnd) $(".chat .below")?.remove();
+  }, { passive: true });
   scroll.addEventListener("load", () => { if (wasAtEnd) scroll.scrollTop = scroll.scrollHeight; }, true);
   for (const link of $$("[data-more]", scroll)) watcher.observe(link);
   if (!$(".to-end")) listen(2000);
@@ -189,27 +192,37 @@ function reachEnd(message) {
 }
 
 // Words are found as the search finds them: whole ones, whatever their case, accents and width are,
-// but any part of a run of Chinese, which stands for itself beside other letters too.
+// but any part of a run of Chinese, which stands for itself beside other letters too; and those in
+// quotation marks only side by side.
 const EAST = "[\\p{sc=Han}\\p{sc=Hiragana}\\p{sc=Katakana}\\p{sc=Hangul}\\p{sc=Bopomofo}\\u3006\\u30fc]";
 const OTHER = `(?:(?!${EAST})[\\p{L}\\p{N}\\p{M}])`;
+const GAP = `(?:(?!${EAST}|${OTHER}).)*`;
+const QUOTED = /["“”„＂]([^"“”„＂]*)["“”„＂]|[^"“”„＂]+/gu;
 const LETTER = /\P{M}\p{M}*|\p{M}+/gu;
 // Vowel signs of India are no accents, nor are the marks that tell カ from ガ.
 const ACCENT = /(?=\p{M})(?![\u3099\u309a])[\p{sc=Zinh}\p{sc=Cyrl}\p{sc=Hebr}\p{sc=Arab}\p{sc=Syrc}]/gu;
 
 function fold(letter) {
+  // Most letters are of ASCII or Chinese and have one form only, which is known without asking.
+  if (letter.length === 1 && (letter < "\x80" || (letter >= "\u4e00" && letter <= "\u9fff"))) return letter.toLowerCase();
   const small = letter.normalize("NFKC").toLowerCase().replaceAll("ß", "ss").replaceAll("ς", "σ");
   return small.normalize("NFD").replace(ACCENT, "").normalize("NFC");
 }
 
-function wordsOf(text) {
-  const words = fold(text).match(new RegExp(`${EAST}+|${OTHER}+`, "gu")) ?? [];
-  return words.map((word) => (new RegExp(EAST, "u").test(word) ? word : `(?<!${OTHER})${word}(?!${OTHER})`));
+function patternsOf(query) {
+  const found = [...query.matchAll(QUOTED)].flatMap(({ 0: all, 1: phrase }) => {
+    const words = (fold(all).match(new RegExp(`${EAST}+|${OTHER}+`, "gu")) ?? [])
+      .map((word) => (new RegExp(EAST, "u").test(word) ? word : `(?<!${OTHER})${word}(?!${OTHER})`));
+    return phrase === undefined ? words : words.join(GAP) || [];
+  });
+  return [...new Set(found)].map((pattern) => new RegExp(pattern, "gsu"));
 }
 
-// Where the pattern is in a text, whose letters may be longer or shorter when they are folded.
-function placesIn(text, pattern) {
+// Where the patterns are in a text, whose letters may be longer or shorter when they are folded.
+function placesIn(text, patterns) {
+  const all = (folded) => patterns.flatMap((pattern) => [...folded.matchAll(pattern)]);
   if (/^[\0-\x7f]*$/.test(text)) {
-    return [...text.toLowerCase().matchAll(pattern)].map(({ 0: found, index }) => [index, index + found.length]);
+    return all(text.toLowerCase()).map(({ 0: found, index }) => [index, index + found.length]);
   }
   const starts = [], ends = [];
   let folded = "";
@@ -221,25 +234,42 @@ function placesIn(text, pattern) {
       ends.push(index + letter.length);
     }
   }
-  return [...folded.matchAll(pattern)].map(({ 0: found, index }) => [starts[index], ends[index + found.length - 1]]);
+  return all(folded).map(({ 0: found, index }) => [starts[index], ends[index + found.length - 1]]);
+}
+
+// What was written in a message, as one text, and which node each part of it is in. What the page
+// itself says in it, such as the button over a piece of code, ends words and has none.
+function writtenIn(place) {
+  const nodes = [];
+  let text = "";
+  const walker = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const isOurs = node.parentElement.closest(".code-bar, .mark");
+    if (!isOurs) nodes.push({ node, start: text.length });
+    text += isOurs ? "\n" : node.data;
+  }
+  return { nodes, text };
 }
 
 // What was searched for is marked without touching the text (CSS Custom Highlight API).
 function mark(root) {
-  const words = window.Highlight ? wordsOf($("#scroll").dataset.find) : [];
-  if (!words.length) return;
-  const pattern = new RegExp(words.join("|"), "gu");
+  const patterns = window.Highlight ? patternsOf($("#scroll").dataset.find) : [];
+  if (!patterns.length) return;
   const marked = CSS.highlights.get("found") ?? new Highlight();
-  const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
-  for (let node = walker.nextNode(); node && marked.size < 2000; node = walker.nextNode()) {
-    if (!node.parentElement.closest(".text")) continue;
-    const places = placesIn(node.data, pattern);
+  for (const place of $$(".text", root)) {
+    const { nodes, text } = writtenIn(place);
+    const places = placesIn(text, patterns).sort(([one], [other]) => one - other);
     // What a tool answered is folded; nobody sees there what was found.
-    if (places.length) node.parentElement.closest("[data-found] details")?.setAttribute("open", "");
-    for (const [start, end] of places) {
+    if (places.length) place.closest("[data-found] details")?.setAttribute("open", "");
+    let at = 0;
+    for (const [start, end] of places.slice(0, 2000 - marked.size)) {
+      while (nodes[at + 1]?.start <= start) at += 1;
+      let last = at;
+      // Words that stand side by side may be in bold and not, one beside the other.
+      while (nodes[last + 1]?.start < end) last += 1;
       const range = new Range();
-      range.setStart(node, start);
-      range.setEnd(node, end);
+      range.setStart(nodes[at].node, start - nodes[at].start);
+      range.setEnd(nodes[last].node, end - nodes[last].start);
       marked.add(range);
     }
   }
@@ -316,6 +346,23 @@ function add(place, content) {
   if (messages.length) place.dataset.after = messages.at(-1).dataset.message;
   place.textContent = place.dataset.said;
   if (follows) scroll.scrollTop = scroll.scrollHeight;
+  else if (messages.length) tellBelow(place.dataset.said);
+}
+
+// Whoever reads further up stays there, and sees that there is more below.
+function tellBelow(said) {
+  if ($(".chat .below")) return;
+  const button = document.createElement("button");
+  button.className = "to-end below";
+  button.textContent = `↓ ${said}`;
+  $(".chat").append(button);
+}
+
+function goBelow(button) {
+  const scroll = $("#scroll");
+  scroll.scrollTop = scroll.scrollHeight;
+  button.remove();
+  scroll.focus({ preventScroll: true });
 }
 
 // --- sheets -------------------------------------------------------------------------------------
@@ -450,6 +497,7 @@ function onClick(event) {
   if (event.target.matches("[data-drop] input")) event.target.value = "";
   const button = event.target.closest("button.copy");
   if (button) return copy(button);
+  if (event.target.matches(".below")) return goBelow(event.target);
   if (event.target.closest("[data-close]")) return event.target.closest("dialog")?.close();
   if (pressed && isBeside(event)) return event.target.close();
   const link = event.target.closest("a");

@@ -100,6 +100,18 @@ def test_pictures_that_a_model_drew_are_attachments():
     ]
 
 
+def test_sound_is_at_hand():
+    """Whoever can play it gets it, of a question and of an answer; a text never has it."""
+    asked = [{"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}]
+
+    assert read({"role": "user", "content": asked}) == [
+        Block(Kind.MEDIA, "wav", "input_audio", "AAAA")
+    ]
+    assert read({"role": "assistant", "content": None, "audio": {"data": "BBBB"}}) == [
+        Block(Kind.MEDIA, "", "audio", "BBBB")
+    ]
+
+
 @pytest.mark.parametrize(("role", "label"), [("user", "User"), ("", "Unknown"), ("a\nb", "a b")])
 def test_everybody_has_a_label(role: str, label: str):
     """A role nobody knows is shown as it is, in one line."""
