@@ -13,6 +13,7 @@ import click
 
 from officeai_proxy import __version__
 from officeai_proxy.auth.remembered import RememberedKeys
+from officeai_proxy.cli.folders import prove_folders
 from officeai_proxy.cli.opening import first_key, upgrade_apart, with_database
 from officeai_proxy.cli.standard import can_print, give_up_output
 from officeai_proxy.crypto.master_keys import MasterKeys
@@ -60,6 +61,7 @@ def serve(settings: Settings, *, upstream_note: str = "") -> None:
     check_keys(settings.journal_dir, MasterKeys.of(settings.encryption_secrets))
     # Held until this process ends; each worker holds its own.
     Destination(settings.journal_dir, read_address(settings.database).identity)
+    prove_folders(settings)
     PriceBook.open(settings.prices)
     timeouts = Timeouts(
         settings.connect_timeout, settings.first_byte_timeout, settings.idle_timeout

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 
+from officeai_proxy.errors import FolderUnusable
 from officeai_proxy.metrics.board import SUFFIX, Board, ModelCounts, Reading, read_board
 from officeai_proxy.metrics.catalogue import GAUGES
 
@@ -26,9 +27,18 @@ class Boards:
     """The folder of boards."""
 
     def __init__(self, directory: Path) -> None:
-        """They are in *directory*, which is made when it is not there."""
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """They are in *directory*, which is made when it is not there.
+
+        Raises:
+            FolderUnusable: it cannot be made, or not be locked.
+        """
         self._directory = directory
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with self._locked(fcntl.LOCK_SH):
+                pass
+        except OSError as exc:
+            raise FolderUnusable("calls cannot be counted", directory, exc) from exc
 
     def open(self) -> Board:
         """A new board for this worker; what dead workers left is moved away first."""

@@ -19,7 +19,7 @@ from officeai_proxy.auth.limits.files import SharedLock, mapped
 from officeai_proxy.auth.limits.minute import CELLS, SharedMinute
 from officeai_proxy.auth.limits.seats import Seats
 from officeai_proxy.auth.limits.standing import Header, Standing, standing_headers
-from officeai_proxy.errors import ConfigurationError, RequestsLimited, TokensLimited
+from officeai_proxy.errors import FolderUnusable, RequestsLimited, TokensLimited
 from officeai_proxy.model import Limits
 
 SUFFIX = ".use"
@@ -79,7 +79,7 @@ class Ledger:
         """Open the accounts in *directory*; *clock* gives seconds since 1970.
 
         Raises:
-            ConfigurationError: the files cannot be made there.
+            FolderUnusable: the files cannot be made there.
         """
         self.directory = directory
         self._clock = clock
@@ -90,10 +90,7 @@ class Ledger:
             with self.lock:
                 self._seats = Seats(directory)
         except OSError as exc:
-            reason = exc.strerror or exc
-            raise ConfigurationError(
-                f"OFFICEAI_DATA_DIR: the limits of keys cannot be kept in {directory}: {reason}"
-            ) from exc
+            raise FolderUnusable("the limits of keys cannot be kept", directory, exc) from exc
 
     def admit(self, name: str, limits: Limits, estimate: TokenEstimate = NO_TOKENS) -> Lease:
         """Book a call on the account *name*, or refuse it and book nothing.
