@@ -2,7 +2,6 @@
 
     ProxyError
     ├── ConfigurationError            the program cannot start like this
-    │   └── FolderUnusable
     ├── Unopenable                    what is stored is not what was sealed
     ├── RequestRefused                the caller has to change something (4xx, 501)
     │   ├── InvalidRequest            400
@@ -31,7 +30,8 @@
     └── Unavailable                   we cannot do our part now (503)
         ├── DatabaseUnavailable
         │   ├── DatabaseDamaged
-        │   └── DatabaseMoved
+        │   ├── DatabaseMoved
+        │   └── DatabaseOnlyReads
         ├── KeysUnavailable
         ├── RecordingUnavailable
         ├── SearchTooSlow
@@ -43,25 +43,12 @@ The message of an error is read by a person: it says what is wrong and what to d
 names are those of OpenAI's error object (API reference, "Error codes").
 """
 
-from errno import EACCES, EDQUOT, EEXIST, EFBIG, EISDIR, ENOSPC, ENOTDIR, EPERM, EROFS
-from pathlib import Path
 from typing import ClassVar
 
 from typing_extensions import override
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """Those that an address may take; CONNECT and TRACE none does."""
-
-
-_IN_THE_WAY = "; move away what stands in its place"
-_NO_ROOM = "; make room on that disk"
-_NO_RIGHT = "; let this account write to all that is there, or name another folder"
-_FOLDER_ADVICE = {
-    **dict.fromkeys((EEXIST, EISDIR, ENOTDIR), _IN_THE_WAY),
-    **dict.fromkeys((EDQUOT, ENOSPC), _NO_ROOM),
-    EFBIG: "; let this account make larger files (`ulimit -f`)",
-    **dict.fromkeys((EACCES, EPERM, EROFS), _NO_RIGHT),
-}
 
 
 class ProxyError(Exception):
@@ -83,17 +70,6 @@ class ProxyError(Exception):
 
 class ConfigurationError(ProxyError):
     """The configuration cannot be used."""
-
-
-class FolderUnusable(ConfigurationError):
-    """A folder of the data directory cannot be used."""
-
-    def __init__(self, what: str, folder: Path, error: OSError) -> None:
-        """*what* cannot be done in *folder*, as *error* of the system says."""
-        advice = _FOLDER_ADVICE.get(error.errno or 0, "")
-        super().__init__(
-            f"OFFICEAI_DATA_DIR: {what} in {folder}: {error.strerror or error}{advice}"
-        )
 
 
 class Unopenable(ProxyError):
@@ -317,6 +293,10 @@ class DatabaseDamaged(DatabaseUnavailable):
 
 class DatabaseMoved(DatabaseUnavailable):
     """The database file was moved or replaced; calls wait. Put it back, or start the proxy anew."""
+
+
+class DatabaseOnlyReads(DatabaseUnavailable):
+    """The database only reads; calls wait. Let it write, or name the server that does."""
 
 
 class KeysUnavailable(Unavailable):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 
-from officeai_proxy.errors import FolderUnusable
+from officeai_proxy.folder_faults import unusable
 from officeai_proxy.metrics.board import SUFFIX, Board, ModelCounts, Reading, read_board
 from officeai_proxy.metrics.catalogue import GAUGES
 
@@ -30,7 +30,7 @@ class Boards:
         """They are in *directory*, which is made when it is not there.
 
         Raises:
-            FolderUnusable: it cannot be made, or not be locked.
+            ConfigurationError: it cannot be made, or not be locked.
         """
         self._directory = directory
         try:
@@ -38,7 +38,7 @@ class Boards:
             with self._locked(fcntl.LOCK_SH):
                 pass
         except OSError as exc:
-            raise FolderUnusable("calls cannot be counted", directory, exc) from exc
+            raise unusable("calls cannot be counted", directory, exc) from exc
 
     def open(self) -> Board:
         """A new board for this worker; what dead workers left is moved away first."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
-from officeai_proxy.errors import FolderUnusable
+from officeai_proxy.folder_faults import unusable
 from officeai_proxy.model import Durability, Exchange
 from officeai_proxy.recording import boots, frames, segments
 from officeai_proxy.recording.frame_seal import FrameSeal
@@ -342,7 +342,7 @@ def open_directory(directory: Path) -> None:
     """Make the journal's directory and prove that it can be written.
 
     Raises:
-        FolderUnusable: it cannot.
+        ConfigurationError: it cannot.
     """
     try:
         # `mode` counts for the last folder only: what is made on the way has to be private too.
@@ -352,7 +352,7 @@ def open_directory(directory: Path) -> None:
         probe.touch(mode=0o600)
         probe.unlink()
     except OSError as exc:
-        raise FolderUnusable("the journal cannot be written", directory, exc) from exc
+        raise unusable("the journal cannot be written", directory, exc) from exc
 
 
 def _give_to_owner_of(directory: Path, file: int) -> None:

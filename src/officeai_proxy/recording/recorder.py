@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from officeai_proxy.errors import FolderUnusable
+from officeai_proxy.folder_faults import unusable
 from officeai_proxy.model import CallRecord
 from officeai_proxy.recording import segments
 from officeai_proxy.recording.adoption import Adoption, Estate, in_batches
@@ -68,12 +68,12 @@ class Leadership:
         """The lock file is *directory*/recorder.lock.
 
         Raises:
-            FolderUnusable: it cannot be opened.
+            ConfigurationError: it cannot be opened.
         """
         try:
             self._fd = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as exc:
-            raise FolderUnusable(f"{LOCK} cannot be opened", directory, exc) from exc
+            raise unusable(f"{LOCK} cannot be opened", directory, exc) from exc
 
     def taken(self) -> bool:
         """Try to take it, and say whether it is ours now."""
