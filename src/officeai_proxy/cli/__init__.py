@@ -80,10 +80,10 @@ def main() -> None:
     try:
         root(prog_name="officeai-proxy", standalone_mode=True)
     except ConfigurationError as error:
-        click.echo(f"officeai-proxy: {in_one_line(error.message)}", err=True)
+        click.echo(f"officeai-proxy: {in_one_line(str(error))}", err=True)
         sys.exit(WRONG_CONFIGURATION)
     except ProxyError as error:
-        click.echo(f"officeai-proxy: {in_one_line(error.message)}", err=True)
+        click.echo(f"officeai-proxy: {in_one_line(str(error))}", err=True)
         sys.exit(FAILED)
     except OSError as error:
         if error.errno not in refusals or error.filename is not None:
