@@ -79,8 +79,9 @@ def _sqlite(url: str) -> Address:
     if "?" in name:
         raise ConfigurationError("OFFICEAI_DATABASE_URL: a SQLite path takes no options after `?`")
     path = Path(name).expanduser()
-    # However it is written, and by whatever links it is reached.
-    return Address(Dialect.SQLITE, str(path), f"sqlite {os.path.realpath(path)}", path=path)
+    # By whatever way its folder is reached. What stands at its place may change while it is away.
+    identity = f"sqlite {Path(os.path.realpath(path.parent), path.name)}"
+    return Address(Dialect.SQLITE, str(path), identity, path=path)
 
 
 def _postgresql(url: str) -> Address:
