@@ -30,7 +30,8 @@
     └── Unavailable                   we cannot do our part now (503)
         ├── DatabaseUnavailable
         │   ├── DatabaseDamaged
-        │   └── DatabaseMoved
+        │   ├── DatabaseMoved
+        │   └── DatabaseOnlyReads
         ├── KeysUnavailable
         ├── RecordingUnavailable
         ├── SearchTooSlow
@@ -292,6 +293,10 @@ class DatabaseDamaged(DatabaseUnavailable):
 
 class DatabaseMoved(DatabaseUnavailable):
     """The database file was moved or replaced; calls wait. Put it back, or start the proxy anew."""
+
+
+class DatabaseOnlyReads(DatabaseUnavailable):
+    """The database only reads; calls wait. Let it write, or name the server that does."""
 
 
 class KeysUnavailable(Unavailable):

@@ -236,7 +236,7 @@ class Settings(BaseSettings):
     @classmethod
     def _is_an_address(cls, value: str) -> str:
         # An empty one would be taken for all addresses of the machine.
-        if not value.strip():
+        if not value.strip() or not value.isprintable():
             raise ValueError("must be an address such as 127.0.0.1, or 0.0.0.0 for all")
         return value
 

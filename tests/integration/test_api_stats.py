@@ -136,7 +136,7 @@ async def seeded(url: str) -> None:
     await record(
         database,
         a_call(user="alice", model_served="a", cost=0.5),
-        a_call(60, user="bob", model_served="b"),
+        a_call(60, user="bob", model_served="b", cost=0.0000042),
         a_call(workspace="other"),
     )
     await database.close()
@@ -160,6 +160,7 @@ def test_the_command(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
         table = pool.submit(run, "--by", "model").result()
     assert "0.5000" in table
+    assert "0.0000042" in table
     assert "…" not in table
     assert "There are more" in run("--by", "model", "--limit", "1")
     run("--user", "nobody-7f")

@@ -79,6 +79,12 @@ def test_a_database_that_is_away_is_told() -> None:
         upgrade_apart(settings_for("postgresql://nobody@127.0.0.1:9/nothing"))
 
 
+def test_a_folder_in_the_place_of_the_file_is_told(tmp_path: Path) -> None:
+    """It was told that a file exists, which nobody can do anything with."""
+    with pytest.raises(DatabaseUnavailable, match="Is a directory"):
+        revision(settings_for(f"sqlite:///{tmp_path}"))
+
+
 def test_a_newer_database_is_left_to_the_next(database_url: str) -> None:
     """The other process says nothing; whoever opens the database next says what is in the way."""
     settings = settings_for(database_url)

@@ -9,7 +9,7 @@ from sqlalchemy import func, insert, select, text
 from tests.databases import PostgresServer, StopMode, new_postgres_server
 from tests.integration.stored import NOW
 
-from officeai_proxy.errors import ConfigurationError, DatabaseUnavailable
+from officeai_proxy.errors import ConfigurationError, DatabaseOnlyReads, DatabaseUnavailable
 from officeai_proxy.storage.database import Database, is_transient
 from officeai_proxy.storage.migrations import prepare
 from officeai_proxy.storage.tables import tombstones
@@ -106,6 +106,8 @@ async def test_demoted_server(running: Database, own_server: PostgresServer) -> 
     name = running.location.rpartition("/")[2]
     own_server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     await running.close()
+    with pytest.raises(DatabaseOnlyReads):
+        await running.ping()
     await asyncio.gather(*(buried(running) for _ in range(3)))
     own_server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = off")
     with pytest.raises(DatabaseUnavailable) as error:
@@ -115,6 +117,19 @@ async def test_demoted_server(running: Database, own_server: PostgresServer) -> 
     for _ in range(4):
         await bury(running)
     assert await buried(running) == 4
+
+
+async def test_a_server_that_writes_again_is_well_at_once(
+    running: Database, own_server: PostgresServer
+) -> None:
+    """Whoever asks how it is need not wait until the connections from before are used up."""
+    name = running.location.rpartition("/")[2]
+    own_server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    await running.close()
+    await asyncio.gather(*(buried(running) for _ in range(3)))
+    own_server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = off")
+
+    await running.ping()
 
 
 async def test_killed_connections(running: Database, own_server: PostgresServer) -> None:

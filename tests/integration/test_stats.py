@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, text
 from tests.factories import an_exchange, assistant, user
 from tests.integration.stored import ALICE_ONLY, ELSEWHERE, HERE, NOW
 
@@ -22,6 +22,7 @@ from officeai_proxy.storage.call_filter import CallFilter
 from officeai_proxy.storage.conversations import ConversationRepository
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.exchanges import SqlExchangeStore
+from officeai_proxy.storage.migrations import check
 from officeai_proxy.storage.paging import PageRequest
 from officeai_proxy.storage.stats import CallStats, GroupBy, StatsPage, StatsRepository
 from officeai_proxy.storage.tables import call_hour_times, call_hours, exchanges
@@ -370,3 +371,30 @@ async def test_numbers_are_those_of_a_count_by_hand(
 def call_in(workspace: str, call: CallRecord) -> CallRecord:
     fields = {name: getattr(call, name) for name in CallRecord.__dataclass_fields__}
     return CallRecord(**{**fields, "workspace": workspace, "exchange_id": uuid4()})
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        (
+            "UPDATE call_hours SET total_tokens = total_tokens + 1 WHERE dimension = 'model'",
+            "the numbers of the model 'm' in the hour from 2026-11-20 09:00 are not",
+        ),
+        ("DELETE FROM call_hours WHERE dimension = 'all'", "the numbers in the hour from"),
+        (
+            "UPDATE call_hour_times SET calls = 7 WHERE dimension = 'key'",
+            "the times of the key 'key-1' in the hour from",
+        ),
+    ],
+)
+async def test_hours_that_are_not_the_sums_of_their_calls_are_found(
+    database: Database, statement: str, sentence: str
+) -> None:
+    """`db check` counts the log anew, and says which hour it is."""
+    await record(database, *(a_call(number, model_served="m") for number in range(3)))
+    assert await check(database) == []
+    async with database.write() as connection:
+        await connection.execute(text(statement))
+
+    (fault,) = await check(database)
+    assert sentence in fault

@@ -58,7 +58,7 @@ WRONG = {
     "ON_DISCONNECT": ["maybe"],
     "LOG_LEVEL": ["shout"],
     "UPSTREAM_TRUST_ENV": ["perhaps"],
-    "HOST": [" "],
+    "HOST": [" ", "127.0.0.1\n", "a\x1b[31mb"],
     "MODEL_ALIASES": ["officeai", "[1]", '{"a": 1}', '{"a":', '{"a": ""}', '{" ": "b"}'],
     "UPSTREAM_BASE_URL": [
         "api.openai.com",
@@ -100,6 +100,13 @@ def test_an_address_that_is_not_here_is_said(tmp_path: Path, host: str) -> None:
     assert host in line
 
 
+def test_a_name_of_several_lines_is_told_in_one(tmp_path: Path) -> None:
+    """Nothing that a terminal obeys gets there by a message."""
+    line = refused(tmp_path, OFFICEAI_PRICES="no\nsuch\x1b[2Jfile")
+
+    assert "OFFICEAI_PRICES: no\\nsuch\\x1b[2Jfile" in line
+
+
 def test_the_other_name_of_a_setting_is_named_too(tmp_path: Path) -> None:
     """Who set OPENAI_BASE_URL wrongly need not know that it has another name here."""
     assert "OPENAI_BASE_URL" in refused(tmp_path, OPENAI_BASE_URL="z")
@@ -115,14 +122,18 @@ def test_a_port_in_use_is_said(tmp_path: Path) -> None:
     assert "OFFICEAI_PORT" in line
 
 
-@pytest.mark.parametrize("kind", ["file", "below-a-file"])
-def test_a_data_directory_that_cannot_be_written_is_said(tmp_path: Path, kind: str) -> None:
-    """The journal is tried at the start, not at the first call."""
-    file = tmp_path / "file"
+@pytest.mark.parametrize(("data", "blocked"), [("x", "x"), ("x/y", "x"), ("x", "x/metrics")])
+def test_a_data_directory_that_cannot_be_written_is_said(
+    tmp_path: Path, data: str, blocked: str
+) -> None:
+    """The journal, and what workers open beside it, are tried at the start, not at a call."""
+    file = tmp_path / blocked
+    file.parent.mkdir(exist_ok=True)
     file.write_text("x")
-    place = file if kind == "file" else file / "data"
+    line = refused(tmp_path, OFFICEAI_DATA_DIR=str(tmp_path / data))
 
-    assert "OFFICEAI_DATA_DIR" in refused(tmp_path, OFFICEAI_DATA_DIR=str(place))
+    assert "OFFICEAI_DATA_DIR" in line
+    assert line.endswith("; move away what stands in its place")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -12,7 +12,7 @@ import click
 from typing_extensions import override
 
 from officeai_proxy import __version__
-from officeai_proxy.cli.standard import give_up_output, hold_places
+from officeai_proxy.cli.standard import give_up_output, hold_places, in_one_line
 from officeai_proxy.errors import ConfigurationError, ProxyError
 
 COMMANDS = {
@@ -80,10 +80,10 @@ def main() -> None:
     try:
         root(prog_name="officeai-proxy", standalone_mode=True)
     except ConfigurationError as error:
-        click.echo(f"officeai-proxy: {error}", err=True)
+        click.echo(f"officeai-proxy: {in_one_line(str(error))}", err=True)
         sys.exit(WRONG_CONFIGURATION)
     except ProxyError as error:
-        click.echo(f"officeai-proxy: {error}", err=True)
+        click.echo(f"officeai-proxy: {in_one_line(str(error))}", err=True)
         sys.exit(FAILED)
     except OSError as error:
         if error.errno not in refusals or error.filename is not None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 import click
 
+from officeai_proxy.cli.folders import prove_folders
 from officeai_proxy.cli.opening import database_of
 from officeai_proxy.errors import ProxyError
 from officeai_proxy.proxy.upstream import (
@@ -65,6 +66,7 @@ def _names() -> Finding:
 def _data(settings: Settings) -> Finding:
     try:
         open_directory(settings.journal_dir)
+        prove_folders(settings)
     except ProxyError as error:
         return Finding("data", is_well=False, note=error.message)
     free = shutil.disk_usage(settings.data_dir).free

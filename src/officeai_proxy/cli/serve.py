@@ -2,8 +2,10 @@
 
 import json
 import logging
+import re
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +15,7 @@ import click
 
 from officeai_proxy import __version__
 from officeai_proxy.auth.remembered import RememberedKeys
+from officeai_proxy.cli.folders import prove_folders
 from officeai_proxy.cli.opening import first_key, upgrade_apart, with_database
 from officeai_proxy.cli.standard import can_print, give_up_output
 from officeai_proxy.crypto.master_keys import MasterKeys
@@ -29,6 +32,13 @@ from officeai_proxy.storage.address import read_address
 from officeai_proxy.storage.database import Database
 
 log = logging.getLogger(__name__)
+
+
+_NO_CHAT = re.compile(
+    r"whisper|transcri|tts|embed|\bbge\b|rerank|moderation|dall-e|image|sora|diffusion|flux",
+    re.IGNORECASE,
+)
+"""What the names of models have in them that do not chat."""
 
 
 @click.command("serve")
@@ -60,6 +70,7 @@ def serve(settings: Settings, *, upstream_note: str = "") -> None:
     check_keys(settings.journal_dir, MasterKeys.of(settings.encryption_secrets))
     # Held until this process ends; each worker holds its own.
     Destination(settings.journal_dir, read_address(settings.database).identity)
+    prove_folders(settings)
     PriceBook.open(settings.prices)
     timeouts = Timeouts(
         settings.connect_timeout, settings.first_byte_timeout, settings.idle_timeout
@@ -169,8 +180,7 @@ def banner(
 def _first_call(settings: Settings, *, key: str) -> list[str]:
     """Two commands to copy: a call, and the conversation that it left behind."""
     root = settings.base_url.removesuffix("/v1")
-    # A name of the configuration, else one that OpenAI has: the first call should not be a 404.
-    model = json.dumps(next(iter(settings.model_aliases), "gpt-4o-mini"))
+    model = json.dumps(_chat_model(settings.model_aliases))
     body = f'{{"model": {model}, "messages": [{{"role": "user", "content": "Hello!"}}]}}'
     return [
         f"KEY={key}",
@@ -179,3 +189,12 @@ def _first_call(settings: Settings, *, key: str) -> list[str]:
         f"  -d '{body}'",
         f'curl {root}/conversations/demo-session -H "Authorization: Bearer $KEY"',
     ]
+
+
+def _chat_model(aliases: Mapping[str, str]) -> str:
+    """A name of the configuration that may well chat, else one that OpenAI has.
+
+    The first call should be no error of the upstream, as a chat with a model for speech is.
+    """
+    chatting = (name for name, model in aliases.items() if not _NO_CHAT.search(model))
+    return next(chatting, "gpt-4o-mini")

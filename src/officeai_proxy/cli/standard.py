@@ -54,3 +54,8 @@ def _is_open(number: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def in_one_line(text: str) -> str:
+    """*text* with what a terminal would not show, or would obey, written as Python escapes it."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import click
 from rich import box
@@ -25,6 +26,9 @@ MAX_LIMIT = 1000
 
 WIDTH = 110
 """Columns that the table has at least: a number that is cut off is a wrong number."""
+
+_LEAST = 0.00005
+"""US dollars that four digits behind the point can tell from nothing."""
 
 _HEADS = ("calls", "errors", "tokens in", "tokens out", "cost $", "p50 ms", "p95 ms", "ttft p50")
 
@@ -116,7 +120,13 @@ def _table(page: StatsPage, by: GroupBy) -> Table:
 def _cells(stats: CallStats) -> Iterator[str]:
     for count in (stats.calls, stats.errors, stats.prompt_tokens, stats.completion_tokens):
         yield f"{count:,}"
-    yield "–" if stats.cost is None else f"{stats.cost:,.4f}"
+    yield "–" if stats.cost is None else _dollars(stats.cost)
     for times, percent in ((stats.latency, 50), (stats.latency, 95), (stats.ttft, 50)):
         time = times.percentile(percent)
         yield "–" if time is None else f"{time:,.0f}"
+
+
+def _dollars(cost: float) -> str:
+    """Four digits behind the point, and as many more as a sum needs that would be nothing else."""
+    is_told = cost == 0 or cost >= _LEAST
+    return f"{cost:,.4f}" if is_told else f"{Decimal(f'{cost:.2g}'):f}"

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from pydantic import BaseModel, Field
 
 from officeai_proxy import __version__
-from officeai_proxy.errors import DatabaseDamaged, DatabaseMoved, Unavailable
+from officeai_proxy.errors import DatabaseDamaged, DatabaseMoved, DatabaseOnlyReads, Unavailable
 from officeai_proxy.health.answering import Answering, Pingable
 from officeai_proxy.recording import setaside
 from officeai_proxy.recording.backlog import BacklogGauge
@@ -64,7 +64,7 @@ class Keeping(Protocol):
 
 
 class DatabaseHealth(BaseModel):
-    """Whether the database answers."""
+    """Whether the database answers; one that only reads is up."""
 
     status: Literal["up", "down"]
     dialect: str
@@ -151,13 +151,7 @@ class Pulse:
 
     async def health(self) -> Health:
         """How everything is now."""
-        try:
-            await self._answering.ping()
-            away = None
-        except (DatabaseDamaged, DatabaseMoved) as fault:
-            away = fault.message
-        except Unavailable:
-            away = DATABASE_AWAY
+        away, fault = await self._database()
         backlog = self.gauge.measure()
         recorder = RecorderHealth(
             pending=backlog.pending,
@@ -172,7 +166,7 @@ class Pulse:
         reasons = [
             *self._faults(recorder),
             *([_not_readable(backlog.unreadable)] if backlog.unreadable else []),
-            *([away] if away else []),
+            *([fault] if fault else []),
             *([] if self.knows_keys() else [NO_KEYS]),
         ]
         return Health(
@@ -184,6 +178,18 @@ class Pulse:
             upstream=UpstreamHealth(base_url=self.upstream),
             recorder=recorder,
         )
+
+    async def _database(self) -> tuple[bool, str | None]:
+        """Whether the database is away, and what is wrong with it."""
+        try:
+            await self._answering.ping()
+        except DatabaseOnlyReads as fault:
+            return False, fault.message
+        except (DatabaseDamaged, DatabaseMoved) as fault:
+            return True, fault.message
+        except Unavailable:
+            return True, DATABASE_AWAY
+        return False, None
 
     def _faults(self, recorder: RecorderHealth) -> Iterator[str]:
         """What is wrong with recording, in sentences; the worst comes first."""

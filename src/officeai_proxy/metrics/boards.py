@@ -14,6 +14,7 @@ from dataclasses import astuple
 from pathlib import Path
 
 from officeai_proxy.errors import NumbersUnavailable
+from officeai_proxy.folder_faults import unusable
 from officeai_proxy.metrics.board import SUFFIX, Board, ModelCounts, Reading, read_board
 from officeai_proxy.metrics.catalogue import GAUGES
 
@@ -27,9 +28,18 @@ class Boards:
     """The folder of boards."""
 
     def __init__(self, directory: Path) -> None:
-        """They are in *directory*, which is made when it is not there."""
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """They are in *directory*, which is made when it is not there.
+
+        Raises:
+            ConfigurationError: it cannot be made, or not be locked.
+        """
         self._directory = directory
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with self._locked(fcntl.LOCK_SH):
+                pass
+        except OSError as exc:
+            raise unusable("calls cannot be counted", directory, exc) from exc
 
     def open(self) -> Board:
         """A new board for this worker; what dead workers left is moved away first."""

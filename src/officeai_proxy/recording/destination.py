@@ -32,7 +32,9 @@ class Destination:
             self._file = os.open(directory / NOTE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             noted = _noted(self._file, name)
         except OSError:
-            # A disk that takes nothing keeps nobody from serving; `/health` tells of it.
+            # A disk that takes nothing keeps nobody from serving; `/health` tells of it. What is
+            # locked by now would keep this program's own workers waiting for ever.
+            self.close()
             return
         if noted not in (name, b""):
             self.close()

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
-from officeai_proxy.errors import ConfigurationError
+from officeai_proxy.folder_faults import unusable
 from officeai_proxy.model import Durability, Exchange
 from officeai_proxy.recording import boots, frames, segments
 from officeai_proxy.recording.frame_seal import FrameSeal
@@ -356,10 +356,7 @@ def open_directory(directory: Path) -> None:
         probe.touch(mode=0o600)
         probe.unlink()
     except OSError as exc:
-        reason = exc.strerror or exc
-        raise ConfigurationError(
-            f"OFFICEAI_DATA_DIR: the journal cannot be written in {directory}: {reason}"
-        ) from exc
+        raise unusable("the journal cannot be written", directory, exc) from exc
 
 
 def _give_to_owner_of(directory: Path, file: int) -> None:

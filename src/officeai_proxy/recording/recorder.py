@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from officeai_proxy.folder_faults import unusable
 from officeai_proxy.model import CallRecord
 from officeai_proxy.recording import segments
 from officeai_proxy.recording.adoption import Adoption, Estate, in_batches
@@ -64,8 +65,15 @@ class Leadership:
     """The lock that makes one recorder of a host the one that works; it dies with its process."""
 
     def __init__(self, directory: Path) -> None:
-        """The lock file is *directory*/recorder.lock."""
-        self._fd = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        """The lock file is *directory*/recorder.lock.
+
+        Raises:
+            ConfigurationError: it cannot be opened.
+        """
+        try:
+            self._fd = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as exc:
+            raise unusable(f"{LOCK} cannot be opened", directory, exc) from exc
 
     def taken(self) -> bool:
         """Try to take it, and say whether it is ours now."""

@@ -5,6 +5,8 @@ asyncpg reads by itself (PostgreSQL manual 34.1.1.2): `sslmode`, `sslrootcert`, 
 `target_session_attrs`; what it does not know becomes a setting of the server.
 """
 
+import os
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +17,11 @@ from officeai_proxy.errors import ConfigurationError
 _SQLITE = ("sqlite", "sqlite+aiosqlite")
 _POSTGRESQL = ("postgres", "postgresql", "postgresql+asyncpg")
 _SECRET = ("password", "passfile", "sslpassword")
+_SSL_FILES = ("sslrootcert", "sslcert", "sslkey")
+_NO_PLACE = (*_SECRET, *_SSL_FILES, "sslmode", "application_name", "connect_timeout")
+"""Options that say how a database is reached, and not which one it is."""
+
+_DEFAULT_PORT = re.compile(r":5432(?=,|$)")
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SSL_WORDS = {"true": "require", "1": "require", "false": "disable", "0": "disable"}
 
@@ -72,7 +79,9 @@ def _sqlite(url: str) -> Address:
     if "?" in name:
         raise ConfigurationError("OFFICEAI_DATABASE_URL: a SQLite path takes no options after `?`")
     path = Path(name).expanduser()
-    return Address(Dialect.SQLITE, str(path), f"sqlite {path.absolute()}", path=path)
+    # By whatever way its folder is reached. What stands at its place may change while it is away.
+    identity = f"sqlite {Path(os.path.realpath(path.parent), path.name)}"
+    return Address(Dialect.SQLITE, str(path), identity, path=path)
 
 
 def _postgresql(url: str) -> Address:
@@ -91,8 +100,9 @@ def _postgresql(url: str) -> Address:
     dsn = parts._replace(scheme="postgresql", query=urlencode(options)).geturl()
     location = f"{hosts or options.get('host', 'localhost')}{parts.path}"
     # Where the URL names no database, it is that of the user's name; options can name a schema.
-    open_options = {name: value for name, value in options.items() if name not in _SECRET}
-    identity = f"postgresql {parts.username}@{hosts}{parts.path}?{urlencode(open_options)}"
+    open_options = {name: value for name, value in options.items() if name not in _NO_PLACE}
+    same_hosts = _DEFAULT_PORT.sub("", hosts.lower())
+    identity = f"postgresql {parts.username}@{same_hosts}{parts.path}?{urlencode(open_options)}"
     return Address(Dialect.POSTGRESQL, location, identity, dsn=dsn, statement_cache=cache)
 
 

@@ -53,8 +53,8 @@ from officeai_proxy.storage.upsert import upsert
 ALL, MODEL, KEY = "all", "model", "key"
 LATENCY, TTFT = 0, 1
 
-_CELL = ("workspace", "dimension", "hour", "name")
-_TIME_CELL = (*_CELL, "measure", "bucket")
+CELL = ("workspace", "dimension", "hour", "name")
+TIME_CELL = (*CELL, "measure", "bucket")
 _Cell: TypeAlias = tuple[str, str, int, str]
 _TimeCell: TypeAlias = tuple[str, str, int, str, int, int]
 
@@ -62,8 +62,8 @@ _TimeCell: TypeAlias = tuple[str, str, int, str, int, int]
 def add(connection: Connection, these: ColumnElement[bool]) -> None:
     """Count the calls of the log for which *these* holds; they must not be counted yet."""
     dialect = connection.dialect.name
-    connection.execute(_adding(call_hours, _sums(exchanges).where(these), NUMBERS, dialect))
-    connection.execute(_adding(call_hour_times, _times(exchanges, these), ("calls",), dialect))
+    connection.execute(_adding(call_hours, sums_of(exchanges).where(these), NUMBERS, dialect))
+    connection.execute(_adding(call_hour_times, times_of(exchanges, these), ("calls",), dialect))
 
 
 def count(connection: Connection, calls: Iterable[CallRecord]) -> None:
@@ -111,14 +111,16 @@ def no_triggers(dialect: Dialect) -> Sequence[str]:
     )
 
 
-def _sums(calls: FromClause) -> Select[Any]:
+def sums_of(calls: FromClause) -> Select[Any]:
+    """What *calls*, with the columns of the log, add up to: the columns of `call_hours`."""
     numbers = numbers_of(calls.c)
     everything, cell = _cells(calls)
     added = [func.sum(numbers[name]).label(name) for name in NUMBERS]
     return select(*cell, *added).select_from(everything).group_by(*cell).order_by(*cell)
 
 
-def _times(calls: FromClause, these: ColumnElement[bool]) -> Select[Any]:
+def times_of(calls: FromClause, these: ColumnElement[bool]) -> Select[Any]:
+    """The times of those of *calls* for which *these* holds: the columns of `call_hour_times`."""
     everything, cell = _cells(calls)
     parts = [
         select(*cell, _number(measure).label("measure"), time_bucket(ms).label("bucket"))
@@ -140,7 +142,7 @@ def _cells(calls: FromClause) -> tuple[FromClause, list[Label[Any]]]:
         else_=calls.c.key_id,
     )
     cell = [calls.c.workspace, kind.c.dimension, hour_of(calls.c), name]
-    labelled = [one.label(label) for one, label in zip(cell, _CELL, strict=True)]
+    labelled = [one.label(label) for one, label in zip(cell, CELL, strict=True)]
     return calls.join(kind, true()), labelled
 
 
@@ -161,12 +163,12 @@ def _counting(into: Table, numbers: Sequence[str], dialect: str) -> Insert:
 
 @cache
 def _add_hours(dialect: str) -> BulkStatement:
-    return BulkStatement(_counting(call_hours, NUMBERS, dialect), (*_CELL, *NUMBERS))
+    return BulkStatement(_counting(call_hours, NUMBERS, dialect), (*CELL, *NUMBERS))
 
 
 @cache
 def _add_times(dialect: str) -> BulkStatement:
-    return BulkStatement(_counting(call_hour_times, ("calls",), dialect), (*_TIME_CELL, "calls"))
+    return BulkStatement(_counting(call_hour_times, ("calls",), dialect), (*TIME_CELL, "calls"))
 
 
 def _sqlite_trigger(dialect: Dialect) -> tuple[str]:
@@ -202,9 +204,9 @@ def _sqlite_trigger(dialect: Dialect) -> tuple[str]:
 def _postgresql_trigger(dialect: Dialect) -> tuple[str, str]:
     """PostgreSQL tells a trigger of all rows of a statement, as a table named `gone`."""
     gone = _stand_in("gone")
-    body = _taking_off("call_hours", _CELL, NUMBERS, _sql(_sums(gone), dialect))
+    body = _taking_off("call_hours", CELL, NUMBERS, _sql(sums_of(gone), dialect))
     body += _taking_off(
-        "call_hour_times", _TIME_CELL, ("calls",), _sql(_times(gone, true()), dialect)
+        "call_hour_times", TIME_CELL, ("calls",), _sql(times_of(gone, true()), dialect)
     )
     return (
         "CREATE FUNCTION call_hours_take_off() RETURNS trigger LANGUAGE plpgsql AS "

@@ -9,12 +9,17 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from officeai_proxy.crypto.master_keys import MasterKeys
-from officeai_proxy.errors import ConfigurationError, DatabaseUnavailable, ProxyError
+from officeai_proxy.errors import (
+    ConfigurationError,
+    DatabaseOnlyReads,
+    DatabaseUnavailable,
+    ProxyError,
+)
 from officeai_proxy.model import Durability
 from officeai_proxy.storage.address import Dialect, read_address
 from officeai_proxy.storage.engines import (
@@ -36,6 +41,13 @@ _CHECKOUT_SECONDS = 2 * CONNECT_SECONDS
 
 # For one transaction: a setting of the session would go astray in a PgBouncer that pools them.
 _WAIT_AS_SQLITE_DOES = f"SET LOCAL lock_timeout = {int(BUSY_SECONDS * 1000)}"
+
+# A transaction of a reader is told to read only; what counts is what it would be without that.
+_ONLY_READS = {
+    Dialect.SQLITE: "SELECT 0",
+    Dialect.POSTGRESQL: "SELECT pg_is_in_recovery()"
+    " OR current_setting('default_transaction_read_only')::boolean",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +179,21 @@ class Database:
             await engine.dispose()
 
     async def ping(self) -> None:
-        """Ask the database whether it answers.
+        """Ask the database whether it answers, and PostgreSQL whether it writes as well.
 
         Raises:
-            DatabaseUnavailable: it does not.
+            DatabaseUnavailable: it does not answer.
+            DatabaseOnlyReads: it does not write.
         """
+        if await self._only_reads():
+            # Old connections may lead to a server that another one has replaced since.
+            await self._opened().engine.dispose()
+            if await self._only_reads():
+                raise DatabaseOnlyReads
+
+    async def _only_reads(self) -> bool:
         async with self.peek() as connection:
-            await connection.execute(select(1))
+            return bool(await connection.scalar(text(_ONLY_READS[self.dialect])))
 
     async def checkpoint(self) -> bool:
         """SQLite: move the whole WAL into the file and empty it; whether nothing is left in it.

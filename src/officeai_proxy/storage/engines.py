@@ -9,6 +9,7 @@ recorder's database checkpoints.
 import os
 import sqlite3
 from dataclasses import dataclass
+from errno import EACCES, EISDIR
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -169,8 +170,14 @@ def _create_private(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
+        if path.is_dir():
+            raise _fault(EISDIR, path) from None
         if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
-            raise
+            raise _fault(EACCES, path) from None
+
+
+def _fault(number: int, path: Path) -> OSError:
+    return OSError(number, os.strerror(number), str(path))
 
 
 def _postgresql_engine(

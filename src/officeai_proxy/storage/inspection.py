@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.errors import DatabaseDamaged
 from officeai_proxy.storage.database import Database, Dialect
+from officeai_proxy.storage.hours_inspection import hour_faults
 from officeai_proxy.storage.sealed_inspection import sealing_faults
 from officeai_proxy.storage.search_inspection import index_faults
 
@@ -77,6 +78,7 @@ async def broken_rules(connection: AsyncConnection) -> list[str]:
         found = await connection.execute(text(query), {"told": TOLD})
         faults += [sentence.format(*row) for row in found]
     faults += await connection.run_sync(sealing_faults, told=TOLD)
+    faults += await connection.run_sync(hour_faults, told=TOLD)
     return faults + await connection.run_sync(index_faults, told=TOLD)
 
 

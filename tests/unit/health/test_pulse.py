@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from officeai_proxy.errors import DatabaseDamaged, DatabaseUnavailable
+from officeai_proxy.errors import DatabaseDamaged, DatabaseOnlyReads, DatabaseUnavailable
 from officeai_proxy.health import pulse as told
 from officeai_proxy.health.pulse import Pulse
 from officeai_proxy.recording.backlog import Backlog
@@ -30,8 +30,11 @@ class FakeDatabase:
 
     is_up: bool = True
     is_damaged: bool = False
+    only_reads: bool = False
 
     async def ping(self) -> None:
+        if self.only_reads:
+            raise DatabaseOnlyReads
         if self.is_damaged:
             raise DatabaseDamaged
         if not self.is_up:
@@ -42,7 +45,9 @@ def a_pulse(directory: Path, journal: FakeJournal, **more: bool) -> Pulse:
     return Pulse(
         journal_dir=directory,
         journal=journal,
-        database=FakeDatabase(more.get("is_up", True), more.get("is_damaged", False)),
+        database=FakeDatabase(
+            more.get("is_up", True), more.get("is_damaged", False), more.get("only_reads", False)
+        ),
         dialect="sqlite",
         upstream="http://u",
         is_recording=lambda: more.get("is_recording", True),
@@ -60,8 +65,9 @@ def a_pulse(directory: Path, journal: FakeJournal, **more: bool) -> Pulse:
         (FakeJournal(), {"is_stopping": True}, "ending", False),
         (FakeJournal(), {"is_up": False}, told.DATABASE_AWAY, True),
         (FakeJournal(), {"is_damaged": True}, DatabaseDamaged().message, True),
+        (FakeJournal(), {"only_reads": True}, DatabaseOnlyReads().message, True),
     ],
-    ids=["lost", "full", "unsynced", "no recorder", "the end", "no database", "damage"],
+    ids=["lost", "full", "unsynced", "no recorder", "the end", "no database", "damage", "reads"],
 )
 async def test_each_fault_is_told(
     tmp_path: Path, journal: FakeJournal, more: dict[str, bool], word: str, is_ready: bool
@@ -74,6 +80,8 @@ async def test_each_fault_is_told(
     assert found.status == "degraded"
     assert len(found.reasons) == 1
     assert word in found.reasons[0]
+    is_away = more.get("is_damaged", False) or not more.get("is_up", True)
+    assert found.database.status == ("down" if is_away else "up")
     assert pulse.keeps_calls is is_ready
 
 

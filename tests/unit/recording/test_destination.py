@@ -1,5 +1,7 @@
 """One journal, one database: who has another is told so while somebody works there."""
 
+import fcntl
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
@@ -29,3 +31,18 @@ def test_a_folder_that_takes_no_file_keeps_nobody_from_serving(tmp_path: Path) -
     Destination(tmp_path / "missing", "sqlite /one.db").close()
     (tmp_path / NOTE).mkdir()
     Destination(tmp_path, "sqlite /one.db").close()
+
+
+def test_a_note_that_cannot_be_written_keeps_no_worker_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program itself opens it before its workers do; on a full disk it locked them out."""
+
+    def full(*_: object) -> int:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("officeai_proxy.recording.destination.os.pwrite", full)
+    program = Destination(tmp_path, "sqlite /one.db")
+    with (tmp_path / NOTE).open("rb") as note:
+        fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    program.close()

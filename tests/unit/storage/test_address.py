@@ -1,5 +1,6 @@
 """Database URLs: what is refused, what is understood, and that no password is ever shown."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -131,5 +132,17 @@ def test_databases_are_told_apart_without_a_password() -> None:
     ]
 
     assert read_address("postgres://ann:changed@host/x?password=changed").identity == base
+    assert read_address("postgresql://ann@HOST:5432/x?sslmode=require").identity == base
     assert "secret" not in base
     assert len({base, *(read_address(url).identity for url in others)}) == len(others) + 1
+
+
+def test_one_file_is_one_database_by_whatever_way(tmp_path: Path) -> None:
+    """Relative, absolute, by a link or up and down again."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "link").symlink_to("here")
+    ways = ["here/x.db", "link/x.db", "here/../here/x.db"]
+    found = {read_address(f"sqlite:///{tmp_path / way}").identity for way in ways}
+    found.add(read_address(f"sqlite:///{os.path.relpath(tmp_path)}/here/x.db").identity)
+
+    assert found == {f"sqlite {tmp_path / 'here' / 'x.db'}"}

@@ -19,7 +19,8 @@ from officeai_proxy.auth.limits.files import SharedLock, mapped
 from officeai_proxy.auth.limits.minute import CELLS, SharedMinute
 from officeai_proxy.auth.limits.seats import Seats
 from officeai_proxy.auth.limits.standing import Header, Standing, standing_headers
-from officeai_proxy.errors import ConfigurationError, RequestsLimited, TokensLimited
+from officeai_proxy.errors import RequestsLimited, TokensLimited
+from officeai_proxy.folder_faults import unusable
 from officeai_proxy.model import Limits
 
 SUFFIX = ".use"
@@ -90,10 +91,7 @@ class Ledger:
             with self.lock:
                 self._seats = Seats(directory)
         except OSError as exc:
-            reason = exc.strerror or exc
-            raise ConfigurationError(
-                f"OFFICEAI_DATA_DIR: the limits of keys cannot be kept in {directory}: {reason}"
-            ) from exc
+            raise unusable("the limits of keys cannot be kept", directory, exc) from exc
 
     def admit(self, name: str, limits: Limits, estimate: TokenEstimate = NO_TOKENS) -> Lease:
         """Book a call on the account *name*, or refuse it and book nothing.
