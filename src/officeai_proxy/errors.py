@@ -63,7 +63,8 @@ class ProxyError(Exception):
 
     def __init__(self, message: str | None = None, *, param: str | None = None) -> None:
         """Keep *message* (the class's docstring when none is given) and the field it is about."""
-        self.message = message or (type(self).__doc__ or "").strip()
+        # A docstring may be on several lines, and a message is one.
+        self.message = message or " ".join((type(self).__doc__ or "").split())
         self.param = param
         super().__init__(self.message)
 

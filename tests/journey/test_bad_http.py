@@ -92,7 +92,9 @@ def test_an_address_that_is_not_encoded_is_told_so(shared: RunningProxy) -> None
         head, body = wire.reply()
 
     assert head.status == 400
-    assert "percent-encode it, 数 as %E6%95%B0" in json.loads(body)["error"]["message"]
+    message = json.loads(body)["error"]["message"]
+    assert "percent-encode it, 数 as %E6%95%B0" in message
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize(
