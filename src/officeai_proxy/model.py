@@ -291,11 +291,12 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserSummary:
-    """One user of a workspace: what is there of them. Counts leave out what is in the bin."""
+    """One user of a workspace: what is there of them. Only `binned` counts what is in the bin."""
 
     user_identifier: str
     conversations: int
     messages: int
+    binned: int
     first_seen_at: datetime
     last_active_at: datetime
 

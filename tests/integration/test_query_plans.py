@@ -3,14 +3,16 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
-from tests.integration.stored import ALICE_ONLY, HERE, MINUTE, NOW, log_call, say, start
+from tests.integration.stored import ALICE_ONLY, HERE, MINUTE, NOW, log_call, said, say, start
 
+from officeai_proxy.formats.reading.imported import ImportedConversation
 from officeai_proxy.model import Caller
 from officeai_proxy.recording.writer import SessionName
 from officeai_proxy.storage.calls import CallFilter, CallRepository
@@ -22,6 +24,7 @@ from officeai_proxy.storage.conversations import (
 )
 from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.exchanges import SqlExchangeTransaction
+from officeai_proxy.storage.imports import ImportRepository, Owned
 from officeai_proxy.storage.messages import MessageRepository, Order
 from officeai_proxy.storage.paging import PageRequest
 from officeai_proxy.storage.search import SearchFilter, SearchRepository
@@ -201,6 +204,46 @@ async def test_search(database: Database, q: str) -> None:
         assert not [line for line in lines if "Seq Scan on message_search" in line]
     else:
         assert any("message_search VIRTUAL TABLE INDEX 192:M1" in line for line in lines), lines
+
+
+@pytest.mark.parametrize("hits", [1, 60, 300])
+async def test_a_search_reads_what_was_found(database: Database, hits: int) -> None:
+    """However many there are: found messages by their ids, and their conversations by theirs."""
+    if database.dialect is Dialect.POSTGRESQL:
+        pytest.skip("PostgreSQL counts its rows, and joins few of them in any order")
+    conversation = await start(database)
+    await say(database, conversation, *(f"word {number}" for number in range(hits)))
+    async with plans(database) as (connection, lines):
+        wanted = SearchFilter(query=Query.of("word"))
+        page = await SearchRepository(connection, HERE).page(wanted, PageRequest(500))
+        assert len(page.items) == hits
+
+    assert scans(lines) == []
+    assert not [line for line in lines if "USING INDEX" in line], lines
+
+
+@pytest.mark.parametrize("count", [1, 60])
+async def test_an_import_looks_for_its_own(database: Database, count: int) -> None:
+    """However many come together: conversations by their names, messages by conversations' ids."""
+    if database.dialect is Dialect.POSTGRESQL:
+        pytest.skip("PostgreSQL counts its rows, and reads few of them in any way")
+    talk = ImportedConversation(
+        session_id="",
+        created_at=NOW,
+        updated_at=NOW,
+        messages=(said("a"),),
+        parents=(None,),
+        leaf=0,
+    )
+    owned = [Owned(replace(talk, session_id=f"s{n}"), "alice") for n in range(count)]
+    async with database.write() as connection:
+        await ImportRepository(connection, HERE).add(owned)
+    async with plans(database, is_writing=True) as (connection, lines):
+        again = await ImportRepository(connection, HERE).add(owned)
+        assert not any(outcome.has_changed for outcome in again)
+
+    assert scans(lines) == []
+    assert not [line for line in lines if "ix_conversations_workspace" in line], lines
 
 
 @pytest.mark.parametrize("whole_tree", [True, False])

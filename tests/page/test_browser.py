@@ -693,6 +693,7 @@ def test_the_call_log(person: Person) -> None:
     before = rows.count()
     page.locator(".more").scroll_into_view_if_needed()
     expect(page.locator(".calls tbody tr").nth(before + 20)).to_be_attached()
+    expect(page.locator(".calls time").last).to_have_text(re.compile(r" \d\d:\d\d:\d\d$"))
     page.get_by_label("Errors only").check()
     page.get_by_role("button", name="Apply").click()
     expect(page.locator(".calls tbody tr").first).to_contain_text("⚠")

@@ -87,6 +87,7 @@ async def test_the_call_log(measured: Reader) -> None:
         more = re.search(r'class="more" href="([^"]+)"', shown)
         address = more[1].replace("&amp;", "&") if more else ""
     assert seen > 200
+    assert len(re.findall(r">\d{4}-\d\d-\d\d \d\d:\d\d:\d\d</time>", shown)) > 20
     errors = (await measured.get("/ui/calls?errors=1")).text
     assert errors.count("<tr") - 1 == errors.count('class="failed"') == errors.count("Rate limit")
     assert "No call is like that" in (await measured.get("/ui/calls?user=nobody")).text

@@ -98,6 +98,19 @@ async def test_filters(reader: Reader, ids: dict[str, int]) -> None:
     assert (await reader.get("/ui?since=yesterday")).status_code == 422
 
 
+async def test_users_beside_the_bin(reader: Reader, ids: dict[str, int]) -> None:
+    """They are those of what is in it, with how much that is, also whoever has nothing else."""
+    for one in ("report", "python"):
+        await reader.post(f"/ui/c/{ids[one]}/bin")
+
+    shown = (await reader.get("/ui/users?bin=1", x_part="column")).text
+    counts = re.findall(r'user=([^"]+)".*?number">(\d+)<', shown)
+
+    assert counts == [("ann%40example.com&amp;bin=1", "1"), ("user123&amp;bin=1", "1")]
+    lived = (await reader.get("/ui/users", x_part="column")).text
+    assert re.search(r'user=user123".*?number">(\d+)<', lived)
+
+
 async def test_scrolling_over_all(paged: Api, reader: Reader) -> None:
     """Stretch after stretch, every conversation comes once."""
     await tell_many(paged.services.database, 200, NOW)

@@ -139,6 +139,7 @@ class Desk:
             "base_url": f"{self.request.url.scheme}://{self.request.url.netloc}/v1",
             "clock": self._clock,
             "moment": self._moment,
+            "second": self._second,
             "q": "",
         }
 
@@ -155,6 +156,10 @@ class Desk:
         """Day and time on the reader's clock; a text is ISO 8601."""
         read = datetime.fromisoformat(when) if isinstance(when, str) else when
         return f"{on_clock(read, self.zone):%Y-%m-%d %H:%M}"
+
+    def _second(self, when: datetime) -> str:
+        """The same to the second, for a log."""
+        return f"{on_clock(when, self.zone):%Y-%m-%d %H:%M:%S}"
 
 
 def here(request: Request) -> str:

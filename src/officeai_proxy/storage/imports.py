@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ParamSpec, Protocol, TypeVar
 
-from sqlalchemy import bindparam, insert, select, text, tuple_, update
+from sqlalchemy import and_, bindparam, false, insert, or_, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -42,7 +42,7 @@ from officeai_proxy.storage.tree import (
     set_heads,
 )
 from officeai_proxy.storage.vault import sealer_of
-from officeai_proxy.storage.walls import inside
+from officeai_proxy.storage.walls import inside, only_checked
 from officeai_proxy.wire.identity import identity
 from officeai_proxy.wire.titles import title_of
 
@@ -174,13 +174,20 @@ class ImportRepository:
     async def _find(self, owned: Sequence[Owned]) -> dict[tuple[str, str], AnyRow]:
         """The conversations of *owned* that are there, locked."""
         live = [one.name for one in owned if one.conversation.deleted_at is None]
+        named = or_(
+            false(),
+            *(
+                and_(
+                    _c.workspace == self._caller.workspace,
+                    _c.session_id == session,
+                    _c.user_identifier == user,
+                )
+                for session, user in live
+            ),
+        )
         found = (
             select(*_FOUND)
-            .where(
-                self._mine,
-                tuple_(_c.session_id, _c.user_identifier).in_(live),
-                _c.deleted_at.is_(None),
-            )
+            .where(only_checked(self._mine), named, _c.deleted_at.is_(None))
             .order_by(_c.id)
             .with_for_update()
         )
@@ -259,7 +266,7 @@ class ImportRepository:
 
     async def _stored_of(self, ids: Sequence[int]) -> dict[int, list[StoredMessage]]:
         """All messages of some conversations, in their order."""
-        own = select(_c.id).where(_c.id.in_(ids), self._mine)
+        own = select(_c.id).where(_c.id.in_(ids), only_checked(self._mine))
         rows = select(*_STORED, _m.conversation_id).where(_m.conversation_id.in_(own))
         found: dict[int, list[StoredMessage]] = {}
         for row in await self._connection.execute(rows.order_by(_m.id)):

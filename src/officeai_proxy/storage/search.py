@@ -197,10 +197,13 @@ class SearchRepository:
         """Add those of *ids* that the caller may see and that say what is wanted."""
         if not ids:
             return
+        # SQLite knows no numbers of rows, and for some dozens of ids would go through all of a
+        # workspace's conversations instead, each with every id. An expression fits no index, so it
+        # takes the messages first.
         visible = (
             select_messages()
             .add_columns(*(column.label(f"c_{column.name}") for column in CONVERSATION_COLUMNS))
-            .join(conversations, _c.id == _m.conversation_id)
+            .join(conversations, _c.id == _m.conversation_id + 0)
             .where(*self._conditions(wanted))
         )
         # PostgreSQL knows the bytes of a text without reading it.

@@ -43,7 +43,7 @@ from officeai_proxy.storage.sealed_rows import (
     open_lines,
 )
 from officeai_proxy.storage.tables import conversation_messages, conversations, exchanges
-from officeai_proxy.storage.walls import inside
+from officeai_proxy.storage.walls import inside, only_checked
 
 LARGE = 8192
 """Bytes up to which a text comes with its page.
@@ -229,10 +229,9 @@ class SnapshotQueries:
         """
         ids: BindParameter[Any] = bindparam("ids", expanding=True)
         if self._dialect is Dialect.SQLITE:
-            # The walls are looked at once for each conversation, and not for each message. Inside
-            # a CASE they keep SQLite from walking the index of a whole workspace.
-            is_mine = case((self._mine, 1), else_=0) == 1
-            return _m.conversation_id.in_(select(_c.id).where(_c.id.in_(ids), is_mine))
+            # The walls are looked at once for each conversation, and not for each message.
+            own = select(_c.id).where(_c.id.in_(ids), only_checked(self._mine))
+            return _m.conversation_id.in_(own)
         # Said of the conversations as well: PostgreSQL would walk over all that come before them.
         are_mine = exists().where(_c.id == _m.conversation_id, _c.id.in_(ids), self._mine)
         return and_(_m.conversation_id.in_(ids), are_mine)
@@ -289,8 +288,7 @@ class SnapshotQueries:
         is_empty = _c.id.in_(bindparam("empty_ids", expanding=True))
         return union_all(
             select(_m.conversation_id, _m.on_path).where(is_leaf, self._is_mine),
-            # Inside a CASE the wall keeps SQLite from walking the index of a whole workspace.
-            select(_c.id, literal(value=True)).where(is_empty, case((self._mine, 1), else_=0) == 1),
+            select(_c.id, literal(value=True)).where(is_empty, only_checked(self._mine)),
         )
 
     def _moment(self, column: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -27,6 +27,7 @@ _SUMMARY = (
     _c.user_identifier,
     func.sum(case((_is_live, 1), else_=0)).label("conversations"),
     func.sum(case((_is_live, _c.message_count), else_=0)).label("messages"),
+    func.count(_c.deleted_at).label("binned"),
     func.min(_c.created_at).label("first_seen_at"),
     func.max(_c.updated_at).label("last_active_at"),
 )
@@ -124,6 +125,7 @@ def _summary(row: AnyRow) -> UserSummary:
         user_identifier=row.user_identifier,
         conversations=int(row.conversations),
         messages=int(row.messages),
+        binned=int(row.binned),
         first_seen_at=row.first_seen_at,
         last_active_at=row.last_active_at,
     )

@@ -46,7 +46,8 @@ function showTimes(root) {
   for (const time of $$("time[datetime]", root)) {
     const moment = new Date(time.dateTime);
     if (Number.isNaN(moment.getTime())) continue;
-    const clock = `${two(moment.getHours())}:${two(moment.getMinutes())}`;
+    const seconds = time.hasAttribute("data-seconds") ? `:${two(moment.getSeconds())}` : "";
+    const clock = `${two(moment.getHours())}:${two(moment.getMinutes())}${seconds}`;
     const day = `${moment.getFullYear()}-${two(moment.getMonth() + 1)}-${two(moment.getDate())}`;
     time.textContent = time.hasAttribute("data-clock") ? clock : `${day} ${clock}`;
     time.title = moment.toLocaleString(document.documentElement.lang);
