@@ -1,4 +1,4 @@
-"""`officeai-proxy serve`: check the configuration, make the first key, say what is where, serve."""
+"""Settings in, a program that serves out: makes the first key, and says what is where."""
 
 import json
 import logging
@@ -8,7 +8,6 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -27,7 +26,7 @@ from officeai_proxy.recording.destination import Destination
 from officeai_proxy.recording.journal import open_directory
 from officeai_proxy.recording.journal_keys import check_keys
 from officeai_proxy.server import bind, configure_logging, run
-from officeai_proxy.settings import OPENAI_BASE_URL, Settings, load_settings, strange_names
+from officeai_proxy.settings import OPENAI_BASE_URL, Settings, strange_names
 from officeai_proxy.storage.address import read_address
 from officeai_proxy.storage.database import Database
 
@@ -39,25 +38,6 @@ _NO_CHAT = re.compile(
     re.IGNORECASE,
 )
 """What the names of models have in them that do not chat."""
-
-
-@click.command("serve")
-@click.option("--host", help="The address to listen on (OFFICEAI_HOST).")
-@click.option("--port", type=int, help="The port to listen on (OFFICEAI_PORT).")
-@click.option("--workers", type=int, help="How many processes serve (OFFICEAI_WORKERS).")
-@click.option(
-    "--data-dir", type=click.Path(path_type=Path), help="Where the data is (OFFICEAI_DATA_DIR)."
-)
-@click.option("--upstream", help="The upstream's base URL (OFFICEAI_UPSTREAM_BASE_URL).")
-def command(**options: object) -> None:
-    """Run the proxy.
-
-    Example: OPENAI_API_KEY=sk-... officeai-proxy serve --port 8000
-    """
-    given = {name: value for name, value in options.items() if value is not None}
-    if "upstream" in given:
-        given["upstream_base_url"] = given.pop("upstream")
-    serve(load_settings(**given))
 
 
 def serve(settings: Settings, *, upstream_note: str = "") -> None:
