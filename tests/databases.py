@@ -343,13 +343,19 @@ def _emptied(postgres_server: PostgresServer) -> EmptiedDatabase:
     return EmptiedDatabase(postgres_server)
 
 
+@pytest.fixture
+def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
+    """The URL of a SQLite file with all tables and nothing in them."""
+    file = tmp_path / "officeai.db"
+    shutil.copyfile(_sqlite_template, file)
+    return f"sqlite:///{file}"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def prepared_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def prepared_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a database with all tables and nothing in them."""
     if request.param == "sqlite":
-        file = tmp_path / "officeai.db"
-        shutil.copyfile(request.getfixturevalue("_sqlite_template"), file)
-        yield f"sqlite:///{file}"
+        yield request.getfixturevalue("sqlite_url")
         return
     emptied: EmptiedDatabase = request.getfixturevalue("_emptied")
     yield emptied.take()
