@@ -51,7 +51,7 @@ _SETTINGS = {
 # triggers and functions, settings of its own, the revision of the schema.
 _SHAPE = """
 SELECT concat_ws(';',
-  (SELECT string_agg(format('%s.%s %s', c.relname, a.attname, a.atttypid), ','
+  (SELECT string_agg(format('%s.%s %s %s', c.relname, a.attname, a.atttypid, a.attnotnull), ','
                      ORDER BY c.relname, a.attnum)
    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
    WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped),
