@@ -1,5 +1,6 @@
 """Fixtures that everybody needs; databases come from `databases`, programs from `proxies`."""
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("busy")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Thousands of tests stay until the end: no collection of garbage looks through them again."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

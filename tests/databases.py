@@ -47,12 +47,24 @@ _SETTINGS = {
 }
 
 
-# What a test may have done to the tables: columns, indexes, the revision of the schema.
+# What a test may have done to a database beside filling it: columns, indexes, rights, constraints,
+# triggers and functions, settings of its own, the revision of the schema.
 _SHAPE = """
-SELECT concat(
-  (SELECT string_agg(format('%s.%s %s', c.relname, a.attname, a.atttypid), ',' ORDER BY 1)
+SELECT concat_ws(';',
+  (SELECT string_agg(format('%s.%s %s %s', c.relname, a.attname, a.atttypid, a.attnotnull), ','
+                     ORDER BY c.relname, a.attnum)
    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
    WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped),
+  (SELECT string_agg(format('%s %s', relname, relacl), ',' ORDER BY relname)
+   FROM pg_class WHERE relnamespace = 'public'::regnamespace),
+  (SELECT string_agg(conname, ',' ORDER BY conname)
+   FROM pg_constraint WHERE connamespace = 'public'::regnamespace),
+  (SELECT string_agg(tgname, ',' ORDER BY tgname) FROM pg_trigger WHERE NOT tgisinternal),
+  (SELECT string_agg(proname, ',' ORDER BY proname)
+   FROM pg_proc WHERE pronamespace = 'public'::regnamespace),
+  (SELECT string_agg(s.setconfig::text, ',' ORDER BY s.setconfig::text)
+   FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
+   WHERE d.datname = current_database()),
   (SELECT string_agg(version_num, ',') FROM alembic_version))
 """
 
@@ -67,15 +79,31 @@ DO $$ DECLARE t text; filled bool; BEGIN
 END $$
 """
 
+# What is as it was stays: to truncate a table costs as much when nothing is in it. Whoever is still
+# connected is waited for, for what is looked at here must not change any more.
 _EMPTY = """
-DO $$ DECLARE t text; BEGIN
-  PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+DO $$ DECLARE t text; is_changed bool; is_empty bool; changed text[] := '{}'; BEGIN
+  PERFORM pg_terminate_backend(pid, 10000) FROM pg_stat_activity
    WHERE datname = current_database() AND pid <> pg_backend_pid();
-  EXECUTE (SELECT 'TRUNCATE ' || string_agg(quote_ident(tablename), ',')
-           || ' RESTART IDENTITY' FROM pg_tables WHERE schemaname = 'public');
-  FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'origin' LOOP
-    EXECUTE format('INSERT INTO public.%I SELECT * FROM origin.%I', t, t);
+  FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+    IF to_regclass(format('origin.%I', t)) IS NULL THEN
+      EXECUTE format('SELECT EXISTS (SELECT FROM public.%I)', t) INTO is_changed;
+    ELSE
+      EXECUTE format('SELECT EXISTS ((TABLE public.%1$I EXCEPT ALL TABLE origin.%1$I)
+        UNION ALL (TABLE origin.%1$I EXCEPT ALL TABLE public.%1$I))', t) INTO is_changed;
+    END IF;
+    IF is_changed THEN changed := changed || t; END IF;
   END LOOP;
+  IF changed <> '{}' THEN
+    EXECUTE (SELECT 'TRUNCATE ' || string_agg(format('public.%I', name), ',') || ' CASCADE'
+             FROM unnest(changed) AS name);
+  END IF;
+  FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'origin' LOOP
+    EXECUTE format('SELECT NOT EXISTS (SELECT FROM public.%I)', t) INTO is_empty;
+    IF is_empty THEN EXECUTE format('INSERT INTO public.%1$I TABLE origin.%1$I', t); END IF;
+  END LOOP;
+  PERFORM setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false)
+     FROM pg_sequences WHERE last_value IS NOT NULL;
 END $$
 """
 
@@ -315,13 +343,19 @@ def _emptied(postgres_server: PostgresServer) -> EmptiedDatabase:
     return EmptiedDatabase(postgres_server)
 
 
+@pytest.fixture
+def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
+    """The URL of a SQLite file with all tables and nothing in them."""
+    file = tmp_path / "officeai.db"
+    shutil.copyfile(_sqlite_template, file)
+    return f"sqlite:///{file}"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def prepared_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def prepared_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a database with all tables and nothing in them."""
     if request.param == "sqlite":
-        file = tmp_path / "officeai.db"
-        shutil.copyfile(request.getfixturevalue("_sqlite_template"), file)
-        yield f"sqlite:///{file}"
+        yield request.getfixturevalue("sqlite_url")
         return
     emptied: EmptiedDatabase = request.getfixturevalue("_emptied")
     yield emptied.take()

@@ -65,6 +65,11 @@ DRAIN_SECONDS = 10.0
 
 TIDY_SECONDS = 2.0
 
+SWITCH_SECONDS = 0.001
+"""How long the recorder's thread may keep the interpreter from calls, which give it away with every
+system call. Python's own 5 ms cost them a third while they were recorded.
+"""
+
 log = logging.getLogger(__name__)
 
 
@@ -167,8 +172,7 @@ class Application:
                 gc.freeze()
                 # What goes round in circles all the same goes within minutes.
                 gc.set_threshold(50000, 5, 5)
-                # The recorder's thread gives way to calls after a millisecond; usual are five.
-                sys.setswitchinterval(0.001)
+                sys.setswitchinterval(SWITCH_SECONDS)
                 yield
                 services.pulse.is_stopping = True
                 proxy.cut()

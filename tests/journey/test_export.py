@@ -96,15 +96,14 @@ def test_filters_and_standard_output(
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_no_file(
-    tmp_path: Path, arguments: tuple[str, ...], code: int, words: str
+    sqlite_url: str, tmp_path: Path, arguments: tuple[str, ...], code: int, words: str
 ) -> None:
     """The message says what is wrong, without a traceback."""
     folder = tmp_path / "out"
     folder.mkdir()
     output = () if "-o" in arguments else ("-o", "a.json")
 
-    url = f"sqlite:///{tmp_path / 'a.db'}"
-    done = run("export", *arguments, *output, folder=folder, DATABASE_URL=url)
+    done = run("export", *arguments, *output, folder=folder, DATABASE_URL=sqlite_url)
 
     assert done.returncode == code
     assert words in done.stderr
@@ -112,15 +111,7 @@ def test_what_cannot_be_done_is_one_line_and_no_file(
     assert list(folder.iterdir()) == []
 
 
-@pytest.fixture
-def empty_url(tmp_path: Path) -> str:
-    """A database on SQLite with nothing but its tables."""
-    url = f"sqlite:///{tmp_path / 'a.db'}"
-    run("db", "upgrade", folder=tmp_path, DATABASE_URL=url)
-    return url
-
-
-def test_a_link_stays_and_leads_to_the_new_file(empty_url: str, tmp_path: Path) -> None:
+def test_a_link_stays_and_leads_to_the_new_file(sqlite_url: str, tmp_path: Path) -> None:
     """The file that it points to is replaced, also in another folder, and keeps its rights."""
     folder, far = tmp_path / "out", tmp_path / "far"
     folder.mkdir()
@@ -130,7 +121,7 @@ def test_a_link_stays_and_leads_to_the_new_file(empty_url: str, tmp_path: Path) 
     (folder / "all.json.part").write_text("somebody's own")
     (folder / "all.json").symlink_to(far / "real.json")
 
-    done = run("export", "-o", "all.json", folder=folder, DATABASE_URL=empty_url)
+    done = run("export", "-o", "all.json", folder=folder, DATABASE_URL=sqlite_url)
 
     assert done.returncode == 0, done.stderr
     assert (folder / "all.json").is_symlink()
@@ -140,9 +131,9 @@ def test_a_link_stays_and_leads_to_the_new_file(empty_url: str, tmp_path: Path) 
     assert sorted(path.name for path in folder.iterdir()) == ["all.json", "all.json.part"]
 
 
-def test_a_new_file_has_ordinary_rights(empty_url: str, tmp_path: Path) -> None:
+def test_a_new_file_has_ordinary_rights(sqlite_url: str, tmp_path: Path) -> None:
     """Those that the umask leaves, as any other file."""
-    done = run("export", "-o", "new.json", folder=tmp_path, DATABASE_URL=empty_url)
+    done = run("export", "-o", "new.json", folder=tmp_path, DATABASE_URL=sqlite_url)
 
     assert done.returncode == 0, done.stderr
     assert stat.S_IMODE((tmp_path / "new.json").stat().st_mode) == 0o666 & ~_umask()
@@ -154,13 +145,13 @@ def _umask() -> int:
     return before
 
 
-def test_a_pipe_is_written_to_and_stays_a_pipe(empty_url: str, tmp_path: Path) -> None:
+def test_a_pipe_is_written_to_and_stays_a_pipe(sqlite_url: str, tmp_path: Path) -> None:
     """Whoever reads at its other end gets the export."""
     pipe = tmp_path / "all.jsonl"
     os.mkfifo(pipe)
     reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE)
 
-    done = run("export", "-f", "json", "-o", "all.jsonl", folder=tmp_path, DATABASE_URL=empty_url)
+    done = run("export", "-f", "json", "-o", "all.jsonl", folder=tmp_path, DATABASE_URL=sqlite_url)
     if not pipe.is_fifo():
         reader.kill()
     got, _ = reader.communicate(timeout=PATIENCE)
@@ -170,7 +161,7 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(empty_url: str, tmp_path: Path) -
     assert json.loads(got)["complete"] is True
 
 
-def test_the_device_of_standard_output_is_standard_output(empty_url: str, tmp_path: Path) -> None:
+def test_the_device_of_standard_output_is_standard_output(sqlite_url: str, tmp_path: Path) -> None:
     """What stands in the file that it leads to stays, and the export comes behind it."""
     file = tmp_path / "all.json"
     with file.open("wb") as output:
@@ -179,7 +170,7 @@ def test_the_device_of_standard_output_is_standard_output(empty_url: str, tmp_pa
         subprocess.run(
             (*COMMAND, "export", "-o", "/dev/stdout"),
             cwd=tmp_path,
-            env=clean_environment(OFFICEAI_DATABASE_URL=empty_url),
+            env=clean_environment(OFFICEAI_DATABASE_URL=sqlite_url),
             stdout=output,
             check=True,
             timeout=60,
@@ -197,13 +188,13 @@ def test_the_device_of_standard_output_is_standard_output(empty_url: str, tmp_pa
     ],
 )
 def test_an_output_that_takes_no_more_is_one_line(
-    empty_url: str, tmp_path: Path, arguments: tuple[str, ...], is_closed: bool
+    sqlite_url: str, tmp_path: Path, arguments: tuple[str, ...], is_closed: bool
 ) -> None:
     """The exit code is 1, the reason stands on standard error, and nothing of Python's.
 
     A key that nobody can have seen was not made.
     """
-    environment = clean_environment(OFFICEAI_DATABASE_URL=empty_url)
+    environment = clean_environment(OFFICEAI_DATABASE_URL=sqlite_url)
     where = ">&-" if is_closed else "> /dev/full"
     done = subprocess.run(
         ("sh", "-c", f'"$@" {where}', "sh", *COMMAND, *arguments),
@@ -230,42 +221,45 @@ def test_an_output_that_takes_no_more_is_one_line(
         assert json.loads(listed.stdout) == []
 
 
-def test_a_file_that_takes_no_more_is_one_line(empty_url: str, tmp_path: Path) -> None:
+def test_a_file_that_takes_no_more_is_one_line(sqlite_url: str, tmp_path: Path) -> None:
     """It is named."""
-    done = run("export", "-o", "/dev/full", folder=tmp_path, DATABASE_URL=empty_url)
+    done = run("export", "-o", "/dev/full", folder=tmp_path, DATABASE_URL=sqlite_url)
     (line,) = done.stderr.splitlines()
     assert "/dev/full cannot be written: No space left on device" in line
     assert done.returncode == 1
 
 
-def test_a_key_is_rotated_only_for_somebody_to_see(tmp_path: Path) -> None:
+def test_a_key_is_rotated_only_for_somebody_to_see(sqlite_url: str, tmp_path: Path) -> None:
     """The old key goes on when the new one cannot be shown."""
-    url = f"sqlite:///{tmp_path / 'a.db'}"
     made = json.loads(
-        run("keys", "create", "--name", "n", "--json", folder=tmp_path, DATABASE_URL=url).stdout
+        run(
+            "keys", "create", "--name", "n", "--json", folder=tmp_path, DATABASE_URL=sqlite_url
+        ).stdout
     )
     with Path("/dev/full").open("wb") as full:
         code = subprocess.run(
             (*COMMAND, "keys", "rotate", made["id"], "--overlap", "0"),
             cwd=tmp_path,
-            env=clean_environment(OFFICEAI_DATABASE_URL=url),
+            env=clean_environment(OFFICEAI_DATABASE_URL=sqlite_url),
             stdout=full,
             stderr=subprocess.DEVNULL,
             timeout=60,
             check=False,
         ).returncode
-    (left,) = json.loads(run("keys", "list", "--json", folder=tmp_path, DATABASE_URL=url).stdout)
+    (left,) = json.loads(
+        run("keys", "list", "--json", folder=tmp_path, DATABASE_URL=sqlite_url).stdout
+    )
     assert code == 1
     assert (left["id"], left["revoked_at"]) == (made["id"], None)
 
 
-def test_statistics_can_be_printed_in_ascii(empty_url: str, tmp_path: Path) -> None:
+def test_statistics_can_be_printed_in_ascii(sqlite_url: str, tmp_path: Path) -> None:
     """A table has lines and dashes, which a stream that is ASCII does not take by itself."""
     done = subprocess.run(
         (*COMMAND, "stats"),
         cwd=tmp_path,
         env={
-            **clean_environment(OFFICEAI_DATABASE_URL=empty_url),
+            **clean_environment(OFFICEAI_DATABASE_URL=sqlite_url),
             "PYTHONIOENCODING": "ascii",
             "LC_ALL": "C",
         },
@@ -277,20 +271,18 @@ def test_statistics_can_be_printed_in_ascii(empty_url: str, tmp_path: Path) -> N
     assert done.stderr == b""
 
 
-def test_a_signal_leaves_the_old_file(tmp_path: Path) -> None:
+def test_a_signal_leaves_the_old_file(sqlite_url: str, tmp_path: Path) -> None:
     """Stopped in the middle by Ctrl-C, by `kill` or by a terminal that closes, neither a half file
     nor the part of one is there.
     """
-    url = f"sqlite:///{tmp_path / 'a.db'}"
-    run("db", "upgrade", folder=tmp_path, DATABASE_URL=url)
-    run_apart(fill(url, 100_000, 100_000))
+    run_apart(fill(sqlite_url, 100_000, 100_000))
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / "all.xlsx").write_text("old")
 
-    assert _stopped_export(folder, url, signal.SIGINT) == 1
-    assert _stopped_export(folder, url, signal.SIGTERM) == 128 + signal.SIGTERM
-    assert _stopped_export(folder, url, signal.SIGHUP) == 128 + signal.SIGHUP
+    assert _stopped_export(folder, sqlite_url, signal.SIGINT) == 1
+    assert _stopped_export(folder, sqlite_url, signal.SIGTERM) == 128 + signal.SIGTERM
+    assert _stopped_export(folder, sqlite_url, signal.SIGHUP) == 128 + signal.SIGHUP
 
 
 def _stopped_export(folder: Path, url: str, number: signal.Signals) -> int:
@@ -317,16 +309,14 @@ def _stopped_export(folder: Path, url: str, number: signal.Signals) -> int:
     return process.returncode
 
 
-def test_a_terminal_shows_a_bar(tmp_path: Path) -> None:
+def test_a_terminal_shows_a_bar(sqlite_url: str, tmp_path: Path) -> None:
     """On a terminal there are the count, the rate and the time that is left; and the file."""
-    url = f"sqlite:///{tmp_path / 'a.db'}"
-    run("db", "upgrade", folder=tmp_path, DATABASE_URL=url)
-    run_apart(_fill(url))
+    run_apart(_fill(sqlite_url))
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         (*COMMAND, "export", "-o", "all.jsonl"),
         cwd=tmp_path,
-        env=clean_environment(OFFICEAI_DATABASE_URL=url, TERM="xterm", COLUMNS="100"),
+        env=clean_environment(OFFICEAI_DATABASE_URL=sqlite_url, TERM="xterm", COLUMNS="100"),
         stderr=theirs,
     )
     os.close(theirs)

@@ -8,7 +8,7 @@ SOURCES = Path(__file__).resolve().parents[2] / "src"
 
 LOADED = """
 import sys
-from officeai_proxy.cli import serve
+from officeai_proxy.cli import serve, serving
 from officeai_proxy.app import create_app
 from officeai_proxy.settings import load_settings
 
@@ -38,3 +38,31 @@ def test_a_start_loads_only_what_it_needs(tmp_path: Path) -> None:
         "['fastapi', 'sqlalchemy.dialects.sqlite']",
         "",
     )
+
+
+REFUSED = """
+import sys
+from officeai_proxy.cli import main
+
+sys.argv = ["officeai-proxy", "serve", "--port", "70000"]
+try:
+    main()
+except SystemExit as ended:
+    print(ended.code, [name for name in ("fastapi", "sqlalchemy") if name in sys.modules])
+"""
+
+
+def test_wrong_settings_are_told_before_the_server_is_loaded(tmp_path: Path) -> None:
+    """Whoever puts a setting right does not wait for what is not going to serve."""
+    done = subprocess.run(
+        [sys.executable, "-c", REFUSED],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(SOURCES)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.stdout.strip() == "2 []"
+    assert "OFFICEAI_PORT" in done.stderr

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from pydantic import SecretStr
 
-from officeai_proxy.cli.serve import serve
+from officeai_proxy.cli.serving import serve
 from officeai_proxy.demo.upstream import DemoUpstream
 from officeai_proxy.settings import load_settings
 

@@ -5,7 +5,6 @@ page and no connection to the database.
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 
 from fastapi import Response
@@ -14,13 +13,11 @@ from typing_extensions import override
 
 from officeai_proxy.api.dependencies import Services, Slots
 from officeai_proxy.api.values import MAX_LIMIT
-from officeai_proxy.errors import ProxyError
 from officeai_proxy.history.call_lines import CallLine
+from officeai_proxy.history.pieces import send_while_wanted
 from officeai_proxy.model import Caller, CallRecord
 from officeai_proxy.storage.calls import CallFilter, CallRepository
 from officeai_proxy.storage.paging import PageRequest, Stretch
-
-log = logging.getLogger(__name__)
 
 Written = Callable[[Sequence[CallLine]], str]
 """Lines of the log to text."""
@@ -74,33 +71,10 @@ class CallStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answer (ASGI specification)."""
         with self._slots.one():
-            async with asyncio.TaskGroup() as tasks:
-                start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-                await send(start)
-                sending = tasks.create_task(self._send(send))
-                leaving = tasks.create_task(_left(receive))
-                await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
-                sending.cancel()
-                leaving.cancel()
-
-    async def _send(self, send: Send) -> None:
-        try:
-            async for piece in self._pieces:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-        except ProxyError as error:
-            # The server closes the connection when an answer is left without its end.
-            log.error("a call log was broken off: %s", error.message)  # noqa: TRY400 - the words say it all
-            return
-        finally:
-            await self._pieces.aclose()
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+            start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+            await send(start)
+            await send_while_wanted(self._pieces, send, receive, what="a call log")
 
 
 def _text(records: Sequence[CallRecord], write: Written) -> bytes:
     return write([CallLine.of(record) for record in records]).encode()
-
-
-async def _left(receive: Receive) -> None:
-    """Return when the client has gone away."""
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -1,9 +1,7 @@
 """An export in, a download out: an answer that is whole, or is broken off and looks broken off."""
 
-import asyncio
-import logging
 import unicodedata
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from urllib.parse import quote
 
@@ -12,11 +10,9 @@ from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
 from officeai_proxy.api.dependencies import Slots
-from officeai_proxy.errors import ProxyError
 from officeai_proxy.exports import Export
 from officeai_proxy.formats.file_names import safe_name
-
-log = logging.getLogger(__name__)
+from officeai_proxy.history.pieces import send_while_wanted
 
 
 class Download(Response):
@@ -53,38 +49,7 @@ class Download(Response):
                 await self._note(export)
                 headers = _headers(export, self._name(export))
                 await send({"type": "http.response.start", "status": 200, "headers": headers})
-                await _send_while_wanted(export.pieces(), send, receive)
-
-
-async def _send_while_wanted(
-    pieces: AsyncGenerator[bytes, None], send: Send, receive: Receive
-) -> None:
-    """Send *pieces* to their end, or until the client has gone."""
-    async with asyncio.TaskGroup() as tasks:
-        sending = tasks.create_task(_send(pieces, send))
-        leaving = tasks.create_task(_left(receive))
-        await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
-        sending.cancel()
-        leaving.cancel()
-
-
-async def _send(pieces: AsyncGenerator[bytes, None], send: Send) -> None:
-    try:
-        async for piece in pieces:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-    except ProxyError as error:
-        # The server closes the connection when an answer is left without its end.
-        log.error("an export was broken off: %s", error.message)  # noqa: TRY400 - the words say it all
-        return
-    finally:
-        await pieces.aclose()
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _left(receive: Receive) -> None:
-    """Return when the client has gone away."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+                await send_while_wanted(export.pieces(), send, receive, what="an export")
 
 
 def _headers(export: Export, name: str) -> list[tuple[bytes, bytes]]:

@@ -29,6 +29,9 @@ from officeai_proxy.wire.encoding import UnknownEncoding
 
 LOCK = "recorder.lock"
 
+_AWAY = "the store is away"
+"""The reason of a batch that was not stored before the recorder had to stop."""
+
 log = logging.getLogger(__name__)
 
 
@@ -339,6 +342,3 @@ class Recorder:
 def _entry_of(turn: Turn, entries: Sequence[Entry]) -> Entry:
     wanted = turn.call.exchange_id
     return next(e for e in entries if e.exchange is not None and e.exchange.id == wanted)
-
-
-_AWAY = "the store is away"

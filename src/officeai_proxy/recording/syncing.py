@@ -35,7 +35,7 @@ class Rewriting(Protocol):
         """The file that frames are written to now, if there is one."""
 
     def give_up(self, files: Sequence[SyncedFile]) -> None:
-        """Write no more to any of *files*; they are closed already."""
+        """Write no more to any of *files*, which are closed after this."""
 
     def rewrite(self, frames: Sequence[bytes]) -> None:
         """Write *frames* again, before everything that waits."""
@@ -60,11 +60,6 @@ class Syncing:
     def is_due(self) -> bool:
         """Whether there is something to sync, or the last sync has failed."""
         return bool(self._frames or self._left or not self.is_safe)
-
-    @property
-    def held_bytes(self) -> int:
-        """Bytes in memory of frames that are not known to be on the disk."""
-        return self._size
 
     def wrote(self, frame: bytes) -> None:
         """*frame* was written, and may be lost with the power."""

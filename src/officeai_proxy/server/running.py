@@ -14,7 +14,6 @@ import os
 import resource
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,13 +42,6 @@ ANSWER_SECONDS = 30
 
 A worker that starts says nothing until it has loaded. On a machine that is overloaded or was asleep
 that takes longer than the five seconds that uvicorn gives, and no worker would ever get up.
-"""
-
-SWITCH_SECONDS = 0.0005
-"""How long the recorder's thread may keep the interpreter from the thread that serves calls.
-
-Every system call of a call gives the interpreter away. With Python's own 5 ms a call waited for the
-recorder several times over, and the program served a third fewer calls while it recorded.
 """
 
 
@@ -155,7 +147,6 @@ class Supervisor(Multiprocess):
 
 def _application(settings: Settings) -> ASGIApp:
     """The application of this process, which may be a worker of its own."""
-    sys.setswitchinterval(SWITCH_SECONDS)
     if multiprocessing.parent_process() is not None:
         _follow_supervisor()
     application = create_app(settings)

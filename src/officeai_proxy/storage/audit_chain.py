@@ -66,9 +66,7 @@ class Action(StrEnum):
     LIST_AUDIT = "audit.list"
     PRUNE_AUDIT = "audit.prune"
     RETAIN = "workspace.prune"
-    UPGRADE_DATABASE = "database.upgrade"
     REINDEX_DATABASE = "database.reindex"
-    REENCRYPT_DATABASE = "database.reencrypt"
 
     @property
     def kind(self) -> str:

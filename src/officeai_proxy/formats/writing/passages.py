@@ -97,14 +97,13 @@ class Options:
     """How a file is to be written.
 
     `inner` is the format of the files in an archive, `filters` says for its manifest which
-    conversations were asked for, `is_single` that there is just one.
+    conversations were asked for.
     """
 
     exported_at: datetime
     csv_safe: bool = True
     inner: str | None = None
     filters: Mapping[str, str] = field(default_factory=dict)
-    is_single: bool = False
 
 
 class Encoder(Protocol):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from officeai_proxy.cli.serve import FirstKey, banner
+from officeai_proxy.cli.serving import FirstKey, banner
 from officeai_proxy.settings import Settings
 
 
