@@ -110,13 +110,30 @@ async def test_demoted_server(running: Database, own_server: PostgresServer) -> 
         await running.ping()
     await asyncio.gather(*(buried(running) for _ in range(3)))
     own_server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = off")
-    with pytest.raises(DatabaseUnavailable) as error:
+    with pytest.raises(DatabaseOnlyReads) as error:
         await bury(running)
     assert getattr(error.value.__cause__, "sqlstate", None) == "25006"
 
     for _ in range(4):
         await bury(running)
     assert await buried(running) == 4
+
+
+async def test_a_connection_that_others_use_too(running: Database) -> None:
+    """A PgBouncer that pools transactions hands out what others have prepared; that is no poison.
+
+    Its place is taken by statements of the same names as the driver's next ones.
+    """
+    async with running.write() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver is not None
+        number = int(driver._get_unique_id("stmt").rsplit("_", 3)[1], 16)
+        for following in range(number, number + 20):
+            await driver.execute(f'PREPARE "__asyncpg_stmt_{following:x}__" AS SELECT 1')
+        with pytest.raises(DatabaseUnavailable, match="statement_cache_size=0") as error:
+            await connection.execute(select(func.count(), text("17")).select_from(tombstones))
+
+    assert getattr(error.value.__cause__, "sqlstate", None) == "42P05"
 
 
 async def test_a_server_that_writes_again_is_well_at_once(

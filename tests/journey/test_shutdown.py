@@ -207,7 +207,7 @@ def test_a_request_that_never_gets_whole_does_not_keep_the_program(
 
 
 def test_a_second_sigint_does_not_wait(start_proxy: StartProxy, upstream: ScriptedUpstream) -> None:
-    """Ctrl-C twice ends the program without the grace period, in order."""
+    """Ctrl-C twice ends the program without the grace period, in order, and without a trace."""
     upstream.script = never
     proxy = start_proxy(GRACE_SECONDS="60")
     with Wire(proxy) as wire:
@@ -217,6 +217,8 @@ def test_a_second_sigint_does_not_wait(start_proxy: StartProxy, upstream: Script
         until(lambda: _refuses_connections(proxy))
         proxy.process.send_signal(signal.SIGINT)
         assert ended(proxy) == 0
+    assert proxy.stderr() == ""
 
     again = restarted(start_proxy, proxy)
     assert again.path_of("s1") == [("user", "hello")]
+    assert [call["outcome"] for call in again.get("/history").json()["history"]] == ["shutdown"]

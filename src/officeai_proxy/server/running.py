@@ -89,6 +89,16 @@ class Server(uvicorn.Server):
             self._on_ready()
 
     @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End in order, the application included: uvicorn spares whoever is in a hurry that.
+
+        The end of the loop would then cancel it, with a trace in the log.
+        """
+        await super().shutdown(sockets)
+        if self.force_exit:
+            await self.lifespan.shutdown()
+
+    @override
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Handle signals while serving. uvicorn raises them again at the end, and dies of them."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from sqlalchemy.exc import DBAPIError, EmulatedDBAPIException, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from officeai_proxy.errors import DatabaseDamaged, DatabaseUnavailable
+from officeai_proxy.errors import DatabaseDamaged, DatabaseOnlyReads, DatabaseUnavailable
 
 CANCELED = "57014"
 """What PostgreSQL says when a statement has taken longer than `statement_timeout`."""
@@ -23,12 +23,23 @@ MOST_SAID = 300
 READ_ONLY = "25006"
 """A server that only reads: after a failover the pool still leads to the demoted one."""
 
+_SHARED_CONNECTION = {"26000", "42P05"}
+"""A prepared statement is not there, or there already: somebody else used the connection before.
+
+A PgBouncer that pools transactions does that. It says nothing about what was to be stored.
+"""
+
+_HOW_TO_SHARE = (
+    "; behind a PgBouncer that pools transactions add ?statement_cache_size=0 to "
+    "OFFICEAI_DATABASE_URL"
+)
+
 # Connection, authorization, no such database, rollback and deadlock, resources, object in use,
 # operator intervention, system error, bad configuration file, internal error.
 _TRANSIENT_CLASSES = ("08", "28", "3D", "40", "53", "55", "57", "58", "F0", "XX")
 
 # The schema is older than the code, because the migration has not run yet, or rights are missing.
-_TRANSIENT_STATES = (READ_ONLY, "42P01", "42703", "42501", "3F000")
+_TRANSIENT_STATES = (READ_ONLY, *_SHARED_CONNECTION, "42P01", "42703", "42501", "3F000")
 
 _SQLITE_TRANSIENT = frozenset(
     {
@@ -73,9 +84,13 @@ def unavailable(error: BaseException) -> DatabaseUnavailable:
     A damaged file is one too: a backup in its place is what its records wait for.
     """
     codes = (getattr(cause, "sqlite_errorcode", None) for cause in _causes(error))
-    is_damage = any(code is not None and code & 0xFF in _SQLITE_DAMAGE for code in codes)
-    kind = DatabaseDamaged if is_damage else DatabaseUnavailable
-    return kind(said=said_by(error))
+    if any(code is not None and code & 0xFF in _SQLITE_DAMAGE for code in codes):
+        return DatabaseDamaged(said=said_by(error))
+    states = {getattr(cause, "sqlstate", None) for cause in _causes(error)}
+    if READ_ONLY in states:
+        return DatabaseOnlyReads(said=said_by(error))
+    hint = _HOW_TO_SHARE if states & _SHARED_CONNECTION else ""
+    return DatabaseUnavailable(said=said_by(error) + hint)
 
 
 def said_by(error: BaseException) -> str:

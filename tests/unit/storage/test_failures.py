@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from officeai_proxy.errors import DatabaseDamaged, DatabaseUnavailable
+from officeai_proxy.errors import DatabaseDamaged, DatabaseOnlyReads, DatabaseUnavailable
 from officeai_proxy.storage.failures import (
     is_transient,
     loses_connection,
@@ -71,11 +71,13 @@ def test_other_faults_of_the_statement(error: Exception) -> None:
     [
         "08006",
         "25006",
+        "26000",
         "28P01",
         "3D000",
         "40001",
         "40P01",
         "42P01",
+        "42P05",
         "42703",
         "53100",
         "53300",
@@ -162,6 +164,17 @@ def test_a_damaged_file_is_told_from_one_that_is_away(code: int, kind: type[Exce
 def test_a_server_that_is_away_is_not_damaged() -> None:
     """An error without a code of SQLite's is about the way to the database."""
     assert type(unavailable(ServerError("08006"))) is DatabaseUnavailable
+
+
+def test_a_server_that_only_reads_is_told_from_one_that_is_away() -> None:
+    """Who asked for a change, or for a read that leaves a row, hears what is the matter."""
+    assert type(unavailable(wrapped(ServerError("25006")))) is DatabaseOnlyReads
+
+
+@pytest.mark.parametrize("state", ["26000", "42P05"])
+def test_a_connection_that_others_use_is_told_with_the_option_for_it(state: str) -> None:
+    """PostgreSQL says only that a statement is not prepared, or already is."""
+    assert "?statement_cache_size=0" in unavailable(wrapped(ServerError(state))).said
 
 
 @pytest.mark.parametrize(
