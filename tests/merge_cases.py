@@ -39,6 +39,11 @@ ASKS_TOOLS: Message = {
 OTHER_SAYS: Message = {"role": "tool", "tool_call_id": "c2", "content": "rain"}
 TOOL_SAYS: Message = {"role": "tool", "tool_call_id": "c1", "content": "noon"}
 
+CLEARED: Message = {"role": "tool", "tool_call_id": "c1", "content": "[cleared]"}
+ASKS_AGAIN: Message = {"role": "assistant", "tool_calls": [{**CALL, "id": "c3"}]}
+SAYS_AGAIN: Message = {"role": "tool", "tool_call_id": "c3", "content": "night"}
+A_BY_ANN = assistant("A") | {"name": "Ann"}
+
 
 def half(text: str) -> bytes:
     """A reply that broke off behind *text*."""
@@ -219,6 +224,68 @@ CASES = [
             ),
         ],
         ["time?", "", "noon", "noon", "thanks", "welcome"],
+        6,
+    ),
+    Case(
+        "answers to which a client gives the name of its agent are the model's",
+        [
+            ([user("a")], [ASKS_TOOL]),
+            ([user("a"), ASKS_TOOL | {"name": "Ann"}, TOOL_SAYS], [assistant("A")]),
+            (
+                [user("a"), ASKS_TOOL | {"name": "Ann"}, TOOL_SAYS, A_BY_ANN, user("b")],
+                [assistant("B")],
+            ),
+            ([A_BY_ANN, user("b"), assistant("B") | {"name": "Bob"}, user("c")], [assistant("C")]),
+        ],
+        ["a", "", "noon", "A", "b", "B", "c", "C"],
+        8,
+    ),
+    Case(
+        "an answer that came with its name first, and answers whose names the client gives",
+        [
+            ([user("a"), A_BY_ANN, user("b")], [assistant("B")]),
+            (
+                [user("a"), A_BY_ANN, user("b"), assistant("B") | {"name": "Bob"}, user("c")],
+                [assistant("C")],
+            ),
+        ],
+        ["a", "A", "b", "B", "c", "C"],
+        6,
+    ),
+    Case(
+        "answers of tools that the client cuts short later stay as they were",
+        [
+            ([user("a")], [ASKS_TOOLS]),
+            ([user("a"), ASKS_TOOLS, TOOL_SAYS, OTHER_SAYS], [assistant("A")]),
+            (
+                [user("a"), ASKS_TOOLS, CLEARED, OTHER_SAYS, assistant("A"), user("b")],
+                [ASKS_AGAIN],
+            ),
+            (
+                [
+                    user("a"),
+                    ASKS_TOOLS,
+                    CLEARED,
+                    CLEARED | {"tool_call_id": "c2"},
+                    assistant("A"),
+                    user("b"),
+                    ASKS_AGAIN,
+                    SAYS_AGAIN,
+                ],
+                [assistant("B")],
+            ),
+        ],
+        ["a", "", "noon", "rain", "A", "b", "", "night", "B"],
+        9,
+    ),
+    Case(
+        "other words of a tool at the end of a history are a branch, and the old ones stay",
+        [
+            ([user("a")], [ASKS_TOOL]),
+            ([user("a"), ASKS_TOOL, TOOL_SAYS], [assistant("A")]),
+            ([user("a"), ASKS_TOOL, CLEARED], [assistant("B")]),
+        ],
+        ["a", "", "[cleared]", "B"],
         6,
     ),
     Case(

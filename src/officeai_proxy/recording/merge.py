@@ -46,6 +46,7 @@ from officeai_proxy.recording.choice import (
     said_above,
     talk_up_from,
     unknown_before,
+    without_reworded,
 )
 from officeai_proxy.recording.instructions import instructions_in, new_instructions
 from officeai_proxy.recording.runs import Run, trusted_runs
@@ -142,7 +143,7 @@ def place_by_run(
         return _place(request, end, talk) if seen is Seen.ALL else None
     below = ending.told_below(run, said)
     above = said_above(run, below)
-    before = unknown_before(run, said.identities, above)
+    before = without_reworded(unknown_before(run, said.identities, above), run, said)
     after = _fresh_after(run, said, above)
     node = end.leaf if run.node is ending.newest else run.node
     if below is not None:

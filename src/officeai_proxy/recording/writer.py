@@ -13,8 +13,9 @@ from uuid import UUID
 
 from officeai_proxy.burials import graves_of
 from officeai_proxy.model import FAILED, CallRecord, NewMessage, Role
+from officeai_proxy.recording.given_names import Nameless
 from officeai_proxy.recording.instructions import instructions_in, needs_more, with_last
-from officeai_proxy.recording.merge import Place, Seen, place_at_end, place_by_run
+from officeai_proxy.recording.merge import Place, Request, Seen, place_at_end, place_by_run
 from officeai_proxy.recording.turns import Turn
 from officeai_proxy.tree import Addition, Node, PathEnd, Thread
 from officeai_proxy.wire.identity import INSTRUCTIONS
@@ -171,7 +172,7 @@ class _Batch:
             await self._remember_more(thread, turn.request)
         place = place_at_end(turn.request, thread.end)
         if place is None:
-            place = await self._place_inside(thread, turn.request)
+            place = await self._place_elsewhere(thread, turn.request)
         end = place.end
         for at in place.fresh:
             end = _hang(thread, end, turn.request[at], turn)
@@ -193,11 +194,17 @@ class _Batch:
         await self._path_end(thread, 2 * count + FARTHER)
         thread.end = with_last(thread.end, count)
 
-    async def _place_inside(self, thread: Thread, request: RequestMessages) -> Place:
+    async def _place_elsewhere(self, thread: Thread, request: RequestMessages) -> Place:
+        """Where *request* goes on when the path does not end with what it says, as it says it."""
+        nameless = Nameless.of(request)
+        place = None if nameless is None else place_at_end(nameless, thread.end)
+        return place or await self._place_inside(thread, nameless or request)
+
+    async def _place_inside(self, thread: Thread, request: RequestMessages | Nameless) -> Place:
         """Where *request* goes on when it does not at the end of the path, and what is new."""
         added = [addition.node for addition in thread.additions]
         if thread not in self._trees:
-            count = len(request)
+            count = len(request.roles)
             looks = (count + NEAR, 2 * count + FARTHER, 2 * count + FAR)
             for most in looks:
                 nodes = await self._path_end(thread, most)
@@ -212,14 +219,15 @@ class _Batch:
                     seen = Seen.FAR
                 elif is_far and not may_be_elsewhere:
                     seen = Seen.BRANCHED
-                place = place_by_run(request, thread.end, nodes + added, seen=seen)
+                said = _as_stored(request, nodes + added)
+                place = place_by_run(said, thread.end, nodes + added, seen=seen)
                 if place is not None:
                     return place
                 if is_whole:
                     break
             self._trees[thread] = await self._transaction.tree(thread)
         nodes = self._trees[thread] + added
-        place = place_by_run(request, thread.end, nodes, seen=Seen.ALL)
+        place = place_by_run(_as_stored(request, nodes), thread.end, nodes, seen=Seen.ALL)
         assert place is not None  # noqa: S101 - the whole tree always gives an answer
         return place
 
@@ -245,7 +253,14 @@ def _hang(thread: Thread, end: PathEnd, message: NewMessage, turn: Turn) -> Path
     return end.extended(node)
 
 
-def _begins_with(request: RequestMessages, nodes: Sequence[Node]) -> bool:
+def _as_stored(request: RequestMessages | Nameless, nodes: Sequence[Node]) -> Request:
+    """*request*, with the names of its answers that are stored among *nodes*."""
+    if isinstance(request, Nameless):
+        return request.as_stored({node.identity for node in nodes})
+    return request
+
+
+def _begins_with(request: Request, nodes: Sequence[Node]) -> bool:
     """Whether *request*, without its instructions, begins with the first of *nodes*."""
     begins = zip(request.identities, request.roles, strict=True)
     first = next((identity for identity, role in begins if role not in INSTRUCTIONS), None)

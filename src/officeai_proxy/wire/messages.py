@@ -144,6 +144,20 @@ class RequestMessages(Sequence[NewMessage]):
         """How many there are."""
         return len(self._messages)
 
+    def identities_without_names(self) -> list[int] | None:
+        """What they are where a client gave the assistant no name; None where it gave none."""
+        answers = [
+            at
+            for at, message in enumerate(self._messages)
+            if "name" in message and message.get("role") == Role.ASSISTANT
+        ]
+        if not answers:
+            return None
+        identities = list(self.identities)
+        for at in answers:
+            identities[at] = identity({**self._messages[at], "name": None})
+        return identities
+
     @overload
     def __getitem__(self, at: int) -> NewMessage: ...
 
