@@ -4,7 +4,10 @@ import base64
 import ipaddress
 import re
 from collections.abc import Iterator
+from typing import Annotated
 from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator
 
 _KEY_ID = re.compile("[A-Za-z0-9_-]{1,32}")
 _SECRET_BYTES = 32
@@ -14,6 +17,31 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 ANYBODY = "*"
 """Stands for all addresses."""
+
+_DATABASES = (
+    "sqlite://",
+    "sqlite+aiosqlite://",
+    "postgresql://",
+    "postgres://",
+    "postgresql+asyncpg://",
+)
+
+
+def _refuse_switch(value: object) -> object:
+    """*value*, unless it is true or false.
+
+    Python takes `true` for 1, and what was to turn retention on would keep a single day.
+    """
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not true or false")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_refuse_switch)]
+"""A number; no switch."""
+
+WholeNumber = Annotated[int, BeforeValidator(_refuse_switch)]
+"""A whole number; no switch."""
 
 
 def entries_of(text: str) -> Iterator[str]:
@@ -56,6 +84,12 @@ def check_key(key: str) -> None:
     check_header_text(key)
     if not key or " " in key:
         raise ValueError("a key may not be empty or hold white space; commas stand between keys")
+
+
+def check_database_url(url: str) -> None:
+    """Whether *url* names a kind of database that is known."""
+    if not url.startswith(_DATABASES):
+        raise ValueError("must start with sqlite:/// or postgresql://")
 
 
 def read_addresses(text: str) -> str:

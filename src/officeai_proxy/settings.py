@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     Field,
     SecretBytes,
@@ -36,6 +37,9 @@ from officeai_proxy.model import Durability
 from officeai_proxy.setting_files import DOTENV, PREFIX, TOML, check_files, strange_variables
 from officeai_proxy.setting_values import (
     DEFAULT_PORTS,
+    Number,
+    WholeNumber,
+    check_database_url,
     check_header_text,
     check_key,
     entries_of,
@@ -110,10 +114,10 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(Path("data"), description="The database and the journal live here.")
     host: str = Field("127.0.0.1", description="The address to listen on.")
-    port: int = Field(
+    port: WholeNumber = Field(
         8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one."
     )
-    workers: int = Field(1, ge=1, le=256, description="How many processes serve.")
+    workers: WholeNumber = Field(1, ge=1, le=256, description="How many processes serve.")
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (),
         description="Keys for the simple case, comma separated: workspace `default`, all scopes.",
@@ -137,75 +141,77 @@ class Settings(BaseSettings):
     model_aliases: Annotated[dict[str, str], NoDecode] = Field(
         default_factory=dict, description="JSON object: a model name of clients → the upstream's."
     )
-    grace_seconds: float = Field(
+    grace_seconds: Number = Field(
         30, ge=0, le=86400, description="How long running calls may go on after SIGTERM."
     )
-    max_body_mb: float = Field(20, gt=0, le=4096, description="The largest request body.")
-    max_recorded_mb: float = Field(
+    max_body_mb: Number = Field(20, gt=0, le=4096, description="The largest request body.")
+    max_recorded_mb: Number = Field(
         64, gt=0, le=1024, description="How much of one reply is recorded; the rest still passes."
     )
-    max_journal_backlog_mb: float = Field(
+    max_journal_backlog_mb: Number = Field(
         64, ge=0, le=65536, description="Memory per worker for calls while the journal is full."
     )
-    max_exports: int = Field(
+    max_exports: WholeNumber = Field(
         4, ge=1, le=1000, description="Exports that each worker serves at once."
     )
-    max_import_mb: float = Field(
+    max_import_mb: Number = Field(
         2048, gt=0, le=1048576, description="The largest file to import, also unpacked."
     )
-    max_import_item_mb: float = Field(
+    max_import_item_mb: Number = Field(
         256, gt=0, le=4096, description="The largest conversation in it, which is read in memory."
     )
-    context_messages: int = Field(
+    context_messages: WholeNumber = Field(
         1000, ge=1, le=10000, description="The most messages that X-Session-Context may ask for."
     )
-    context_tokens: int = Field(
+    context_tokens: WholeNumber = Field(
         100_000, ge=1, le=10_000_000, description="The most tokens it may add, by estimate."
     )
-    retention_days: float = Field(
+    retention_days: Number = Field(
         0, ge=0, le=36500, description="Days after its last activity a conversation goes; 0: never."
     )
-    bin_days: float = Field(
+    bin_days: Number = Field(
         30, ge=0, le=36500, description="Days in the bin before it is for good; 0: for ever there."
     )
     archive_dir: Path | None = Field(
         None, description="Where conversations are written before retention deletes them."
     )
-    audit_days: float = Field(
+    audit_days: Number = Field(
         0, ge=0, le=36500, description="Days that rows of the audit log are kept; 0: for ever."
     )
-    connect_timeout: float = Field(
+    connect_timeout: Number = Field(
         10, gt=0, le=86400, description="Seconds to connect to the upstream."
     )
-    first_byte_timeout: float = Field(
+    first_byte_timeout: Number = Field(
         600, gt=0, le=86400, description="Seconds until the upstream's reply begins."
     )
-    idle_timeout: float = Field(
+    idle_timeout: Number = Field(
         120, gt=0, le=86400, description="Seconds between two bytes of the upstream's reply."
     )
-    max_connections: int = Field(
+    max_connections: WholeNumber = Field(
         4096, ge=1, le=1_000_000, description="Connections that each worker holds open at once."
     )
-    max_header_kb: float = Field(
+    max_header_kb: Number = Field(
         64, ge=1, le=65536, description="The largest head of a request, in kilobytes."
     )
-    max_headers: int = Field(256, ge=8, le=10_000, description="Headers that a request may have.")
-    header_timeout: float = Field(
+    max_headers: WholeNumber = Field(
+        256, ge=8, le=10_000, description="Headers that a request may have."
+    )
+    header_timeout: Number = Field(
         15, gt=0, le=86400, description="Seconds in which a request's headers must have come."
     )
-    body_timeout: float = Field(
+    body_timeout: Number = Field(
         20, gt=0, le=86400, description="Seconds in which more of a request's body must come …"
     )
-    min_body_rate: float = Field(
+    min_body_rate: Number = Field(
         240, ge=0, le=1e9, description="… and how much: so many bytes a second on average."
     )
-    keep_alive_timeout: float = Field(
+    keep_alive_timeout: Number = Field(
         75, gt=0, le=86400, description="Seconds that an idle connection is kept open."
     )
-    send_timeout: float = Field(
+    send_timeout: Number = Field(
         120, gt=0, le=86400, description="Seconds in which a client must take some of its reply."
     )
-    trusted_proxies: str = Field(
+    trusted_proxies: Annotated[str, AfterValidator(read_addresses)] = Field(
         "", description="Addresses whose X-Forwarded-For is believed, comma separated; `*` for all."
     )
     prices: Path | None = Field(
@@ -284,11 +290,6 @@ class Settings(BaseSettings):
         check_header_text(text)
         return SecretStr(text) if text else None
 
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _are_addresses(cls, value: str) -> str:
-        return read_addresses(value)
-
     @field_validator("upstream_base_url")
     @classmethod
     def _is_http_url(cls, value: str) -> str:
@@ -297,11 +298,8 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _is_known_database(cls, value: SecretStr | None) -> SecretStr | None:
-        known = ("sqlite://", "postgresql://", "postgres://", "postgresql+asyncpg://")
-        if value is not None and not value.get_secret_value().startswith(
-            (*known, "sqlite+aiosqlite://")
-        ):
-            raise ValueError("must start with sqlite:/// or postgresql://")
+        if value is not None:
+            check_database_url(value.get_secret_value())
         return value
 
     @model_validator(mode="after")

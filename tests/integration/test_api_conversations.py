@@ -339,6 +339,20 @@ async def test_pages_cover_the_list_once(client: httpx.AsyncClient):
     assert by_offset["offset"] == 5
 
 
+@pytest.mark.parametrize("letter", ["长", "😀"])
+async def test_the_longest_names_do_not_end_a_list(client: httpx.AsyncClient, letter: str):
+    """A page that ends with the longest title, or the longest name, has one behind it."""
+    for number in range(2):
+        more = {"title": letter * 999 + str(number), "user_identifier": letter * 254 + str(number)}
+        await create(client, f"s{number}", **more)
+
+    for address in ("/conversations?sort=title", "/users?"):
+        first = (await client.get(f"{address}&limit=1")).json()
+        rest = await client.get(f"{address}&limit=1&cursor={first['next_cursor']}")
+        assert rest.status_code == 200, rest.text
+        assert rest.json()["data"][0]["user_identifier"] == letter * 254 + "1"
+
+
 async def test_a_user_never_seen_has_an_empty_list(client: httpx.AsyncClient):
     """The list of an unknown user is empty, and not an error."""
     page = (await client.get("/conversations/user/nobody")).json()

@@ -190,6 +190,18 @@ async def test_the_whole_way_by_http(api: Api) -> None:
         ]
 
 
+@pytest.mark.parametrize("kind", ["json", "zip"])
+async def test_an_export_of_nothing_comes_back_as_nothing(
+    client: httpx.AsyncClient, kind: str
+) -> None:
+    """Whoever saves a workspace before the first conversation can restore it, too."""
+    export = await client.get("/conversations/export-all", params={"format": kind})
+
+    answer = await client.post(ROUTE, content=export.content)
+
+    assert (answer.status_code, answer.json()) == (200, NOTHING)
+
+
 async def test_half_an_emoji_is_no_other_message_when_it_comes_back(
     client: httpx.AsyncClient,
 ) -> None:

@@ -232,6 +232,7 @@ async def test_a_conversation_tells_where_to_go_on(client: httpx.AsyncClient, se
     whole = (await client.get(session)).json()
     part = (await client.get(f"{session}?limit=2")).json()
     rest = await listed(client, f"{session}/messages?cursor={part['next_cursor']}")
+    here = (await client.get(f"{session}?cursor={part['next_cursor']}")).json()
 
     assert ([item["content"] for item in whole["messages"]], whole["has_more"]) == (
         ["0", "1", "2", "3", "4"],
@@ -239,6 +240,7 @@ async def test_a_conversation_tells_where_to_go_on(client: httpx.AsyncClient, se
     )
     assert ([item["content"] for item in part["messages"]], part["has_more"]) == (["0", "1"], True)
     assert rest == ["2", "3", "4"]
+    assert ([item["content"] for item in here["messages"]], here["has_more"]) == (rest, False)
 
 
 async def test_a_cursor_of_another_list_is_refused(api: Api, client: httpx.AsyncClient):

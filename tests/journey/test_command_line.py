@@ -150,6 +150,19 @@ def test_no_first_key_is_made_for_nobody_to_see(tmp_path: Path) -> None:
     assert json.loads(run("keys", "list", "--json", folder=tmp_path, **settings).stdout) == []
 
 
+def test_who_has_no_standard_error_gets_the_work_done(tmp_path: Path) -> None:
+    """An export whose progress nobody can see is written all the same."""
+    done = subprocess.run(
+        ("sh", "-c", 'exec "$@" 2>&-', "sh", *COMMAND, "export", "-o", "all.json"),
+        cwd=tmp_path,
+        env=clean_environment(OFFICEAI_DATA_DIR=str(tmp_path / "data")),
+        check=False,
+    )
+
+    assert done.returncode == 0
+    assert json.loads((tmp_path / "all.json").read_text())["complete"] is True
+
+
 def test_the_first_key_is_shown_once(start_proxy: StartProxy, tmp_path: Path) -> None:
     """Without any key the first start makes one and prints it; the next start does not."""
     proxy = start_proxy(API_KEYS="")

@@ -180,6 +180,15 @@ def test_a_wrong_file_is_said(tmp_path: Path, text: str) -> None:
     assert "officeai.toml" in line or "OFFICEAI_PORT" in line
 
 
+def test_yes_and_no_are_no_numbers(tmp_path: Path) -> None:
+    """`true` does not keep conversations for one day, nor is it the first port."""
+    (tmp_path / "officeai.toml").write_text("retention_days = true\nworkers = false")
+
+    line = refused(tmp_path)
+    assert "OFFICEAI_RETENTION_DAYS: must be a number" in line
+    assert "OFFICEAI_WORKERS: must be a number" in line
+
+
 WRONG_NAMES = {
     "bogus = 1": "no setting `bogus`",
     "retention_day = 30": "did you mean `retention_days`?",

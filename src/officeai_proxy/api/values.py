@@ -22,6 +22,9 @@ MAX_LIMIT = 1000
 MAX_TEXT = 1000
 """Characters of a name, a title or a filter."""
 
+MAX_CURSOR = 16_000
+"""Characters of a cursor: as much text as `MAX_TEXT`, whatever it is made of, has room in it."""
+
 MAX_INTEGER = 2**63 - 1
 """What the databases keep in an integer column."""
 
@@ -60,12 +63,12 @@ def _moment(value: object) -> object:
         raise ValueError("Input should be a moment that exists, in the years 1 to 9999") from exc
 
 
-def _plain(text: str | None) -> str | None:
+def _plain(text: str | None, *, longest: int = MAX_TEXT) -> str | None:
     """Refuse what no database has, however long it looks for it."""
     if text is not None and _UNSTORABLE.search(text):
         raise ValueError("Input should hold neither the character NUL nor half a character")
-    if text is not None and len(text) > MAX_TEXT:
-        raise ValueError(f"Input should have at most {MAX_TEXT} characters")
+    if text is not None and len(text) > longest:
+        raise ValueError(f"Input should have at most {longest} characters")
     return text
 
 
@@ -147,6 +150,6 @@ Offset = Annotated[
 ]
 Cursor = Annotated[
     str | None,
-    AfterValidator(_plain),
+    AfterValidator(partial(_plain, longest=MAX_CURSOR)),
     Query(description="The `next_cursor` of the page before."),
 ]

@@ -1,13 +1,14 @@
 """Standard input, output and error as a program may find them: open, closed, or full.
 
 A program that is started with one of them closed has its place, 0, 1 or 2, free for the next file
-that is opened; what is meant for a person would go into a database. Python has None for it, and
-what is printed is gone without a word.
+that is opened; what is meant for a person would go into a database. Python has None for it: what is
+printed is gone without a word, and who asks whether it is a terminal fails.
 """
 
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 _STREAMS = (0, 1, 2)
 
@@ -15,7 +16,8 @@ _STREAMS = (0, 1, 2)
 def hold_places() -> bool:
     """Let nothing else take the place of a stream that is closed; whether output was.
 
-    Whatever is printed then fails, as it does on a full disk.
+    Whatever is printed then fails, as it does on a full disk. What is told on standard error is
+    for nobody then, and no reason not to do the work.
     """
     was_closed = [number for number in _STREAMS if not _is_open(number)]
     for number in was_closed:
@@ -26,6 +28,8 @@ def hold_places() -> bool:
             os.close(opened)
     if 1 in was_closed:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if 2 in was_closed:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     return 1 in was_closed
 
 

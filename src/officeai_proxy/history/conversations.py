@@ -195,15 +195,17 @@ async def read_conversation(
     services: Fresh,
     user_identifier: UserQuery = None,
     limit: Limit = MAX_LIMIT,
+    cursor: Cursor = None,
 ) -> ConversationWithMessages:
     """The conversation and the messages of its path, oldest first, from one moment."""
     user = check_user(caller, user_identifier, param="user_identifier")
+    wanted = page_request(limit=limit, cursor=cursor)
     async with services.database.read() as connection:
         conversation = await ConversationRepository(connection, caller).find(
             session_id, user_identifier=user
         )
         messages = MessageRepository(connection, caller)
-        page = await messages.page(conversation, page_request(limit=limit))
+        page = await messages.page(conversation, wanted)
     detail = {"messages": len(page.items)}
     await trail.leave(
         user=conversation.user_identifier, target=conversation.session_id, detail=detail

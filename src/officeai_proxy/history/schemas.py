@@ -206,14 +206,14 @@ class MessageOut(BaseModel):
 
 
 class ConversationWithMessages(ConversationOut):
-    """A conversation and the first messages of its path."""
+    """A conversation and messages of its path."""
 
     model_config = ConfigDict(json_schema_extra={"example": examples.CONVERSATION_WITH_MESSAGES})
 
     messages: list[MessageOut]
     has_more: bool
     next_cursor: str | None = Field(
-        description="Goes on at `/conversations/{session_id}/messages`."
+        description="Pass it as `cursor`, here or at `/conversations/{session_id}/messages`."
     )
 
     @classmethod

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from officeai_proxy.api.values import MAX_CURSOR
 from officeai_proxy.page.desk import ReadingDesk
 from officeai_proxy.page.listing import Chosen
 from officeai_proxy.storage.audit_chain import Action
@@ -24,7 +25,7 @@ CALLS_LOOKED_AT = 200
 async def show_users(
     desk: ReadingDesk,
     chosen: Annotated[Chosen, Depends()],
-    cursor: Annotated[str, Query(max_length=1000)] = "",
+    cursor: Annotated[str, Query(max_length=MAX_CURSOR)] = "",
 ) -> Response:
     """The users by name, with how much there is of each, and the models of the last calls."""
     async with desk.services.database.read() as connection:

@@ -61,8 +61,9 @@ class Page(Stretch[T]):
 def make_cursor(listing: str, keys: Sequence[Key]) -> str:
     """The cursor behind the item with the sort keys *keys* in *listing*."""
     plain = [key.isoformat() if isinstance(key, datetime) else key for key in keys]
-    text = json.dumps([listing, *plain], separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+    text = json.dumps([listing, *plain], separators=(",", ":"), ensure_ascii=False)
+    whole = text.encode("utf-8", "surrogatepass")
+    return base64.urlsafe_b64encode(whole).rstrip(b"=").decode()
 
 
 def read_cursor(cursor: str, listing: str, kinds: Sequence[type[Key]]) -> list[Key]:

@@ -18,7 +18,7 @@ from typing import BinaryIO, cast
 from officeai_proxy.errors import BodyTooLarge
 from officeai_proxy.formats.reading.documents import read_document
 from officeai_proxy.formats.reading.imported import Fault, Item, Reading, UnknownFile
-from officeai_proxy.formats.reading.manifest import MANIFEST, Owner, owners_in
+from officeai_proxy.formats.reading.manifest import MANIFEST, Owner, owners_in, tells_of_nothing
 
 MAX_ENTRIES = 100_000
 """Files in one archive."""
@@ -63,7 +63,8 @@ def read_archive(file: BinaryIO, reading: Reading) -> Iterator[Item]:
     """What the entries of a ZIP file hold; entries that are no conversations are left out.
 
     Raises:
-        UnknownFile: it is damaged, or no entry holds a conversation.
+        UnknownFile: it is damaged, or no entry holds a conversation, and it is no export of ours
+            of a workspace that has none.
         BodyTooLarge: it has too many entries, or too much would come out of it.
     """
     _check_directory(file)
@@ -80,7 +81,7 @@ def read_archive(file: BinaryIO, reading: Reading) -> Iterator[Item]:
             for item in _read_entry(archive, entry, reading):
                 is_known = True
                 yield _owned(item, owners.get(entry.filename))
-        if not is_known:
+        if not is_known and not _is_of_nothing(archive, entries):
             raise UnknownFile("The ZIP file has no entry with a conversation.")
 
 
@@ -148,6 +149,17 @@ def _owners(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> dict[st
             except _DAMAGES:
                 return {}
     return {}
+
+
+def _is_of_nothing(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> bool:
+    """Whether this is what we export where there is no conversation."""
+    if [entry.filename for entry in entries] != [MANIFEST] or _fault_of(entries[0]) is not None:
+        return False
+    try:
+        with archive.open(entries[0]) as opened:
+            return tells_of_nothing(cast("BinaryIO", opened))
+    except _DAMAGES:
+        return False
 
 
 def _owned(item: Item, owner: Owner | None) -> Item:

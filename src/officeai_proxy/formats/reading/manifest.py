@@ -42,6 +42,12 @@ def owners_in(file: BinaryIO) -> dict[str, Owner]:
     return owners
 
 
+def tells_of_nothing(file: BinaryIO) -> bool:
+    """Whether *file* is the manifest of an archive of ours with no conversation in it."""
+    told = _value(file.read(_LONGEST_ENTRY))
+    return isinstance(told, dict) and (told.get("format"), told.get(_FILES)) == (FORMAT, [])
+
+
 def _owner_in(entry: Json) -> dict[str, Owner]:
     """The one owner that an entry of the manifest names, by the name of its file."""
     if not isinstance(entry, dict) or entry.get("conversations") != 1:

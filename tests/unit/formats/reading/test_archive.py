@@ -69,7 +69,8 @@ def test_damage_is_told_or_harmless() -> None:
 
 def test_an_archive_without_conversations_is_refused() -> None:
     """Pictures, texts and other JSON are no conversations; nor is nothing."""
-    for data in (zipped(), zipped(("a.png", b"\x89PNG"), ("b.json", b'{"files": []}'))):
+    foreign = zipped(("manifest.json", b'{"format": "other", "files": []}'))
+    for data in (zipped(), foreign, zipped(("a.png", b"\x89PNG"), ("b.json", b'{"files": []}'))):
         with pytest.raises(UnknownFile, match="no entry with a conversation"):
             read(data)
 
