@@ -253,7 +253,7 @@ CASES = [
         6,
     ),
     Case(
-        "answers of tools that the client cuts short later stay as they were",
+        "answers of tools that the client cuts short later stay, with the short ones beside",
         [
             ([user("a")], [ASKS_TOOLS]),
             ([user("a"), ASKS_TOOLS, TOOL_SAYS, OTHER_SAYS], [assistant("A")]),
@@ -276,7 +276,86 @@ CASES = [
             ),
         ],
         ["a", "", "noon", "rain", "A", "b", "", "night", "B"],
+        11,
+    ),
+    Case(
+        "questions that lose their documents once they are answered, but for the first",
+        [
+            ([system("s"), user("docs, a")], [assistant("A")]),
+            ([system("s"), user("a"), assistant("A"), user("docs, b")], [assistant("B")]),
+            (
+                [
+                    *(system("s2"), user("a"), assistant("A"), user("b"), assistant("B")),
+                    user("docs, c"),
+                ],
+                [assistant("C")],
+            ),
+            (
+                [
+                    *(system("s2"), user("a"), assistant("A"), user("b"), assistant("B")),
+                    *(user("c"), assistant("C"), user("docs, d")),
+                ],
+                [assistant("D")],
+            ),
+        ],
+        ["s", "docs, a", "A", "a", "docs, b", "B", "s2", "docs, c", "C", "docs, d", "D"],
+        13,
+    ),
+    Case(
+        "an answer that is made again behind reworded questions stands beside the first",
+        [
+            ([user("docs, a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("docs, b")], [assistant("B")]),
+            ([user("a"), assistant("A"), user("docs, b")], [assistant("B2")]),
+            (
+                [user("a"), assistant("A"), user("b"), assistant("B2"), user("docs, c")],
+                [assistant("C")],
+            ),
+        ],
+        ["docs, a", "A", "a", "docs, b", "B2", "docs, c", "C"],
         9,
+    ),
+    Case(
+        "questions that lose their documents, and of which a window is sent",
+        [
+            ([user("docs, a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("docs, b")], [assistant("B")]),
+            (
+                [user("a"), assistant("A"), user("b"), assistant("B"), user("docs, c")],
+                [assistant("C")],
+            ),
+            (
+                [user("b"), assistant("B"), user("c"), assistant("C"), user("docs, d")],
+                [assistant("D")],
+            ),
+            (
+                [user("c"), assistant("C"), user("d"), assistant("D"), user("docs, e")],
+                [assistant("E")],
+            ),
+        ],
+        ["docs, a", "A", "a", "docs, b", "B", "docs, c", "C", "docs, d", "D", "docs, e", "E"],
+        14,
+    ),
+    Case(
+        "a first question that is edited long after its answer",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+            ([user("a!"), assistant("A"), user("b"), assistant("B"), user("c")], [assistant("C")]),
+            ([user("a!"), assistant("A"), user("b"), assistant("B"), user("c")], [assistant("C2")]),
+        ],
+        ["a", "A", "b", "B", "c", "C2"],
+        8,
+    ),
+    Case(
+        "a summary before a window is no question in other words",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+            ([user("a, in short"), assistant("B"), user("c")], [assistant("C")]),
+        ],
+        ["a", "A", "b", "B", "a, in short", "c", "C"],
+        7,
     ),
     Case(
         "other words of a tool at the end of a history are a branch, and the old ones stay",

@@ -116,39 +116,6 @@ def unknown_before(run: Run, identities: Sequence[int], above: Counter[int]) -> 
     return unknown
 
 
-def without_reworded(unknown: list[int], run: Run, talk: Talk) -> list[int]:
-    """The *unknown* positions before *run*, but for other words of tools that have answered.
-
-    Agents cut old answers of tools short to save room. On the path of the run the call has its
-    answers, and behind those of a later call it would be an answer to nothing.
-    """
-    if not any(talk.roles[at] in ANSWERS for at in unknown):
-        return unknown
-    answered = _answered_above(run.node)
-    new = set(unknown)
-    has_answers = False
-    for at, role in enumerate(talk.roles[: run.first]):
-        if role not in ANSWERS:
-            has_answers = at not in new and talk.identities[at] in answered
-        elif has_answers:
-            new.discard(at)
-    return sorted(new)
-
-
-def _answered_above(node: Node) -> set[int]:
-    """The identities of the calls of tools on the path to *node* that have answers there."""
-    answered = set()
-    below: Node | None = None
-    at: Node | None = node
-    while at is not None:
-        if not at.is_instruction:
-            if below is not None and below.role in ANSWERS and at.role not in ANSWERS:
-                answered.add(at.identity)
-            below = at
-        at = at.parent
-    return answered
-
-
 def talk_up_from(node: Node) -> Iterator[int]:
     """The identities of the talk on the path from *node* up to the root."""
     at: Node | None = node

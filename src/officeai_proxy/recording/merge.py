@@ -11,7 +11,7 @@ or a summary and a window. The rules, in the order in which they are tried:
 4. Otherwise a run of messages that is stored as one line of the tree; which one is decided in
    `choice`. What follows it in the request is a branch there, as far as none has it yet; what
    precedes it is new where it is not on that path. One that ends with what nobody has answered
-   yet is a retry, as in 2.
+   yet is a retry, as in 2. What is only put in other words there stands beside it, off the path.
 5. When no run can be trusted, append: a message stored twice is a blemish, a message in the wrong
    place is a defect.
 
@@ -27,7 +27,7 @@ see `instructions`. Nothing comes between a call of tools and their answers.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import takewhile
@@ -46,9 +46,9 @@ from officeai_proxy.recording.choice import (
     said_above,
     talk_up_from,
     unknown_before,
-    without_reworded,
 )
 from officeai_proxy.recording.instructions import instructions_in, new_instructions
+from officeai_proxy.recording.rewordings import rewordings
 from officeai_proxy.recording.runs import Run, trusted_runs
 from officeai_proxy.tree import Node, PathEnd
 from officeai_proxy.wire.identity import INSTRUCTIONS, chains
@@ -73,17 +73,30 @@ class Seen(Enum):
 
     NEAR = "the path or its end: enough when the whole history ends at the leaf"
     FAR = "the same, or a very long part, without branches: enough when a run ends at the leaf"
-    BRANCHED = "the same with branches: enough when the request tells no answer besides that is new"
+    BRANCHED = "the same with branches: enough when the request tells nothing that these may have"
     ALL = "the whole tree"
+
+    def decides(self, *, is_whole: bool, tells_more: bool) -> bool:
+        """Whether it is enough when the run, which *is_whole* or not, ends at the leaf.
+
+        *tells_more*: the request tells what other branches may have.
+        """
+        if self is Seen.NEAR:
+            return is_whole
+        return not (self is Seen.BRANCHED and tells_more)
 
 
 # Not frozen, as in `model`: these two are made for every call, or for every message of it.
 @dataclass(slots=True)
 class Place:
-    """Where a request goes on, and which of its messages are new (positions in the request)."""
+    """Where a request goes on, and which of its messages are new (positions in the request).
+
+    `beside` are new, too, but off the path, each below its node: other words for what is on it.
+    """
 
     end: PathEnd
     fresh: Sequence[int]
+    beside: Sequence[tuple[int, Node | None]] = ()
 
 
 @dataclass(slots=True)
@@ -143,21 +156,35 @@ def place_by_run(
         return _place(request, end, talk) if seen is Seen.ALL else None
     below = ending.told_below(run, said)
     above = said_above(run, below)
-    before = without_reworded(unknown_before(run, said.identities, above), run, said)
+    unknown = unknown_before(run, said.identities, above)
+    reworded = rewordings(unknown, run, said)
+    before = [at for at in unknown if at not in reworded]
     after = _fresh_after(run, said, above)
     node = end.leaf if run.node is ending.newest else run.node
     if below is not None:
         node = ending.place
     new = _New(_at(talk, before), _at(talk, after), known_to=talk[run.last])
-    if seen is not Seen.ALL and node is not end.leaf:
-        return None
-    if seen is Seen.NEAR and not is_whole(run, said):
-        return None
-    if seen is Seen.BRANCHED and new.tells_answers(request):
+    tells_more = bool(reworded) or new.tells_answers(request)
+    if not (node is end.leaf or seen is Seen.ALL) or not seen.decides(
+        is_whole=is_whole(run, said), tells_more=tells_more
+    ):
         return None
     if node is None or node is end.leaf:
-        return _place(request, end, new.after, before=new.before, known_to=new.known_to)
-    return _place_in_branch(request, node, new, nodes)
+        place = _place(request, end, new.after, before=new.before, known_to=new.known_to)
+    else:
+        place = _place_in_branch(request, node, new, nodes)
+    if reworded:
+        place.beside = _not_there(request, {talk[at]: reworded[at] for at in reworded}, nodes)
+    return place
+
+
+def _not_there(
+    request: Request, reworded: Mapping[int, Node], nodes: Sequence[Node]
+) -> list[tuple[int, Node | None]]:
+    """The *reworded* messages that do not stand beside what they reword yet, and below what."""
+    there = {(node.parent, node.identity) for node in nodes}
+    places = [(at, reworded[at].parent) for at in sorted(reworded)]
+    return [(at, parent) for at, parent in places if (parent, request.identities[at]) not in there]
 
 
 def _place_in_branch(request: Request, node: Node, new: _New, nodes: Sequence[Node]) -> Place:

@@ -173,6 +173,8 @@ class _Batch:
         place = place_at_end(turn.request, thread.end)
         if place is None:
             place = await self._place_elsewhere(thread, turn.request)
+        for at, parent in place.beside:
+            _add(thread, parent, turn.request[at], turn)
         end = place.end
         for at in place.fresh:
             end = _hang(thread, end, turn.request[at], turn)
@@ -247,10 +249,14 @@ def _name(turn: Turn) -> SessionName | None:
 
 
 def _hang(thread: Thread, end: PathEnd, message: NewMessage, turn: Turn) -> PathEnd:
+    return end.extended(_add(thread, end.leaf, message, turn))
+
+
+def _add(thread: Thread, parent: Node | None, message: NewMessage, turn: Turn) -> Node:
     is_half = message.outcome in FAILED
-    node = Node(end.leaf, message.identity, message.role, is_half=is_half)
+    node = Node(parent, message.identity, message.role, is_half=is_half)
     thread.additions.append(Addition(node, message, turn.call.exchange_id))
-    return end.extended(node)
+    return node
 
 
 def _as_stored(request: RequestMessages | Nameless, nodes: Sequence[Node]) -> Request:

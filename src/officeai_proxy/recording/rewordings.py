@@ -1,0 +1,106 @@
+"""What is unknown before a run in, what of it is only put in other words out; pure, no I/O.
+
+Clients reword what is over: a question loses the documents that were sent with it once it is
+answered, and old answers of tools are cut short to save room. The conversation goes on as if they
+had not; behind the run such words would be said in the middle of something else.
+"""
+
+from collections.abc import Collection
+
+from officeai_proxy.model import Role
+from officeai_proxy.recording.choice import ANSWERS, Talk, nearest_talk
+from officeai_proxy.recording.runs import Run
+from officeai_proxy.tree import Node
+
+
+def rewordings(unknown: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
+    """Which of the *unknown* positions before *run* stand for which messages of its path.
+
+    Never those of answers of the model: whoever goes on from another one is on another branch.
+    """
+    if not unknown:
+        return {}
+    new = set(unknown)
+    return _questions(new, run, talk) | _answers_of_tools(new, run, talk)
+
+
+def _questions(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
+    """Those in whose place another question is stored, which has the same answer there.
+
+    Above it is what is before them in the request, with nothing between that this does not tell: a
+    summary before a window stands for all that the window lacks. What begins a request may be one,
+    or a note, unless that has the whole history, with several answers, or rewords others as well.
+    """
+    told = set(talk.identities)
+    found: dict[int, Node] = {}
+    maybe: dict[int, Node] = {}
+    below = _first_of(run)
+    for at in reversed(range(run.first)):
+        above = nearest_talk(below.parent)
+        if at not in new:
+            while above is not None and talk.identities[at] != above.identity in told:
+                above = nearest_talk(above.parent)
+        if above is None:
+            return found
+        if above.identity == talk.identities[at]:
+            found |= maybe
+            maybe = {}
+        elif at in new and below.role == Role.ASSISTANT and _is_other(above, talk, at, told):
+            maybe[at] = above
+        else:
+            return found
+        below = above
+    is_all = nearest_talk(below.parent) is None and _answers_in(talk, run) > 1
+    return found | maybe if is_all or found else found
+
+
+def _answers_in(talk: Talk, run: Run) -> int:
+    return sum(role == Role.ASSISTANT for role in talk.roles[: run.last + 1])
+
+
+def _is_other(node: Node, talk: Talk, at: int, told: Collection[int]) -> bool:
+    """Whether *node* is a question like that *at* a position, and none of those that are *told*."""
+    return node.role == talk.roles[at] == Role.USER and node.identity not in told
+
+
+def _answers_of_tools(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
+    """Those of calls that have their answers on the path, wherever else it differs.
+
+    Behind the answers of a later call they would be answers to nothing, and OpenAI refuses that.
+    """
+    told = set(talk.identities)
+    answers = _answers_above(run.node)
+    found: dict[int, Node] = {}
+    open_ones: list[Node] = []
+    for at, role in enumerate(talk.roles[: run.first]):
+        if role not in ANSWERS:
+            known = () if at in new else answers.get(talk.identities[at], ())
+            open_ones = [node for node in known if node.identity not in told]
+        elif at in new and open_ones:
+            found[at] = open_ones.pop()
+    return found
+
+
+def _first_of(run: Run) -> Node:
+    node = run.node
+    for _ in range(run.length - 1):
+        above = nearest_talk(node.parent)
+        assert above is not None  # noqa: S101 - a run is a line of the tree
+        node = above
+    return node
+
+
+def _answers_above(node: Node) -> dict[int, list[Node]]:
+    """For each call of tools on the path to *node* what answers it there, newest first."""
+    answers: dict[int, list[Node]] = {}
+    newest_first: list[Node] = []
+    at: Node | None = node
+    while at is not None:
+        if at.role in ANSWERS:
+            newest_first.append(at)
+        elif not at.is_instruction:
+            if newest_first:
+                answers[at.identity] = newest_first
+            newest_first = []
+        at = at.parent
+    return answers
