@@ -22,17 +22,21 @@ print(loaded())
 """
 
 
-def test_a_start_loads_only_what_it_needs(tmp_path: Path) -> None:
-    """All routes are there; the page, migrations, encryption and the rest come when asked for."""
-    done = subprocess.run(
-        [sys.executable, "-c", LOADED],
-        cwd=tmp_path,
+def _run(program: str, *, folder: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=folder,
         env={"PYTHONPATH": str(SOURCES)},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+
+
+def test_a_start_loads_only_what_it_needs(tmp_path: Path) -> None:
+    """All routes are there; the page, migrations, encryption and the rest come when asked for."""
+    done = _run(LOADED, folder=tmp_path)
 
     assert (done.stdout.strip(), done.stderr) == (
         "['fastapi', 'sqlalchemy.dialects.sqlite']",
@@ -54,15 +58,7 @@ except SystemExit as ended:
 
 def test_wrong_settings_are_told_before_the_server_is_loaded(tmp_path: Path) -> None:
     """Whoever puts a setting right does not wait for what is not going to serve."""
-    done = subprocess.run(
-        [sys.executable, "-c", REFUSED],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(SOURCES)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = _run(REFUSED, folder=tmp_path)
 
     assert done.stdout.strip() == "2 []"
     assert "OFFICEAI_PORT" in done.stderr
