@@ -170,6 +170,7 @@ async def test_the_audit_log(measured: Reader) -> None:
     """What was done is listed, with who did it; a filter leaves what it should."""
     await measured.get("/ui/search?q=words")
     shown = (await measured.get("/ui/keys/audit")).text
+    assert re.search(r"data-seconds>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d</time>", shown)
     assert "message.search" in shown
     assert "configured-1" in shown
     assert "message.search" not in (await measured.get("/ui/keys/audit?actor=nobody")).text
