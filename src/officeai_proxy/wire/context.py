@@ -9,8 +9,9 @@ not at all, because OpenAI refuses one without the other.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from officeai_proxy.model import Json, JsonObject, Role
 from officeai_proxy.wire.identity import identity, is_instruction
@@ -21,8 +22,10 @@ MESSAGE_TOKENS = 4
 """What a message takes beside its content (OpenAI cookbook, counting tokens)."""
 
 # What a request may say of a message. Replies have more, such as the reasoning, which servers
-# refuse or bill when it comes back to them.
+# refuse or bill when it comes back to them, but for that of a turn in which tools are called:
+# DeepSeek ("Thinking Mode") and Kimi refuse a request without it.
 _SENT_BACK = frozenset(("role", "content", "name", "tool_calls", "tool_call_id", "function_call"))
+_THOUGHT = "reasoning_content"
 _ALWAYS_SAID = frozenset(("role", "content", "tool_call_id"))
 
 _NO_ID = ""
@@ -57,9 +60,13 @@ def context_of(
         return []
     has_instructions = any(is_instruction(role_of(message)) for message in new)
     told = [
-        _sendable(message)
+        message
         for message in _without_retried(path, new, is_broken_off=is_broken_off)
         if not (has_instructions and is_instruction(role_of(message)))
+    ]
+    told = [
+        _sendable(message, calls_tools=calls_tools)
+        for message, calls_tools in zip(told, _turns_with_tools(told), strict=True)
     ]
     return _newest([group for group in _groups(told, new) if _has_content(group[0])], budget)
 
@@ -115,15 +122,24 @@ def _without_retried(
     return [message for place, message in enumerate(path) if place not in asked]
 
 
-def _sendable(message: JsonObject) -> JsonObject:
+def _turns_with_tools(path: Iterable[JsonObject]) -> Iterator[bool]:
+    """Of each message, whether tools are called between the users' messages around it."""
+    for _, run in groupby(path, key=lambda message: role_of(message) == Role.USER):
+        turn = list(run)
+        yield from [any(map(_calls_in, turn))] * len(turn)
+
+
+def _sendable(message: JsonObject, *, calls_tools: bool) -> JsonObject:
     """What a request may say of *message*. A refusal and what was spoken are sent as text.
 
-    Replies of vLLM and others have an empty list of tool calls, or null, which OpenAI refuses.
+    *calls_tools* says that it is of a turn in which tools are called. Replies of vLLM and others
+    have an empty list of tool calls, or null, which OpenAI refuses.
     """
     sent = {
         name: value
         for name, value in message.items()
-        if name in _SENT_BACK and (name in _ALWAYS_SAID or value)
+        if (name in _SENT_BACK or (calls_tools and name == _THOUGHT))
+        and (name in _ALWAYS_SAID or value)
     }
     if not sent.get("content") and (text := text_of(message)):
         sent["content"] = text

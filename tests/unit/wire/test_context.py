@@ -126,6 +126,18 @@ def test_replies_lose_what_requests_do_not_have():
     assert context_of(path, [user("and?")], PLENTY) == [user("hi"), answer("ho")]
 
 
+def test_what_was_thought_while_tools_were_called_is_sent_back():
+    """DeepSeek and Kimi refuse a request that lacks it, and want no other thoughts."""
+    thinking = {"reasoning_content": "hm", "reasoning": "hm"}
+    plain = [user("hi"), answer("ho", **thinking)]
+    turn = [user("look"), calls("a") | thinking, result("a"), answer("done", **thinking)]
+    kept = {"reasoning_content": "hm"}
+    sent = context_of([*plain, *turn, *plain], [user("and?")], PLENTY)
+    ours = [user("look"), calls("a") | kept, result("a"), answer("done", **kept)]
+    assert sent == [user("hi"), answer("ho"), *ours, user("hi"), answer("ho")]
+    assert context_of(turn[:2], [result("a")], PLENTY) == ours[:2]
+
+
 @pytest.mark.parametrize("nothing", [None, []])
 def test_calls_that_are_none_are_not_sent_back(nothing: object) -> None:
     """Replies of vLLM and others say so, and OpenAI refuses an empty list and null."""
