@@ -8,10 +8,12 @@ not at all, because OpenAI refuses one without the other.
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
-from officeai_proxy.model import JsonObject, Role
+from officeai_proxy.model import Json, JsonObject, Role
 from officeai_proxy.wire.identity import identity, is_instruction
 from officeai_proxy.wire.jsontext import dumps, dumps_readable, loads
 from officeai_proxy.wire.messages import role_of, text_of
@@ -20,10 +22,13 @@ MESSAGE_TOKENS = 4
 """What a message takes beside its content (OpenAI cookbook, counting tokens)."""
 
 # What a request may say of a message. Replies have more, such as the reasoning, which servers
-# refuse or bill when it comes back to them.
+# refuse or bill when it comes back to them, but for that of a turn in which tools are called:
+# DeepSeek ("Thinking Mode") and Kimi refuse a request without it.
 _SENT_BACK = frozenset(("role", "content", "name", "tool_calls", "tool_call_id", "function_call"))
+_THOUGHT = "reasoning_content"
 _ALWAYS_SAID = frozenset(("role", "content", "tool_call_id"))
 
+_NO_ID = ""
 _ASCII_PER_TOKEN = 4
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
 _COLON = re.compile(rb"\s*:\s*")
@@ -55,9 +60,13 @@ def context_of(
         return []
     has_instructions = any(is_instruction(role_of(message)) for message in new)
     told = [
-        _sendable(message)
+        message
         for message in _without_retried(path, new, is_broken_off=is_broken_off)
         if not (has_instructions and is_instruction(role_of(message)))
+    ]
+    told = [
+        _sendable(message, calls_tools=calls_tools)
+        for message, calls_tools in zip(told, _turns_with_tools(told), strict=True)
     ]
     return _newest([group for group in _groups(told, new) if _has_content(group[0])], budget)
 
@@ -113,15 +122,24 @@ def _without_retried(
     return [message for place, message in enumerate(path) if place not in asked]
 
 
-def _sendable(message: JsonObject) -> JsonObject:
+def _turns_with_tools(path: Iterable[JsonObject]) -> Iterator[bool]:
+    """Of each message, whether tools are called between the users' messages around it."""
+    for _, run in groupby(path, key=lambda message: role_of(message) == Role.USER):
+        turn = list(run)
+        yield from [any(map(_calls_in, turn))] * len(turn)
+
+
+def _sendable(message: JsonObject, *, calls_tools: bool) -> JsonObject:
     """What a request may say of *message*. A refusal and what was spoken are sent as text.
 
-    Replies of vLLM and others have an empty list of tool calls, or null, which OpenAI refuses.
+    *calls_tools* says that it is of a turn in which tools are called. Replies of vLLM and others
+    have an empty list of tool calls, or null, which OpenAI refuses.
     """
     sent = {
         name: value
         for name, value in message.items()
-        if name in _SENT_BACK and (name in _ALWAYS_SAID or value)
+        if (name in _SENT_BACK or (calls_tools and name == _THOUGHT))
+        and (name in _ALWAYS_SAID or value)
     }
     if not sent.get("content") and (text := text_of(message)):
         sent["content"] = text
@@ -133,7 +151,7 @@ def _groups(path: Sequence[JsonObject], new: Sequence[JsonObject]) -> Iterator[l
 
     Calls whose results are neither there nor in *new* are left out, and results without a call.
     """
-    brought = set(_results_in(new))
+    brought = _results_in(new)
     at = 0
     while at < len(path):
         message, end = path[at], at + 1
@@ -141,8 +159,8 @@ def _groups(path: Sequence[JsonObject], new: Sequence[JsonObject]) -> Iterator[l
         while end < len(path) and role_of(path[end]) in (Role.TOOL, Role.FUNCTION):
             end += 1
         results = path[at + 1 : end] if asked else []
-        if asked <= {*_results_in(results), *brought} and not _is_result(message):
-            yield [message, *(one for one in results if _answers(one, asked))]
+        if _are_answered(asked, _results_in(results) + brought) and not _is_result(message):
+            yield [message, *(one for one in results if _answered_by(one) in asked)]
         at = end if asked or _is_result(message) else at + 1
 
 
@@ -159,25 +177,32 @@ def _newest(groups: Sequence[list[JsonObject]], budget: Budget) -> list[JsonObje
     return [message for group in reversed(kept) for message in group]
 
 
-def _calls_in(message: JsonObject) -> set[str]:
-    """The ids of the calls of tools in *message*; a legacy function call goes by its name."""
+def _calls_in(message: JsonObject) -> Counter[str]:
+    """How many calls in *message* have which id; a legacy function call goes by its name."""
     calls, function = message.get("tool_calls"), message.get("function_call")
     listed = calls if isinstance(calls, list) else []
-    named = [call.get("id") for call in listed if isinstance(call, dict)]
+    named = [_id_of(call.get("id")) for call in listed if isinstance(call, dict)]
     if isinstance(function, dict):
-        named.append(function.get("name"))
-    return {one for one in named if isinstance(one, str)}
+        named.append(_id_of(function.get("name")))
+    return Counter(named)
 
 
-def _results_in(messages: Sequence[JsonObject]) -> Iterator[str]:
-    for message in messages:
-        answered = message.get("tool_call_id" if role_of(message) == Role.TOOL else "name")
-        if _is_result(message) and isinstance(answered, str):
-            yield answered
+def _results_in(messages: Sequence[JsonObject]) -> Counter[str]:
+    """How many results in *messages* answer which call."""
+    return Counter(_answered_by(message) for message in messages if _is_result(message))
 
 
-def _answers(message: JsonObject, asked: set[str]) -> bool:
-    return any(one in asked for one in _results_in([message]))
+def _answered_by(result: JsonObject) -> str:
+    return _id_of(result.get("tool_call_id" if role_of(result) == Role.TOOL else "name"))
+
+
+def _id_of(value: Json) -> str:
+    return value if isinstance(value, str) else _NO_ID
+
+
+def _are_answered(asked: Counter[str], answered: Counter[str]) -> bool:
+    """Whether each call has a result; those without an id, as Gemini streams them, are counted."""
+    return asked.keys() <= answered.keys() and asked[_NO_ID] <= answered[_NO_ID]
 
 
 def _is_result(message: JsonObject) -> bool:

@@ -108,10 +108,34 @@ def test_half_a_group_is_left_out():
     assert context_of(path, [user("and?")], PLENTY) == [path[0], path[3], path[4]]
 
 
+@pytest.mark.parametrize("blank", [None, "", 0])
+def test_calls_without_an_id_have_as_many_results(blank: Any):
+    """Gemini streams calls whose id is empty; one that nobody answered would be refused."""
+    one, two = calls(blank), calls(blank, blank)
+    ended = result("") | {"tool_call_id": blank}
+    assert context_of([user("look"), one, ended], [user("and?")], PLENTY)[1:] == [one, ended]
+    assert context_of([user("look"), one, user("hm")], [user("and?")], PLENTY)[1:] == [user("hm")]
+    assert context_of([user("look"), two, ended], [user("and?")], PLENTY)[1:] == []
+    other = ended | {"content": "the other"}
+    assert context_of([user("look"), two, ended], [other], PLENTY)[1:] == [two, ended]
+
+
 def test_replies_lose_what_requests_do_not_have():
     """Reasoning, refusals and annotations are not sent back."""
     path = [user("hi"), answer("ho", refusal=None, annotations=[], reasoning_content="hm")]
     assert context_of(path, [user("and?")], PLENTY) == [user("hi"), answer("ho")]
+
+
+def test_what_was_thought_while_tools_were_called_is_sent_back():
+    """DeepSeek and Kimi refuse a request that lacks it, and want no other thoughts."""
+    thinking = {"reasoning_content": "hm", "reasoning": "hm"}
+    plain = [user("hi"), answer("ho", **thinking)]
+    turn = [user("look"), calls("a") | thinking, result("a"), answer("done", **thinking)]
+    kept = {"reasoning_content": "hm"}
+    sent = context_of([*plain, *turn, *plain], [user("and?")], PLENTY)
+    ours = [user("look"), calls("a") | kept, result("a"), answer("done", **kept)]
+    assert sent == [user("hi"), answer("ho"), *ours, user("hi"), answer("ho")]
+    assert context_of(turn[:2], [result("a")], PLENTY) == ours[:2]
 
 
 @pytest.mark.parametrize("nothing", [None, []])
