@@ -96,6 +96,21 @@ async def test_list_of_conversations(
     assert scans(lines) == []
 
 
+async def test_a_model_is_found_without_its_messages(database: Database) -> None:
+    """The conversations of a model are listed and counted, and no message is looked at."""
+    await say(database, await start(database), said("a", model_name="gpt-x"))
+    async with plans(database) as (connection, lines):
+        repository = ConversationRepository(connection, HERE)
+        page = await repository.page(ConversationFilter(model="gpt-x"), PageRequest(1))
+        assert page.total == 1
+
+    assert lines
+    assert not [line for line in lines if "conversation_messages" in line]
+    if database.dialect is Dialect.SQLITE:
+        # Which conversations those are is asked once, and not of each conversation.
+        assert not [line for line in lines if "CORRELATED" in line], lines
+
+
 async def test_newest_activity_is_not_sorted(database: Database) -> None:
     """The default list, of a workspace and of a user, comes out of its index in order."""
     if database.dialect is Dialect.POSTGRESQL:

@@ -176,6 +176,21 @@ conversation_messages = Table(
 )
 Index(None, conversation_messages.c.conversation_id, conversation_messages.c.id)
 
+# The models that a conversation's messages name: see storage/conversation_models.py.
+conversation_models = Table(
+    "conversation_models",
+    metadata,
+    Column(
+        "conversation_id",
+        BigInteger,
+        ForeignKey("conversations.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("model_name", String(255), primary_key=True, comment="its first 255 characters"),
+    sqlite_with_rowid=False,
+)
+
 api_keys = Table(
     "api_keys",
     metadata,
