@@ -8,12 +8,10 @@ from functools import cache
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, select
 
+from officeai_proxy.model import LISTED_NAME
 from officeai_proxy.storage.bulk import BulkStatement
 from officeai_proxy.storage.tables import conversation_messages, conversation_models, conversations
 from officeai_proxy.storage.upsert import upsert
-
-LONGEST = 255
-"""Characters of a name that are kept: an index of PostgreSQL holds no text of any length."""
 
 _c = conversations.c
 _m = conversation_messages.c
@@ -22,7 +20,7 @@ _kept = conversation_models.c
 
 def note_models(connection: Connection, named: Iterable[tuple[int, str | None]]) -> None:
     """Remember the models of new messages, each with the id of its conversation."""
-    rows = {(place, model[:LONGEST]) for place, model in named if model is not None}
+    rows = {(place, model[:LISTED_NAME]) for place, model in named if model is not None}
     _note(connection.dialect.name).run(connection, sorted(rows))
 
 
@@ -31,8 +29,8 @@ def has_model(model: str) -> ColumnElement[bool]:
 
     The conversations of a model are looked for once, and not the models of each conversation.
     """
-    named = _c.id.in_(select(_kept.conversation_id).where(_kept.model_name == model[:LONGEST]))
-    if len(model) < LONGEST:
+    named = _c.id.in_(select(_kept.conversation_id).where(_kept.model_name == model[:LISTED_NAME]))
+    if len(model) < LISTED_NAME:
         return named
     return and_(named, exists().where(_m.conversation_id == _c.id, _m.model_name == model))
 

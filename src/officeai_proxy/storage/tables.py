@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 from typing_extensions import override
 
+from officeai_proxy.model import LISTED_NAME
 from officeai_proxy.storage.driver_values import storable
 
 
@@ -187,7 +188,7 @@ conversation_models = Table(
         primary_key=True,
         autoincrement=False,
     ),
-    Column("model_name", String(255), primary_key=True, comment="its first 255 characters"),
+    Column("model_name", String(LISTED_NAME), primary_key=True, comment="its first 255 characters"),
     sqlite_with_rowid=False,
 )
 
