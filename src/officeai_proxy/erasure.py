@@ -83,8 +83,9 @@ class Eraser:
         Raises:
             NotFound: nothing is there of *user*, or they are not the caller's.
         """
-        async with self._database.write() as connection:
+        async with self._database.read() as connection:
             await self._check_known(UserRepository(connection, self._caller), user)
+        async with self._database.write() as connection:
             burial = burial_of_user(self._caller.workspace, user)
             await bury(connection, [burial], now=self._clock())
             await append(connection, _sealed(trail, user, {"stage": "begun"}))
@@ -92,7 +93,7 @@ class Eraser:
         while some := await self._erase_some(user):
             erased.conversations += len(some)
             erased.messages += sum(some)
-        erased.calls = await self._erase_calls(user)
+        erased.calls = await self._erase_calls(user) + await self._erase_unnamed_calls(user)
         erased.set_aside = self._set_aside.erase(workspace=self._caller.workspace, user=user)
         await self._finish(user, erased, trail)
         return erased
@@ -128,6 +129,20 @@ class Eraser:
             total += count
             if count < CALLS_AT_ONCE:
                 return total
+
+    async def _erase_unnamed_calls(self, address: str) -> int:
+        """The same of calls that name nobody, if *address* is what stands for their user."""
+        total, last = 0, None
+        while True:
+            async with self._database.read() as connection:
+                users = UserRepository(connection, self._caller)
+                some = await users.unnamed_calls(address, behind=last, limit=CALLS_AT_ONCE)
+            if not some:
+                return total
+            async with self._database.write() as connection:
+                users = UserRepository(connection, self._caller)
+                total += await users.erase_unnamed(some, now=self._clock())
+            last = some[-1]
 
     async def _finish(self, user: str, erased: Erasure, trail: Trail) -> None:
         """Strike the name out of the audit log, and leave the row that proves the erasure."""

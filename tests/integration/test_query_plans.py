@@ -30,6 +30,7 @@ from officeai_proxy.storage.paging import PageRequest
 from officeai_proxy.storage.search import SearchFilter, SearchRepository
 from officeai_proxy.storage.snapshot import Snapshot, Wanted
 from officeai_proxy.storage.snapshot_queries import SnapshotQueries
+from officeai_proxy.storage.users import UserRepository
 from officeai_proxy.words.query import Query
 
 _SQLITE_SCAN = re.compile(r"\bSCAN (conversations|conversation_messages|exchanges)\b")
@@ -200,6 +201,25 @@ async def test_pages_of_calls(database: Database) -> None:
 
     assert scans(lines) == []
     assert not [line for line in lines if "TEMP B-TREE" in line]
+
+
+async def test_erasing_calls_of_a_user(database: Database) -> None:
+    """Calls that name a person are found by the name, and those that do not by having none."""
+    async with database.write() as connection:
+        await log_call(connection, 1, user_identifier="alice")
+        await log_call(connection, 2, client_ip="10.0.0.9")
+    async with plans(database, is_writing=True) as (connection, lines):
+        users = UserRepository(connection, HERE)
+        assert await users.erase_calls("alice", limit=5, now=NOW) == 1
+        unnamed = await users.unnamed_calls("10.0.0.9", behind=None, limit=5)
+        assert await users.erase_unnamed(unnamed, now=NOW) == 1
+        assert await users.unnamed_calls("10.0.0.9", behind=unnamed[-1], limit=5) == []
+
+    assert scans(lines) == []
+    if database.dialect is Dialect.SQLITE:
+        looked = [line for line in lines if "exchanges" in line]
+        assert all("user_identifier=?" in line or "PRIMARY KEY" in line for line in looked), looked
+        assert not [line for line in lines if "TEMP B-TREE" in line]
 
 
 @pytest.mark.parametrize("q", ["word", "a b", '"a b"', "数据库", "数"])
