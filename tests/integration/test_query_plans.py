@@ -15,6 +15,7 @@ from tests.integration.stored import ALICE_ONLY, HERE, MINUTE, NOW, log_call, sa
 from officeai_proxy.formats.reading.imported import ImportedConversation
 from officeai_proxy.model import Caller
 from officeai_proxy.recording.writer import SessionName
+from officeai_proxy.storage.audit import AuditFilter, AuditRepository
 from officeai_proxy.storage.calls import CallFilter, CallRepository
 from officeai_proxy.storage.conversations import (
     ConversationFilter,
@@ -201,6 +202,21 @@ async def test_pages_of_calls(database: Database) -> None:
 
     assert scans(lines) == []
     assert not [line for line in lines if "TEMP B-TREE" in line]
+
+
+async def test_audit_log(database: Database) -> None:
+    """What somebody did, and who did something, is found without reading what all others did."""
+    if database.dialect is Dialect.POSTGRESQL:
+        pytest.skip("PostgreSQL reads no row faster by one index than by another")
+    async with plans(database) as (connection, lines):
+        log = AuditRepository(connection, HERE)
+        for wanted in (AuditFilter(action="key.create"), AuditFilter(actor="key-1")):
+            await log.page(wanted, PageRequest(1))
+        await log.page(AuditFilter(user="alice"), PageRequest(1))
+
+    by_workspace_alone = re.compile(r"audit_log USING (COVERING )?INDEX \S+ \(workspace=\?\)")
+    assert not [line for line in lines if by_workspace_alone.search(line)], lines
+    assert not [line for line in lines if line.startswith("SCAN audit_log")], lines
 
 
 async def test_erasing_calls_of_a_user(database: Database) -> None:

@@ -266,7 +266,8 @@ audit_log = Table(
     Column("hash", LargeBinary(32), nullable=False),
 )
 Index(None, audit_log.c.workspace, audit_log.c.at, audit_log.c.id)
-Index(None, audit_log.c.workspace, audit_log.c.user_identifier, audit_log.c.id)
+for _asked in (audit_log.c.user_identifier, audit_log.c.action, audit_log.c.actor):
+    Index(None, audit_log.c.workspace, _asked, audit_log.c.at, audit_log.c.id)
 
 # Its one row says where the chain ends; whoever appends locks it, so that the chain cannot fork.
 audit_head = Table(
