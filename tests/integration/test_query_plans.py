@@ -31,6 +31,7 @@ from officeai_proxy.storage.paging import PageRequest
 from officeai_proxy.storage.search import SearchFilter, SearchRepository
 from officeai_proxy.storage.snapshot import Snapshot, Wanted
 from officeai_proxy.storage.snapshot_queries import SnapshotQueries
+from officeai_proxy.storage.stats import GroupBy, StatsRepository
 from officeai_proxy.storage.users import UserRepository
 from officeai_proxy.words.query import Query
 
@@ -202,6 +203,25 @@ async def test_pages_of_calls(database: Database) -> None:
 
     assert scans(lines) == []
     assert not [line for line in lines if "TEMP B-TREE" in line]
+
+
+@pytest.mark.parametrize(
+    ("by", "column"), [(GroupBy.USER, "user_identifier"), (GroupBy.SESSION, "session_id")]
+)
+async def test_statistics_of_names(database: Database, by: GroupBy, column: str) -> None:
+    """Users and sessions are counted along their index, and timed only if they are shown."""
+    if database.dialect is Dialect.POSTGRESQL:
+        pytest.skip("PostgreSQL reads no row faster by one index than by another")
+    async with database.write() as connection:
+        for number in range(3):
+            await log_call(connection, number, **{column: f"n{number}"})
+    async with plans(database) as (connection, lines):
+        await StatsRepository(connection, HERE).page(CallFilter(), PageRequest(2), by=by)
+
+    counted, *timed = [line for line in lines if "exchanges" in line]
+    assert f"ix_exchanges_workspace_{column}" in counted
+    assert len(timed) == 2
+    assert all(f"{column}=?" in line for line in timed), timed
 
 
 async def test_audit_log(database: Database) -> None:
