@@ -114,8 +114,10 @@ async def test_a_model_is_found_without_its_messages(database: Database) -> None
         assert not [line for line in lines if "CORRELATED" in line], lines
 
 
-async def test_newest_activity_is_not_sorted(database: Database) -> None:
-    """The default list, of a workspace and of a user, comes out of its index in order."""
+async def test_lists_by_time_are_not_sorted(database: Database) -> None:
+    """The default list, of a workspace and of a user, comes out of its index in order; and so do
+    the newest conversations.
+    """
     if database.dialect is Dialect.POSTGRESQL:
         pytest.skip("PostgreSQL sorts three rows faster than it walks an index")
     for number in range(3):
@@ -125,8 +127,25 @@ async def test_newest_activity_is_not_sorted(database: Database) -> None:
         first = await repository.page(ConversationFilter(), PageRequest(1))
         await repository.page(ConversationFilter(), PageRequest(1, cursor=first.next_cursor))
         await repository.page(ConversationFilter(user_identifier="alice"), PageRequest(1))
+        newest = ConversationFilter(sort=ConversationSort.NEWEST)
+        first = await repository.page(newest, PageRequest(1))
+        await repository.page(newest, PageRequest(1, cursor=first.next_cursor))
 
     assert not [line for line in lines if "TEMP B-TREE" in line]
+
+
+async def test_conversations_of_a_day_are_found_by_it(database: Database) -> None:
+    """Those that began in a stretch of time are listed and counted without looking at others."""
+    if database.dialect is Dialect.POSTGRESQL:
+        pytest.skip("PostgreSQL reads 100,000 rows faster than it would keep an index up")
+    await start(database)
+    async with plans(database) as (connection, lines):
+        day = ConversationFilter(created_after=NOW, created_before=NOW + MINUTE)
+        await ConversationRepository(connection, HERE).page(day, PageRequest(1))
+
+    found = [line for line in lines if "conversations" in line and "binned" not in line]
+    assert found
+    assert all("created_at>?" in line for line in found), lines
 
 
 async def test_counting_reads_no_row(database: Database) -> None:
