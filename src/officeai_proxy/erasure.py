@@ -14,11 +14,13 @@ from officeai_proxy.audit import Trail
 from officeai_proxy.burials import burial_of_user
 from officeai_proxy.errors import NotFound
 from officeai_proxy.model import Caller
+from officeai_proxy.storage import shortening
 from officeai_proxy.storage.audit import anonymise, append
 from officeai_proxy.storage.audit_chain import Action, Detail, Event
 from officeai_proxy.storage.burials import bury
 from officeai_proxy.storage.conversations import ConversationRepository
 from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.shortening import shorten
 from officeai_proxy.storage.users import UserRepository
 
 CALLS_AT_ONCE = 1000
@@ -89,7 +91,7 @@ class Eraser:
             burial = burial_of_user(self._caller.workspace, user)
             await bury(connection, [burial], now=self._clock())
             await append(connection, _sealed(trail, user, {"stage": "begun"}))
-        erased = Erasure()
+        erased = Erasure(messages=await self._shorten(user))
         while some := await self._erase_some(user):
             erased.conversations += len(some)
             erased.messages += sum(some)
@@ -105,6 +107,17 @@ class Eraser:
         except NotFound:
             if not self._set_aside.has(workspace=self._caller.workspace, user=user):
                 raise
+
+    async def _shorten(self, user: str) -> int:
+        """Leave of long conversations what one transaction erases; how many messages went."""
+        async with self._database.read() as connection:
+            users = UserRepository(connection, self._caller)
+            long = await users.long_conversations(user, above=shortening.AT_ONCE)
+        gone = 0
+        for one in long:
+            left = await shorten(self._database, self._caller, one, now=self._clock())
+            gone += one.message_count - left.message_count
+        return gone
 
     async def _erase_some(self, user: str) -> list[int]:
         """Erase a few conversations; how many messages each had, nothing when none is left."""

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Select, and_, case, delete, func, insert, literal, select, tuple_
+from sqlalchemy import Select, and_, case, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.errors import NotFound
 from officeai_proxy.model import Caller, Conversation, UserSummary
+from officeai_proxy.storage.burials import erase_calls
 from officeai_proxy.storage.paging import Page, PageRequest, make_cursor, read_cursor
 from officeai_proxy.storage.rows import CONVERSATION_COLUMNS, AnyRow, conversation_of
-from officeai_proxy.storage.tables import audit_log, conversations, exchanges, tombstones
+from officeai_proxy.storage.tables import audit_log, conversations, exchanges
 from officeai_proxy.storage.vault import sealer_of
 from officeai_proxy.storage.walls import inside, only_checked
 
@@ -108,11 +109,18 @@ class UserRepository:
         sealer = sealer_of(self._connection)
         return [conversation_of(row, sealer) for row in await self._connection.execute(locked)]
 
+    async def long_conversations(self, user: str, *, above: int) -> list[Conversation]:
+        """Those of *user*'s conversations, in the bin or not, that have more messages than that."""
+        is_long = (_c.user_identifier == user, _c.message_count > above)
+        rows = select(*CONVERSATION_COLUMNS).where(self._mine, *is_long).order_by(_c.id)
+        sealer = sealer_of(self._connection)
+        return [conversation_of(row, sealer) for row in await self._connection.execute(rows)]
+
     async def erase_calls(self, user: str, *, limit: int, now: datetime) -> int:
         """Delete at most *limit* lines of the call log that name *user*; how many there were."""
         some = select(_x.id).where(self._my_calls, _x.user_identifier == user).limit(limit)
         ids = (await self._connection.execute(some)).scalars().all()
-        return await self._erase(ids, now=now) if ids else 0
+        return await self._erase(ids, now=now)
 
     async def unnamed_calls(
         self, address: str, *, behind: UnnamedCall | None, limit: int
@@ -133,11 +141,7 @@ class UserRepository:
         return await self._erase([number for _, number in calls], now=now)
 
     async def _erase(self, ids: Sequence[int], *, now: datetime) -> int:
-        mine = (self._my_calls_by_id, _x.id.in_(ids))
-        gone = select(_x.exchange_id, literal(now, tombstones.c.deleted_at.type)).where(*mine)
-        names = ["exchange_id", "deleted_at"]
-        await self._connection.execute(insert(tombstones).from_select(names, gone))
-        return (await self._connection.execute(delete(exchanges).where(*mine))).rowcount
+        return await erase_calls(self._connection, self._my_calls_by_id, _x.id.in_(ids), now=now)
 
     def _unnamed(self, address: str) -> Select[Any]:
         """Calls that name nobody, from *address*, which is their user."""
