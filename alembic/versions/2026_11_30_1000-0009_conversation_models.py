@@ -28,6 +28,9 @@ def upgrade() -> None:
         "SELECT DISTINCT conversation_id, substr(model_name, 1, 255) FROM conversation_messages "
         "WHERE model_name IS NOT NULL"
     )
+    if op.get_bind().dialect.name == "postgresql":
+        # It would take the table for an empty one until autovacuum has come.
+        op.execute("ANALYZE conversation_models")
 
 
 def downgrade() -> None:
