@@ -7,7 +7,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from officeai_proxy.settings import load_settings
-from officeai_proxy.storage.alembic_runner import is_compared
+from officeai_proxy.storage.alembic_runner import is_compared, is_for
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.tables import UtcDateTime, schema
 
@@ -28,6 +28,7 @@ def migrate(connection: Connection) -> None:
         render_as_batch=connection.dialect.name == "sqlite",
         render_item=render_item,
         include_name=is_compared,
+        include_object=is_for(connection.dialect.name),
     )
     with context.begin_transaction():
         context.run_migrations()

@@ -19,7 +19,12 @@ from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.migrations import prepare
 from officeai_proxy.storage.search_documents import Document
 from officeai_proxy.storage.search_index import add
-from officeai_proxy.storage.tables import conversation_messages, conversations, exchanges
+from officeai_proxy.storage.tables import (
+    conversation_messages,
+    conversation_models,
+    conversations,
+    exchanges,
+)
 from officeai_proxy.storage.tree import reserve_ids
 
 MESSAGES_EACH = 20
@@ -86,6 +91,8 @@ async def _add(connection: AsyncConnection, first: int, said: list[str]) -> None
     await connection.execute(insert(conversations), heads)
     await connection.execute(insert(exchanges), turns)
     await connection.execute(insert(conversation_messages), messages)
+    models = [{"conversation_id": place, "model_name": "served"} for place in places]
+    await connection.execute(insert(conversation_models), models)
     users = {place: _user(number) for number, place in zip(numbers, places, strict=True)}
     await connection.run_sync(add, [_document(row, users) for row in messages])
 

@@ -39,7 +39,7 @@ SERVED_THRESHOLDS = (50_000, 5, 5)
 _FAR_APART = 2_654_435_761
 
 _USAGE = {"prompt_tokens": 57, "completion_tokens": 120, "total_tokens": 177}
-_TABLES = ("conversations", "conversation_messages", "exchanges")
+_TABLES = ("conversations", "conversation_messages", "conversation_models", "exchanges")
 
 
 @dataclass(frozen=True, slots=True)

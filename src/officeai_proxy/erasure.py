@@ -14,11 +14,13 @@ from officeai_proxy.audit import Trail
 from officeai_proxy.burials import burial_of_user
 from officeai_proxy.errors import NotFound
 from officeai_proxy.model import Caller
+from officeai_proxy.storage import shortening
 from officeai_proxy.storage.audit import anonymise, append
 from officeai_proxy.storage.audit_chain import Action, Detail, Event
 from officeai_proxy.storage.burials import bury
 from officeai_proxy.storage.conversations import ConversationRepository
 from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.shortening import shorten
 from officeai_proxy.storage.users import UserRepository
 
 CALLS_AT_ONCE = 1000
@@ -83,16 +85,17 @@ class Eraser:
         Raises:
             NotFound: nothing is there of *user*, or they are not the caller's.
         """
-        async with self._database.write() as connection:
+        async with self._database.read() as connection:
             await self._check_known(UserRepository(connection, self._caller), user)
+        async with self._database.write() as connection:
             burial = burial_of_user(self._caller.workspace, user)
             await bury(connection, [burial], now=self._clock())
             await append(connection, _sealed(trail, user, {"stage": "begun"}))
-        erased = Erasure()
+        erased = Erasure(messages=await self._shorten(user))
         while some := await self._erase_some(user):
             erased.conversations += len(some)
             erased.messages += sum(some)
-        erased.calls = await self._erase_calls(user)
+        erased.calls = await self._erase_calls(user) + await self._erase_unnamed_calls(user)
         erased.set_aside = self._set_aside.erase(workspace=self._caller.workspace, user=user)
         await self._finish(user, erased, trail)
         return erased
@@ -104,6 +107,17 @@ class Eraser:
         except NotFound:
             if not self._set_aside.has(workspace=self._caller.workspace, user=user):
                 raise
+
+    async def _shorten(self, user: str) -> int:
+        """Leave of long conversations what one transaction erases; how many messages went."""
+        async with self._database.read() as connection:
+            users = UserRepository(connection, self._caller)
+            long = await users.long_conversations(user, above=shortening.AT_ONCE)
+        gone = 0
+        for one in long:
+            left = await shorten(self._database, self._caller, one, now=self._clock())
+            gone += one.message_count - left.message_count
+        return gone
 
     async def _erase_some(self, user: str) -> list[int]:
         """Erase a few conversations; how many messages each had, nothing when none is left."""
@@ -128,6 +142,20 @@ class Eraser:
             total += count
             if count < CALLS_AT_ONCE:
                 return total
+
+    async def _erase_unnamed_calls(self, address: str) -> int:
+        """The same of calls that name nobody, if *address* is what stands for their user."""
+        total, last = 0, None
+        while True:
+            async with self._database.read() as connection:
+                users = UserRepository(connection, self._caller)
+                some = await users.unnamed_calls(address, behind=last, limit=CALLS_AT_ONCE)
+            if not some:
+                return total
+            async with self._database.write() as connection:
+                users = UserRepository(connection, self._caller)
+                total += await users.erase_unnamed(some, now=self._clock())
+            last = some[-1]
 
     async def _finish(self, user: str, erased: Erasure, trail: Trail) -> None:
         """Strike the name out of the audit log, and leave the row that proves the erasure."""

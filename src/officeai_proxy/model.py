@@ -20,6 +20,10 @@ JsonObject: TypeAlias = dict[str, Json]
 DEFAULT_WORKSPACE = "default"
 
 NANOSECONDS = 1_000_000_000
+
+LISTED_NAME = 255
+"""Characters of a model's name in the call log and in lists: an index takes no text of any size."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

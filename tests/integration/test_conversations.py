@@ -357,7 +357,10 @@ class TestPages:
         """Each filter keeps what it names; `after` includes its moment and `before` does not."""
         first = await start(database, "first", user="alice", now=NOW)
         await start(database, "second", user="bob", now=NOW + MINUTE)
-        await say(database, first, said("hi", model_name="gpt-x"), now=NOW + 5 * MINUTE)
+        # No index of PostgreSQL takes such a name whole.
+        endless = "".join(chr(0x4E00 + 7 * number % 9001) for number in range(5000))
+        named = [said("hi", model_name=name) for name in ("gpt-x", endless, "gpt-x")]
+        await say(database, first, *named, now=NOW + 5 * MINUTE)
         later = NOW + MINUTE
 
         for wanted, expected in [
@@ -365,6 +368,9 @@ class TestPages:
             (ConversationFilter(user_identifier="nobody"), []),
             (ConversationFilter(model="gpt-x"), ["first"]),
             (ConversationFilter(model="gpt"), []),
+            (ConversationFilter(model=endless), ["first"]),
+            (ConversationFilter(model=endless[:-1]), []),
+            (ConversationFilter(model=endless[:255]), []),
             (ConversationFilter(created_after=later), ["second"]),
             (ConversationFilter(created_before=later), ["first"]),
             (ConversationFilter(updated_after=later + MINUTE), ["first"]),

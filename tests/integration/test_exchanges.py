@@ -155,13 +155,19 @@ async def test_huge_numbers_and_texts_are_stored(database: Database) -> None:
     """A text of two million characters and counts beyond any column lose no call."""
     usage = {"prompt_tokens": 2**70, "completion_tokens": -1, "total_tokens": "many"}
     text = "长" * 1_000_000 + "x" * 1_000_000
-    reply = {"choices": [{"message": assistant(text)}], "usage": usage, "model": "m" * 5000}
+    # Nothing repeats in it, so that PostgreSQL cannot make it short enough for an index.
+    model = "".join(chr(0x4E00 + 7 * number % 9001) for number in range(5000))
+    reply = {"choices": [{"message": assistant(text)}], "usage": usage, "model": model}
 
     await store(database, an_exchange(reply=json.dumps(reply).encode()))
 
     _, path = await stored(database)
     assert path[1].content == text
     assert path[1].token_count is None
+    assert path[1].model_name == model
+    async with database.read() as connection:
+        calls = await CallRepository(connection, CALLER).page(CallFilter(model=model), ALL)
+    assert [call.model_served for call in calls.items] == [model[:255]]
 
 
 async def test_the_call_log_has_names_numbers_and_no_content(database: Database) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 from sqlalchemy import text
-from tests.integration.stored import say, start
+from tests.integration.stored import said, say, start
 
 from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.inspection import TOLD
@@ -53,11 +53,12 @@ async def test_sound_database(database: Database) -> None:
             "UPDATE conversation_messages SET parent_id = NULL WHERE id = 3",
             "the path is broken at message 3: its parent None",
         ),
+        ("DELETE FROM conversation_models", "conversation 1 has a message of the model 'gpt-x'"),
     ],
 )
 async def test_damage_is_told(database: Database, statement: str, sentence: str) -> None:
     """Each broken rule is a sentence that names the row."""
-    await say(database, await start(database, "s1"), "a", "b", "c")
+    await say(database, await start(database, "s1"), "a", "b", said("c", model_name="gpt-x"))
     await say(database, await start(database, "s2"), "d")
     await damage(database, statement)
 

@@ -9,18 +9,21 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection, inspect, text
 from tests.databases import PostgresServer
-from tests.integration.stored import contents, say, start
+from tests.integration.stored import HERE, contents, said, say, start
 
 from officeai_proxy.errors import ConfigurationError
 from officeai_proxy.storage import alembic_runner
+from officeai_proxy.storage.conversations import ConversationFilter, ConversationRepository
 from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.migrations import SCHEMA_REVISION, check, prepare, revision_of
+from officeai_proxy.storage.paging import PageRequest
 from officeai_proxy.storage.tables import metadata, schema
 
 ROOT = Path(__file__).resolve().parents[2]
 
 PREPARE = """
 import asyncio, sys
+from officeai_proxy.storage.conversations import ConversationFilter, ConversationRepository
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.migrations import prepare
 
@@ -176,6 +179,28 @@ async def test_down_and_up_again(database: Database) -> None:
 
     assert await prepare(database)
     assert await check(database) == []
+
+
+async def test_models_of_what_is_stored_are_listed(database: Database) -> None:
+    """Conversations from before there was a list of their models are found by them."""
+    conversation = await start(database)
+    await say(database, conversation, said("a", model_name="gpt-x"), said("b", model_name="gpt-x"))
+    await start(database, "other")
+
+    def go_back(connection: Connection) -> None:
+        config = alembic_runner.configuration()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0008")
+
+    async with database.alter() as connection:
+        await connection.run_sync(go_back)
+    assert await prepare(database)
+
+    async with database.read() as connection:
+        page = await ConversationRepository(connection, HERE).page(
+            ConversationFilter(model="gpt-x"), PageRequest(10)
+        )
+    assert [one.session_id for one in page.items] == ["s1"]
 
 
 async def test_rebuilding_a_table_keeps_what_refers_to_it(database: Database) -> None:

@@ -15,6 +15,7 @@ from tests.integration.stored import ALICE_ONLY, HERE, MINUTE, NOW, log_call, sa
 from officeai_proxy.formats.reading.imported import ImportedConversation
 from officeai_proxy.model import Caller
 from officeai_proxy.recording.writer import SessionName
+from officeai_proxy.storage.audit import AuditFilter, AuditRepository
 from officeai_proxy.storage.calls import CallFilter, CallRepository
 from officeai_proxy.storage.conversations import (
     ConversationFilter,
@@ -30,6 +31,8 @@ from officeai_proxy.storage.paging import PageRequest
 from officeai_proxy.storage.search import SearchFilter, SearchRepository
 from officeai_proxy.storage.snapshot import Snapshot, Wanted
 from officeai_proxy.storage.snapshot_queries import SnapshotQueries
+from officeai_proxy.storage.stats import GroupBy, StatsRepository
+from officeai_proxy.storage.users import UserRepository
 from officeai_proxy.words.query import Query
 
 _SQLITE_SCAN = re.compile(r"\bSCAN (conversations|conversation_messages|exchanges)\b")
@@ -96,8 +99,25 @@ async def test_list_of_conversations(
     assert scans(lines) == []
 
 
-async def test_newest_activity_is_not_sorted(database: Database) -> None:
-    """The default list, of a workspace and of a user, comes out of its index in order."""
+async def test_a_model_is_found_without_its_messages(database: Database) -> None:
+    """The conversations of a model are listed and counted, and no message is looked at."""
+    await say(database, await start(database), said("a", model_name="gpt-x"))
+    async with plans(database) as (connection, lines):
+        repository = ConversationRepository(connection, HERE)
+        page = await repository.page(ConversationFilter(model="gpt-x"), PageRequest(1))
+        assert page.total == 1
+
+    assert lines
+    assert not [line for line in lines if "conversation_messages" in line]
+    if database.dialect is Dialect.SQLITE:
+        # Which conversations those are is asked once, and not of each conversation.
+        assert not [line for line in lines if "CORRELATED" in line], lines
+
+
+async def test_lists_by_time_are_not_sorted(database: Database) -> None:
+    """The default list, of a workspace and of a user, comes out of its index in order; and so do
+    the newest conversations.
+    """
     if database.dialect is Dialect.POSTGRESQL:
         pytest.skip("PostgreSQL sorts three rows faster than it walks an index")
     for number in range(3):
@@ -107,8 +127,25 @@ async def test_newest_activity_is_not_sorted(database: Database) -> None:
         first = await repository.page(ConversationFilter(), PageRequest(1))
         await repository.page(ConversationFilter(), PageRequest(1, cursor=first.next_cursor))
         await repository.page(ConversationFilter(user_identifier="alice"), PageRequest(1))
+        newest = ConversationFilter(sort=ConversationSort.NEWEST)
+        first = await repository.page(newest, PageRequest(1))
+        await repository.page(newest, PageRequest(1, cursor=first.next_cursor))
 
     assert not [line for line in lines if "TEMP B-TREE" in line]
+
+
+async def test_conversations_of_a_day_are_found_by_it(database: Database) -> None:
+    """Those that began in a stretch of time are listed and counted without looking at others."""
+    if database.dialect is Dialect.POSTGRESQL:
+        pytest.skip("PostgreSQL reads 100,000 rows faster than it would keep an index up")
+    await start(database)
+    async with plans(database) as (connection, lines):
+        day = ConversationFilter(created_after=NOW, created_before=NOW + MINUTE)
+        await ConversationRepository(connection, HERE).page(day, PageRequest(1))
+
+    found = [line for line in lines if "conversations" in line and "binned" not in line]
+    assert found
+    assert all("created_at>?" in line for line in found), lines
 
 
 async def test_counting_reads_no_row(database: Database) -> None:
@@ -185,6 +222,59 @@ async def test_pages_of_calls(database: Database) -> None:
 
     assert scans(lines) == []
     assert not [line for line in lines if "TEMP B-TREE" in line]
+
+
+@pytest.mark.parametrize(
+    ("by", "column"), [(GroupBy.USER, "user_identifier"), (GroupBy.SESSION, "session_id")]
+)
+async def test_statistics_of_names(database: Database, by: GroupBy, column: str) -> None:
+    """Users and sessions are counted along their index, and timed only if they are shown."""
+    if database.dialect is Dialect.POSTGRESQL:
+        pytest.skip("PostgreSQL reads no row faster by one index than by another")
+    async with database.write() as connection:
+        for number in range(3):
+            await log_call(connection, number, **{column: f"n{number}"})
+    async with plans(database) as (connection, lines):
+        await StatsRepository(connection, HERE).page(CallFilter(), PageRequest(2), by=by)
+
+    counted, *timed = [line for line in lines if "exchanges" in line]
+    assert f"ix_exchanges_workspace_{column}" in counted
+    assert len(timed) == 2
+    assert all(f"{column}=?" in line for line in timed), timed
+
+
+async def test_audit_log(database: Database) -> None:
+    """What somebody did, and who did something, is found without reading what all others did."""
+    if database.dialect is Dialect.POSTGRESQL:
+        pytest.skip("PostgreSQL reads no row faster by one index than by another")
+    async with plans(database) as (connection, lines):
+        log = AuditRepository(connection, HERE)
+        for wanted in (AuditFilter(action="key.create"), AuditFilter(actor="key-1")):
+            await log.page(wanted, PageRequest(1))
+        await log.page(AuditFilter(user="alice"), PageRequest(1))
+
+    by_workspace_alone = re.compile(r"audit_log USING (COVERING )?INDEX \S+ \(workspace=\?\)")
+    assert not [line for line in lines if by_workspace_alone.search(line)], lines
+    assert not [line for line in lines if line.startswith("SCAN audit_log")], lines
+
+
+async def test_erasing_calls_of_a_user(database: Database) -> None:
+    """Calls that name a person are found by the name, and those that do not by having none."""
+    async with database.write() as connection:
+        await log_call(connection, 1, user_identifier="alice")
+        await log_call(connection, 2, client_ip="10.0.0.9")
+    async with plans(database, is_writing=True) as (connection, lines):
+        users = UserRepository(connection, HERE)
+        assert await users.erase_calls("alice", limit=5, now=NOW) == 1
+        unnamed = await users.unnamed_calls("10.0.0.9", behind=None, limit=5)
+        assert await users.erase_unnamed(unnamed, now=NOW) == 1
+        assert await users.unnamed_calls("10.0.0.9", behind=unnamed[-1], limit=5) == []
+
+    assert scans(lines) == []
+    if database.dialect is Dialect.SQLITE:
+        looked = [line for line in lines if "exchanges" in line]
+        assert all("user_identifier=?" in line or "PRIMARY KEY" in line for line in looked), looked
+        assert not [line for line in lines if "TEMP B-TREE" in line]
 
 
 @pytest.mark.parametrize("q", ["word", "a b", '"a b"', "数据库", "数"])

@@ -24,6 +24,7 @@ from officeai_proxy.formats.writing.passages import Passage
 from officeai_proxy.model import Caller, Exchange
 from officeai_proxy.recording.turns import read_turn
 from officeai_proxy.recording.writer import write
+from officeai_proxy.storage import shortening
 from officeai_proxy.storage import snapshot as module
 from officeai_proxy.storage import snapshot_queries as queries
 from officeai_proxy.storage.conversations import (
@@ -395,6 +396,23 @@ class TestMeanwhile:
         await erase(database, "s1")
 
         with pytest.raises(Vanished):
+            await anext(pages)
+        snapshot.close()
+
+    @pytest.mark.parametrize("has_begun", [True, False])
+    async def test_what_is_being_erased_counts_as_erased(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch, *, tree: bool, has_begun: bool
+    ) -> None:
+        """A long one goes some messages at a time, the newest first: what is left is not it."""
+        monkeypatch.setattr(shortening, "AT_ONCE", 2)
+        await self.a_long_one(database)
+        snapshot = await taken(database, tree=tree)
+        pages = snapshot.pages()
+        if has_begun:
+            await anext(pages)
+        await shortening.shorten(database, HERE, await find(database), now=NOW)
+
+        with pytest.raises(Vanished if has_begun else StopAsyncIteration):
             await anext(pages)
         snapshot.close()
 

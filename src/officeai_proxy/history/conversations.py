@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Depends, Query
 from typing_extensions import override
 
 from officeai_proxy.api.answers import JsonAnswer, problems
-from officeai_proxy.api.dependencies import Fresh, Reader, Writer
+from officeai_proxy.api.dependencies import Fresh, Reader, Services, Writer
 from officeai_proxy.api.paging import page_request
 from officeai_proxy.api.trails import audited
 from officeai_proxy.api.values import (
@@ -40,6 +40,7 @@ from officeai_proxy.history.schemas import (
     NewConversation,
 )
 from officeai_proxy.model import Caller
+from officeai_proxy.storage import shortening
 from officeai_proxy.storage.audit import append
 from officeai_proxy.storage.audit_chain import Action, Detail
 from officeai_proxy.storage.conversations import (
@@ -265,6 +266,8 @@ async def delete_conversation(
     A session that was in the bin and began anew is several conversations; for good, all of them go.
     """
     user = check_user(caller, user_identifier, param="user_identifier")
+    if permanent:
+        await _shorten_lives(services, caller, session_id, user, trail)
     async with services.database.write() as connection:
         repository = ConversationRepository(connection, caller)
         conversation = await repository.find(
@@ -290,6 +293,25 @@ async def delete_conversation(
             user=conversation.user_identifier,
             session=conversation.session_id,
         )
+
+
+async def _shorten_lives(
+    services: Services, caller: Caller, session_id: str, user: str | None, trail: Trail
+) -> None:
+    """Leave of what is deleted for good what one transaction can delete."""
+    async with services.database.read() as connection:
+        repository = ConversationRepository(connection, caller)
+        conversation = await repository.find(session_id, user_identifier=user, deleted=Deleted.WITH)
+        lives = await repository.long_lives(conversation, above=shortening.AT_ONCE)
+    begun = trail.event(
+        action=Action.ERASE_CONVERSATION,
+        user=conversation.user_identifier,
+        target=session_id,
+        workspace=conversation.workspace,
+        detail={"stage": "begun"},
+    )
+    for one in lives:
+        await shortening.shorten(services.database, caller, one, now=services.clock(), begun=begun)
 
 
 @router.post(

@@ -24,6 +24,7 @@ from officeai_proxy.storage.conversations import (
     ConversationRepository,
 )
 from officeai_proxy.storage.paging import PageRequest
+from officeai_proxy.storage.shortening import shorten
 from officeai_proxy.storage.transcripts import TranscriptRepository
 
 router = APIRouter()
@@ -94,6 +95,11 @@ async def ask_to_erase(desk: EditingDesk, number: int) -> Response:
 @router.post("/ui/c/{number}/erase")
 async def erase(desk: EditingDesk, number: int) -> Response:
     """Delete the conversation for good, and no other one that has its session id."""
+    async with desk.services.database.read() as connection:
+        conversation = await TranscriptRepository(connection, desk.caller).find(number)
+    begun = _event(desk, Action.ERASE_CONVERSATION, conversation, stage="begun")
+    database, now = desk.services.database, desk.services.clock()
+    await shorten(database, desk.caller, conversation, now=now, begun=begun)
     async with desk.services.database.write() as connection:
         conversation = await TranscriptRepository(connection, desk.caller).find(number)
         until = await ConversationRepository(connection, desk.caller).erase_life(
@@ -149,10 +155,10 @@ async def _clearing(desk: Desk, user: str, *, is_wrong: bool = False) -> Respons
     )
 
 
-def _event(desk: Desk, action: Action, conversation: Conversation) -> Event:
+def _event(desk: Desk, action: Action, conversation: Conversation, **detail: str) -> Event:
     """What is written down, in the transaction that changes *conversation*."""
     owner, target = conversation.user_identifier, conversation.session_id
-    return desk.trail(action).event(user=owner, target=target)
+    return desk.trail(action).event(user=owner, target=target, detail=detail)
 
 
 def _title(text: str) -> str:

@@ -5,6 +5,7 @@ request and reply bytes are parsed for the record.
 from dataclasses import dataclass
 
 from officeai_proxy.model import (
+    LISTED_NAME,
     CallRecord,
     Exchange,
     NewMessage,
@@ -105,7 +106,7 @@ def _replies(exchange: Exchange, reply: Reply, call: CallRecord) -> tuple[NewMes
         reply_message(
             choice,
             timestamp=ended_at,
-            model_name=call.model_served,
+            model_name=_served(exchange, reply),
             token_count=counted,
             outcome=call.outcome,
         )
@@ -147,14 +148,22 @@ def _call(exchange: Exchange, reply: Reply, outcome: Outcome) -> CallRecord:
         session=exchange.session,
         status=exchange.status,
         ttft_ms=None if exchange.first_byte_ns is None else exchange.first_byte_ns / 1e6,
-        model_asked=exchange.model_asked,
+        model_asked=_listed(exchange.model_asked),
         model_sent=exchange.model_sent,
-        model_served=reply.model or exchange.model_sent,
+        model_served=_listed(_served(exchange, reply)),
         stream=exchange.stream,
         retry_count=exchange.retry_count,
         error=exchange.error or _error_text(reply.error) or _reason(exchange, reply, outcome),
         usage=reply.usage,
     )
+
+
+def _served(exchange: Exchange, reply: Reply) -> str | None:
+    return reply.model or exchange.model_sent
+
+
+def _listed(name: str | None) -> str | None:
+    return name and name[:LISTED_NAME]
 
 
 def _error_text(error: ReplyError | None) -> str | None:

@@ -21,6 +21,7 @@ from officeai_proxy.storage.audit import append, cut_off
 from officeai_proxy.storage.audit_chain import Action, Detail, Event
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.retention import Amount, Due, RetentionRepository
+from officeai_proxy.storage.shortening import shorten
 
 ARCHIVED_AT_ONCE = 10_000
 """Conversations of one archive at most."""
@@ -148,11 +149,14 @@ class Pruning:
         return [one for one in found if (one.session_id, one.user_identifier) in names]
 
     async def _erase(self, some: Sequence[Conversation]) -> Amount:
+        walls = Caller(self._actor, some[0].workspace)
+        left = [await shorten(self._database, walls, one, now=self._clock()) for one in some]
         began = time.monotonic()
         async with self._database.write() as connection:
-            gone = await RetentionRepository(connection).erase(some, now=self._clock())
+            gone = await RetentionRepository(connection).erase(left, now=self._clock())
         await self._pause(began)
-        return gone
+        before, after = (sum(one.message_count for one in them) for them in (some, left))
+        return gone.with_more(messages=before - after)
 
     async def _erase_calls(self, workspace: str, before: datetime) -> int:
         total = 0

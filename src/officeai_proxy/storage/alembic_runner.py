@@ -3,7 +3,7 @@
 Importing Alembic costs a third of a second, which a start-up on a finished schema need not pay.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from officeai_proxy.errors import ConfigurationError
-from officeai_proxy.storage.tables import schema
+from officeai_proxy.storage.tables import ONLY_FOR, schema
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -69,11 +69,26 @@ def is_compared(name: str | None, kind: str, _parents: object) -> bool:
     return not (kind == "table" and name is not None and name.startswith("message_search"))
 
 
+def is_for(dialect: str) -> Callable[..., bool]:
+    """Whether Alembic looks for something of `tables.py` in a database of *dialect*."""
+
+    def is_wanted(thing: object, *_: object) -> bool:
+        info: Mapping[str, object] = getattr(thing, "info", {})
+        return info.get(ONLY_FOR, dialect) == dialect
+
+    return is_wanted
+
+
 def drift(connection: Connection) -> list[str]:
     """What differs between the schema and `tables.py`, in words."""
-    options = {"compare_type": True, "include_name": is_compared}
+    dialect = connection.dialect.name
+    options = {
+        "compare_type": True,
+        "include_name": is_compared,
+        "include_object": is_for(dialect),
+    }
     context = MigrationContext.configure(connection, opts=options)
-    changes = compare_metadata(context, schema(connection.dialect.name))
+    changes = compare_metadata(context, schema(dialect))
     return [f"the schema differs; to be right it needs: {_words(change)}" for change in changes]
 
 

@@ -4,10 +4,11 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import ColumnElement, delete, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.storage.driver_values import id_list, moment_of, uuid_of
-from officeai_proxy.storage.tables import tombstones
+from officeai_proxy.storage.tables import exchanges, tombstones
 from officeai_proxy.storage.upsert import upsert
 
 _t = tombstones.c
@@ -32,6 +33,19 @@ async def bury(
         where=_t.deleted_at < new.excluded.deleted_at if keeps_later else None,
     )
     await connection.execute(again, rows)
+
+
+async def erase_calls(
+    connection: AsyncConnection, *these: ColumnElement[bool], now: datetime
+) -> int:
+    """Delete the lines of the call log for which all of *these* hold; how many there were.
+
+    The ids stay behind, so that a journal that is read again does not bring them back.
+    """
+    ids = select(exchanges.c.exchange_id, literal(now, _t.deleted_at.type)).where(*these)
+    names = ["exchange_id", "deleted_at"]
+    await connection.execute(insert(tombstones).from_select(names, ids))
+    return (await connection.execute(delete(exchanges).where(*these))).rowcount
 
 
 async def buried(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, datetime]:

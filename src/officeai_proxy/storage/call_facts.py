@@ -69,17 +69,25 @@ _DIMENSIONS = {
 }
 
 
+_NAMED: dict[GroupBy | None, ColumnElement[str]] = {
+    GroupBy.USER: _x.user_identifier,
+    GroupBy.SESSION: _x.session_id,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """The calls that *caller* may see and that are *wanted*, in groups; without *by*, in one.
 
-    Days and hours begin at whole ones *ahead* of UTC, as they do in time zones.
+    Days and hours begin at whole ones *ahead* of UTC, as they do in time zones. Of users or of
+    sessions, only those of *names* are looked at, if there are any.
     """
 
     caller: Caller
     wanted: CallFilter
     by: GroupBy | None
     ahead: timedelta = timedelta(0)
+    names: Sequence[str] = ()
 
     def numbers(self) -> FromClause:
         """Rows of a `key` and NUMBERS; a key may be there several times."""
@@ -90,9 +98,9 @@ class Facts:
             parts.append(hours.where(*self._hours(call_hours)))
         if self._log_conditions is not None:
             numbers = numbers_of(_x)
-            added = [numbers[name].label(name) for name in NUMBERS]
+            added = [func.sum(numbers[name]).label(name) for name in NUMBERS]
             log = select(self._key_of_call().label("key"), *added)
-            parts.append(log.where(*self._log_conditions))
+            parts.append(log.where(*self._log_conditions).group_by(*self._grouped()))
         return union_all(*parts).subquery("facts")
 
     def times(self) -> FromClause:
@@ -110,8 +118,7 @@ class Facts:
                 columns = (key.label("key"), number, bucket.label("bucket"))
                 counted = select(*columns, func.count().label("calls"))
                 ours = counted.where(*self._log_conditions, ms.is_not(None))
-                # PostgreSQL groups by no constant, which the key of all calls together is.
-                parts.append(ours.group_by(*([] if self.by is None else [key]), bucket))
+                parts.append(ours.group_by(*self._grouped(), bucket))
         return union_all(*parts).subquery("facts")
 
     @property
@@ -137,6 +144,9 @@ class Facts:
     def _log_conditions(self) -> Sequence[ColumnElement[bool]] | None:
         """What of the log is needed; None for nothing."""
         conditions = [inside(self.caller, exchanges), *conditions_of(self.wanted)]
+        if (column := _NAMED.get(self.by)) is not None and self.names:
+            unnamed = [column.is_(None)] if "" in self.names else []
+            conditions.append(or_(column.in_(self.names), *unnamed))
         if not self._is_by_hours:
             return conditions
         first, last = self._bounds
@@ -165,6 +175,16 @@ class Facts:
         local = hours.c.hour + _whole(self.ahead // timedelta(hours=1))
         return local // _whole(DAY_HOURS) if self.by is GroupBy.DAY else local
 
+    def _grouped(self) -> Sequence[ColumnElement[Any]]:
+        """What calls of the log are put together by: a column itself where an index has it.
+
+        PostgreSQL groups by no constant, which the key of all calls together is.
+        """
+        if self.by is None:
+            return ()
+        column = _NAMED.get(self.by)
+        return (self._key_of_call() if column is None else column,)
+
     def _key_of_call(self) -> ColumnElement[Any]:
         nothing = literal_column("''", String())
         match self.by:
@@ -174,10 +194,8 @@ class Facts:
                 return model_of(_x)
             case GroupBy.KEY:
                 return _x.key_id
-            case GroupBy.USER:
-                return func.coalesce(_x.user_identifier, nothing)
-            case GroupBy.SESSION:
-                return func.coalesce(_x.session_id, nothing)
+            case GroupBy.USER | GroupBy.SESSION:
+                return func.coalesce(_NAMED[self.by], nothing)
         hours = DAY_HOURS if self.by is GroupBy.DAY else 1
         local = epoch_seconds(_x.started_at) + _whole(int(self.ahead.total_seconds()))
         return local // _whole(hours * HOUR_SECONDS)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, false, not_, or_
 
+from officeai_proxy.model import LISTED_NAME
 from officeai_proxy.storage.call_numbers import is_error
 from officeai_proxy.storage.tables import exchanges
 
@@ -74,7 +75,8 @@ def conditions_of(wanted: CallFilter) -> Sequence[ColumnElement[bool]]:
 
 
 def _has_model(model: str) -> ColumnElement[bool]:
-    return or_(_x.model_asked == model, _x.model_served == model)
+    name = model[:LISTED_NAME]
+    return or_(_x.model_asked == name, _x.model_served == name)
 
 
 def _has_id(text: str) -> ColumnElement[bool]:

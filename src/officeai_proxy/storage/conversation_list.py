@@ -10,7 +10,6 @@ from sqlalchemy import (
     ColumnElement,
     ScalarSelect,
     Select,
-    exists,
     func,
     literal,
     select,
@@ -18,9 +17,10 @@ from sqlalchemy import (
 )
 
 from officeai_proxy.model import Conversation
+from officeai_proxy.storage.conversation_models import has_model
 from officeai_proxy.storage.paging import Key, PageRequest, make_cursor, read_cursor
 from officeai_proxy.storage.rows import CONVERSATION_COLUMNS
-from officeai_proxy.storage.tables import conversation_messages, conversations
+from officeai_proxy.storage.tables import conversations
 
 _c = conversations.c
 
@@ -86,7 +86,7 @@ def conditions_of(wanted: ConversationFilter) -> list[ColumnElement[bool]]:
     """The conditions of a filter; the caller's wall comes beside them."""
     tests: list[tuple[object, Callable[[Any], ColumnElement[bool]]]] = [
         (wanted.user_identifier, _c.user_identifier.__eq__),
-        (wanted.model, _has_model),
+        (wanted.model, has_model),
         (wanted.created_after, _c.created_at.__ge__),
         (wanted.created_before, _c.created_at.__lt__),
         (wanted.updated_after, _c.updated_at.__ge__),
@@ -95,11 +95,6 @@ def conditions_of(wanted: ConversationFilter) -> list[ColumnElement[bool]]:
         (wanted.through, _c.id.__le__),
     ]
     return [*in_state(wanted.deleted), *(test(value) for value, test in tests if value is not None)]
-
-
-def _has_model(model: str) -> ColumnElement[bool]:
-    messages = conversation_messages.c
-    return exists().where(messages.conversation_id == _c.id, messages.model_name == model)
 
 
 def select_page(

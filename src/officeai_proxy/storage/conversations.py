@@ -21,7 +21,7 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 from officeai_proxy.burials import burials_of
 from officeai_proxy.errors import AmbiguousSession, Conflict, NotAllowed, NotFound
 from officeai_proxy.model import Caller, Conversation, JsonObject
-from officeai_proxy.storage.burials import bury
+from officeai_proxy.storage.burials import bury, erase_calls
 from officeai_proxy.storage.conversation_list import (
     ConversationFilter,
     ConversationSort,
@@ -41,7 +41,7 @@ from officeai_proxy.storage.rows import (
 )
 from officeai_proxy.storage.sealed_rows import seal_conversation
 from officeai_proxy.storage.search_index import remove_conversation
-from officeai_proxy.storage.tables import conversations, exchanges, tombstones
+from officeai_proxy.storage.tables import conversations, exchanges
 from officeai_proxy.storage.title_order import rows_by_title
 from officeai_proxy.storage.tree import reserve_ids
 from officeai_proxy.storage.vault import sealer_of
@@ -234,15 +234,12 @@ class ConversationRepository:
             exchanges.c.workspace == self._caller.workspace,
             exchanges.c.conversation_id == conversation.id,
         )
-        ids = select(exchanges.c.exchange_id, literal(now, tombstones.c.deleted_at.type))
-        columns = ["exchange_id", "deleted_at"]
-        await self._connection.execute(insert(tombstones).from_select(columns, ids.where(*calls)))
-        gone = await self._connection.execute(delete(exchanges).where(*calls))
+        gone = await erase_calls(self._connection, *calls, now=now)
         if is_asked:
             one = conversation
             names = burials_of(one.workspace, one.user_identifier, one.session_id)
             await bury(self._connection, names, now=now)
-        return gone.rowcount
+        return gone
 
     async def erase_life(self, conversation: Conversation, *, now: datetime) -> datetime:
         """Delete one of a session's lives for good; until when what was said goes with it.
@@ -284,6 +281,14 @@ class ConversationRepository:
         for row in found:
             await self.erase(conversation_of(row, self._sealer), now=now)
         return len(found)
+
+    async def long_lives(self, conversation: Conversation, *, above: int) -> list[Conversation]:
+        """Those lives of a session, also in the bin, that have more messages than *above*."""
+        one = conversation
+        is_life = (_c.session_id == one.session_id, _c.user_identifier == one.user_identifier)
+        rows = select(*CONVERSATION_COLUMNS).where(self._mine, *is_life, _c.message_count > above)
+        found = await self._connection.execute(rows.order_by(_c.id))
+        return [conversation_of(row, self._sealer) for row in found]
 
     async def clear(self, user_identifier: str, *, now: datetime) -> int:
         """Put all live conversations of a user into the bin; how many those were."""

@@ -59,12 +59,26 @@ _PATHS = """
     ORDER BY walk.id LIMIT :told
 """
 
+_MODELS = """
+    SELECT DISTINCT m.conversation_id, m.model_name FROM conversation_messages m
+    WHERE m.model_name IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM conversation_models k
+        WHERE k.conversation_id = m.conversation_id
+          AND k.model_name = substr(m.model_name, 1, 255)
+    )
+    ORDER BY m.conversation_id, m.model_name LIMIT :told
+"""
+
 _RULES = (
     (_ORPHANS, "message {} belongs to the conversation {}, which does not exist"),
     (_PARENTS, "message {} has the parent {}, which is no earlier message of its conversation"),
     (_COUNTS, "conversation {} says {} messages, {} on its path; there are {}, and {} on the path"),
     (_LEAVES, "conversation {} says its newest message is {}, which is not where its path ends"),
     (_PATHS, "the path is broken at message {}: its parent {} is not the message before it"),
+    (
+        _MODELS,
+        "conversation {} has a message of the model {!r}, and is not in the list of that one",
+    ),
 )
 
 

@@ -34,21 +34,22 @@ def add(connection: Connection, documents: Sequence[Document]) -> None:
         _add_postgresql(connection, documents)
 
 
-def remove_conversation(connection: Connection, conversation_id: int) -> None:
-    """Take all messages of a conversation out of the index; they must still be stored.
+def remove_conversation(connection: Connection, conversation_id: int, last: int = 0) -> None:
+    """Take the messages of a conversation behind the id *last* out of the index, or all of them;
+    they must still be stored.
 
     FTS5 without content is told what the message said, and must be told the same as before.
     """
     wanted = {"conversation_id": conversation_id}
     if connection.dialect.name == "postgresql":
-        connection.execute(_LOCK_POSTGRESQL, wanted)
-        connection.execute(_REMOVE_POSTGRESQL, wanted)
+        connection.execute(_LOCK_POSTGRESQL, {**wanted, "last": last})
+        connection.execute(_REMOVE_POSTGRESQL, {**wanted, "last": last})
         return
-    last = 0
+    begun = last
     while documents := documents_of(connection, _INDEXED, last=last, **wanted):
         connection.execute(_REMOVE_SQLITE, [_fts5_row(document) for document in documents])
         last = documents[-1].id
-    if last:
+    if last > begun:
         connection.execute(_ASK_FOR_PURGE)
 
 
@@ -178,11 +179,11 @@ _REMOVE_SQLITE = text(
 # A message that is being indexed in this moment must not come into the index after it is gone.
 _LOCK_POSTGRESQL = text(
     "SELECT count(*) FROM (SELECT id FROM conversation_messages "
-    "WHERE conversation_id = :conversation_id FOR UPDATE) AS locked"
+    "WHERE conversation_id = :conversation_id AND id > :last FOR UPDATE) AS locked"
 )
 _REMOVE_POSTGRESQL = text(
     "DELETE FROM message_search WHERE message_id IN "
-    "(SELECT id FROM conversation_messages WHERE conversation_id = :conversation_id)"
+    "(SELECT id FROM conversation_messages WHERE conversation_id = :conversation_id AND id > :last)"
 )
 _REMOVE_SOME_POSTGRESQL = text(
     "DELETE FROM message_search WHERE message_id = ANY(CAST(:ids AS bigint[]))"

@@ -10,7 +10,8 @@ the conversations into a temporary file. Later each page of messages is a short 
   marked as it was. When the conversation has branched off above it, the line is found again by
   going up from `leaf_id`.
 - A conversation that was deleted for good before its turn is left out. One that vanishes while it
-  is being read ends the reading with an error: half a conversation is never handed out.
+  is being read ends the reading with an error: half a conversation is never handed out. What is
+  deleted some messages at a time, the newest first, counts as deleted when its leaf is.
 """
 
 import tempfile

@@ -166,9 +166,9 @@ def _together(parts: Iterable[CallStats]) -> CallStats:
 
 
 def _narrowed(facts: Facts, keys: Sequence[Any]) -> Facts:
-    """The same facts between the first and the last of some times, so that no others are read."""
+    """The same facts of some names, or between some times, so that no others are read."""
     if facts.by is None or not facts.by.is_time:
-        return facts
+        return replace(facts, names=keys)
     begin = _begin_of(min(keys), facts.by, facts.ahead)
     end = _begin_of(max(keys) + 1, facts.by, facts.ahead)
     after, before = facts.wanted.after, facts.wanted.before

@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 from typing_extensions import override
 
+from officeai_proxy.model import LISTED_NAME
 from officeai_proxy.storage.driver_values import storable
 
 
@@ -58,6 +59,9 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+ONLY_FOR = "only_for"
+"""What an index says of itself that only one kind of database has; its value is the dialect."""
 
 # SQLite gives an automatic id only to a column of type INTEGER.
 Id = BigInteger().with_variant(Integer, "sqlite")
@@ -103,6 +107,15 @@ Index(
     conversations.c.user_identifier,
     conversations.c.updated_at,
     conversations.c.id,
+)
+
+# PostgreSQL sorts 100,000 rows in no time, and would have to write one more entry with each turn.
+Index(
+    None,
+    conversations.c.workspace,
+    conversations.c.created_at,
+    conversations.c.id,
+    info={ONLY_FOR: "sqlite"},
 )
 
 exchanges = Table(
@@ -175,6 +188,21 @@ conversation_messages = Table(
     sqlite_autoincrement=True,
 )
 Index(None, conversation_messages.c.conversation_id, conversation_messages.c.id)
+
+# The models that a conversation's messages name: see storage/conversation_models.py.
+conversation_models = Table(
+    "conversation_models",
+    metadata,
+    Column(
+        "conversation_id",
+        BigInteger,
+        ForeignKey("conversations.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("model_name", String(LISTED_NAME), primary_key=True, comment="its first 255 characters"),
+    sqlite_with_rowid=False,
+)
 
 api_keys = Table(
     "api_keys",
@@ -250,7 +278,8 @@ audit_log = Table(
     Column("hash", LargeBinary(32), nullable=False),
 )
 Index(None, audit_log.c.workspace, audit_log.c.at, audit_log.c.id)
-Index(None, audit_log.c.workspace, audit_log.c.user_identifier, audit_log.c.id)
+for _asked in (audit_log.c.user_identifier, audit_log.c.action, audit_log.c.actor):
+    Index(None, audit_log.c.workspace, _asked, audit_log.c.at, audit_log.c.id)
 
 # Its one row says where the chain ends; whoever appends locks it, so that the chain cannot fork.
 audit_head = Table(

@@ -27,6 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.model import Json, JsonObject, NewMessage, Outcome
 from officeai_proxy.storage.bulk import BulkRow, BulkStatement
+from officeai_proxy.storage.conversation_models import note_models
 from officeai_proxy.storage.rows import AnyRow, json_text
 from officeai_proxy.storage.sealed_rows import (
     conversation_place,
@@ -201,7 +202,7 @@ async def insert_messages(
     *,
     owners: Mapping[int, Owner] | None = None,
 ) -> None:
-    """Insert messages, each with the id of its conversation, in one go; and index them.
+    """Insert messages, each with the id of its conversation, in one go; index them as well.
 
     *owners* are those of the conversations; they are looked up when they are not given.
     """
@@ -225,6 +226,8 @@ async def insert_messages(
         for place, one in rows
     ]
     await connection.run_sync(add, documents)
+    named = [(place, one.message.model_name) for place, one in rows]
+    await connection.run_sync(note_models, named)
 
 
 async def _owners(

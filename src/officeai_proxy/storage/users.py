@@ -3,20 +3,26 @@
 A user is whoever has a conversation, in the bin or not; there is no table of users.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, insert, literal, or_, select
+from sqlalchemy import Select, and_, case, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.errors import NotFound
 from officeai_proxy.model import Caller, Conversation, UserSummary
+from officeai_proxy.storage.burials import erase_calls
 from officeai_proxy.storage.paging import Page, PageRequest, make_cursor, read_cursor
 from officeai_proxy.storage.rows import CONVERSATION_COLUMNS, AnyRow, conversation_of
-from officeai_proxy.storage.tables import audit_log, conversations, exchanges, tombstones
+from officeai_proxy.storage.tables import audit_log, conversations, exchanges
 from officeai_proxy.storage.vault import sealer_of
-from officeai_proxy.storage.walls import inside
+from officeai_proxy.storage.walls import inside, only_checked
 
 _LISTING = "users"
+
+UnnamedCall: TypeAlias = tuple[datetime, int]
+"""When a call that names nobody began, and its id."""
 
 _c = conversations.c
 _x = exchanges.c
@@ -41,6 +47,7 @@ class UserRepository:
         self._connection = connection
         self._mine = inside(caller, conversations)
         self._my_calls = inside(caller, exchanges)
+        self._my_calls_by_id = only_checked(self._my_calls)
         self._my_audit = inside(caller, audit_log)
 
     async def page(self, page: PageRequest) -> Page[UserSummary]:
@@ -85,9 +92,10 @@ class UserRepository:
             NotFound: nothing is, or it is not the caller's to see.
         """
         some = select(_c.id).where(self._mine, _c.user_identifier == user).limit(1)
-        call = select(_x.id).where(self._calls_of(user)).limit(1)
+        call = select(_x.id).where(self._my_calls, _x.user_identifier == user).limit(1)
         name = select(_a.id).where(self._my_audit, _a.user_identifier == user).limit(1)
-        for wanted in (some, call, name):
+        # What takes longest comes last.
+        for wanted in (some, call, name, self._unnamed(user).limit(1)):
             if (await self._connection.execute(wanted)).first() is not None:
                 return
         raise NotFound(f"There is no user {user!r} in this workspace.", param="user")
@@ -101,23 +109,44 @@ class UserRepository:
         sealer = sealer_of(self._connection)
         return [conversation_of(row, sealer) for row in await self._connection.execute(locked)]
 
+    async def long_conversations(self, user: str, *, above: int) -> list[Conversation]:
+        """Those of *user*'s conversations, in the bin or not, that have more messages than that."""
+        is_long = (_c.user_identifier == user, _c.message_count > above)
+        rows = select(*CONVERSATION_COLUMNS).where(self._mine, *is_long).order_by(_c.id)
+        sealer = sealer_of(self._connection)
+        return [conversation_of(row, sealer) for row in await self._connection.execute(rows)]
+
     async def erase_calls(self, user: str, *, limit: int, now: datetime) -> int:
         """Delete at most *limit* lines of the call log that name *user*; how many there were."""
-        some = select(_x.id).where(self._calls_of(user)).limit(limit)
+        some = select(_x.id).where(self._my_calls, _x.user_identifier == user).limit(limit)
         ids = (await self._connection.execute(some)).scalars().all()
-        if ids:
-            gone = select(_x.exchange_id, literal(now, tombstones.c.deleted_at.type))
-            names = ["exchange_id", "deleted_at"]
-            kept = insert(tombstones).from_select(names, gone.where(_x.id.in_(ids)))
-            await self._connection.execute(kept)
-            await self._connection.execute(delete(exchanges).where(_x.id.in_(ids)))
-        return len(ids)
+        return await self._erase(ids, now=now)
 
-    def _calls_of(self, user: str) -> ColumnElement[bool]:
-        """The calls of *user*; an address is the user of calls that name nobody."""
-        is_theirs = _x.user_identifier == user
-        is_unnamed = and_(_x.user_identifier.is_(None), _x.client_ip == user)
-        return and_(self._my_calls, or_(is_theirs, is_unnamed))
+    async def unnamed_calls(
+        self, address: str, *, behind: UnnamedCall | None, limit: int
+    ) -> list[UnnamedCall]:
+        """The next calls from *address* that name nobody, whose user the address is; oldest first.
+
+        No index knows addresses, so that all calls without a user are looked at. Nobody should have
+        to wait for that: it is asked outside of a transaction that writes.
+        """
+        rows = self._unnamed(address).order_by(_x.started_at, _x.id).limit(limit)
+        if behind is not None:
+            last = tuple_(literal(behind[0], _x.started_at.type), literal(behind[1], _x.id.type))
+            rows = rows.where(tuple_(_x.started_at, _x.id) > last)
+        return [(row.started_at, row.id) for row in await self._connection.execute(rows)]
+
+    async def erase_unnamed(self, calls: Sequence[UnnamedCall], *, now: datetime) -> int:
+        """Delete *calls*, which `unnamed_calls` found; how many were still there."""
+        return await self._erase([number for _, number in calls], now=now)
+
+    async def _erase(self, ids: Sequence[int], *, now: datetime) -> int:
+        return await erase_calls(self._connection, self._my_calls_by_id, _x.id.in_(ids), now=now)
+
+    def _unnamed(self, address: str) -> Select[Any]:
+        """Calls that name nobody, from *address*, which is their user."""
+        is_theirs = and_(_x.user_identifier.is_(None), _x.client_ip == address)
+        return select(_x.started_at, _x.id).where(self._my_calls, is_theirs)
 
 
 def _summary(row: AnyRow) -> UserSummary:
