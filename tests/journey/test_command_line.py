@@ -11,23 +11,18 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests import forkserver
 from tests.conftest import StartProxy
 from tests.databases import free_port
-from tests.proxies import COMMAND, RunningProxy, clean_environment
+from tests.proxies import COMMAND, CopiedProxy, RunningProxy, clean_environment
 
 IN_FORCE = 5.0
 """Seconds after which a change of a key is in force."""
 
 
 def run(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        (*COMMAND, *arguments),
-        cwd=folder,
-        env=clean_environment(**{f"OFFICEAI_{name}": value for name, value in settings.items()}),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    named = {f"OFFICEAI_{name}": value for name, value in settings.items()}
+    return forkserver.run(arguments, folder=folder, environment=clean_environment(**named))
 
 
 def status_with(proxy: RunningProxy, key: str) -> int:
@@ -290,7 +285,7 @@ def test_the_doctor_tells_what_is_wrong(proxy: RunningProxy, tmp_path: Path) -> 
 
 def test_the_demo_needs_nothing(tmp_path: Path) -> None:
     """The two commands that its banner offers record a conversation and show it."""
-    demo = RunningProxy(tmp_path / "demo", {"API_KEYS": ""}, command=("demo", "--port", "0"))
+    demo = CopiedProxy(tmp_path / "demo", {"API_KEYS": ""}, command=("demo", "--port", "0"))
     try:
         demo.start()
         commands = demo.banner.partition("  try\n")[2]

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests import forkserver
 from tests.journey.gates import Gate
-from tests.proxies import COMMAND, RunningProxy, clean_environment
+from tests.proxies import CopiedProxy, RunningProxy, clean_environment
 from tests.upstream import Answer, ReceivedRequest, ScriptedUpstream, chunk_event, completion, echo
 
 ASK = "/v1/chat/completions"
@@ -34,7 +35,7 @@ def pair(
 ) -> Iterator[RunningProxy]:
     """A proxy with two workers that the tests of this module share."""
     settings = {"UPSTREAM_BASE_URL": upstream.base_url, "WORKERS": "2"}
-    with RunningProxy(tmp_path_factory.mktemp("pair"), settings) as proxy:
+    with CopiedProxy(tmp_path_factory.mktemp("pair"), settings) as proxy:
         yield proxy
 
 
@@ -296,7 +297,7 @@ def test_a_worker_that_dies_frees_its_slots_and_a_restart_forgets_nothing(
     async def held(request: ReceivedRequest, answer: Answer) -> None:
         await gate.passed()
 
-    with RunningProxy(tmp_path / "p", settings) as proxy:
+    with CopiedProxy(tmp_path / "p", settings) as proxy:
         _, busy = a_key(proxy, concurrency=4)
         _, counted = a_key(proxy, rpm=3)
         assert [call(proxy, counted).status_code for _ in range(2)] == [200, 200]
@@ -368,15 +369,8 @@ def test_rotation_overlaps_and_revocation_reaches_every_worker(pair: RunningProx
 
 
 def command(proxy: RunningProxy, *words: str) -> "subprocess.CompletedProcess[str]":
-    done = subprocess.run(
-        (*COMMAND, "keys", *words),
-        cwd=proxy.folder,
-        env=clean_environment(OFFICEAI_DATA_DIR=str(proxy.folder / "data")),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environment = clean_environment(OFFICEAI_DATA_DIR=str(proxy.folder / "data"))
+    done = forkserver.run(("keys", *words), folder=proxy.folder, environment=environment)
     assert done.returncode == 0, done.stderr
     return done
 
