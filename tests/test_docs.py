@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from enum import Enum
+from fnmatch import fnmatch
 from pathlib import Path
 
 import click
@@ -361,6 +362,22 @@ def error_classes(kind: type[errors.ProxyError]) -> Iterator[type[errors.ProxyEr
     for below in kind.__subclasses__():
         if below.__module__.startswith("officeai_proxy."):
             yield from error_classes(below)
+
+
+def test_every_file_of_the_data_directory_has_a_line(running: RunningProxy) -> None:
+    """Whoever looks into it finds each file in docs/architecture.md, with what it is."""
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    told = [
+        first + name if name.startswith(("-", ".")) else name
+        for cell, _ in rows(text, "In the data directory")
+        for first, *more in [code(cell)]
+        for name in (first, *more)
+    ]
+    data = running.folder / "data"
+    files = [str(file.relative_to(data)) for file in data.rglob("*") if file.is_file()]
+
+    assert "officeai.db" in files
+    assert [file for file in files if not any(fnmatch(file, name) for name in told)] == []
 
 
 class TestDecisions:
