@@ -31,6 +31,9 @@ ROOT = Path(__file__).parent.parent
 
 ORDER_BYTES = 2**20
 
+# What a program does on them unless whoever started it had them ignored, as `nohup` has one.
+HEARD = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+
 
 class Copy:
     """A running copy, as `subprocess.Popen` would give it; its standard output can be read."""
@@ -88,7 +91,8 @@ def start(
         end, written = os.pipe()
         read = os.fdopen(end, encoding="utf-8")
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    order = json.dumps([list(arguments), str(folder), dict(environment), is_leader])
+    ignored = [number for number in HEARD if signal.getsignal(number) == signal.SIG_IGN]
+    order = json.dumps([list(arguments), str(folder), dict(environment), is_leader, ignored])
     with theirs:
         files = [theirs.fileno(), written, stderr.fileno()]
         socket.send_fds(_server(), [order.encode()], files)
@@ -159,8 +163,10 @@ def _serve(orders: socket.socket) -> list[str]:
         keeper = os.fork()
         if keeper == 0:
             orders.close()
-            arguments, folder, environment, is_leader = json.loads(order)
+            arguments, folder, environment, is_leader, ignored = json.loads(order)
             _keep(*files)
+            for number, heard in HEARD.items():
+                signal.signal(number, signal.SIG_IGN if number in ignored else heard)
             if is_leader:
                 os.setsid()
             os.chdir(folder)
