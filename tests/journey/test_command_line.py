@@ -205,22 +205,21 @@ def test_a_folder_has_one_database(proxy: RunningProxy, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_wrong_options_say_what_is_right(database_url: str, tmp_path: Path) -> None:
-    """A wrong scope, duration or name is told with what would be right, and makes no key."""
-    for option, value in (("--scopes", "chat,root"), ("--expires", "soon"), ("--user", "a/b")):
-        made = run(
-            "keys",
-            "create",
-            "--name",
-            "k",
-            option,
-            value,
-            folder=tmp_path,
-            DATABASE_URL=database_url,
-            DATA_DIR=str(tmp_path),
-        )
-        assert made.returncode == 2
-        assert option in made.stderr
-        assert "Traceback" not in made.stderr
+    """A wrong scope, duration or name is told with what would be right, and nothing is done."""
+    settings = {"DATABASE_URL": database_url, "DATA_DIR": str(tmp_path)}
+    key, long = ("keys", "create", "--name", "k"), "x" * 256
+    for command, option, value in (
+        (key, "--scopes", "chat,root"),
+        (key, "--expires", "soon"),
+        (key, "--user", "a/b"),
+        (("search", "hi"), "--user", ""),
+        (("search", "hi"), "--workspace", long),
+        (("stats",), "--workspace", long),
+    ):
+        done = run(*command, option, value, folder=tmp_path, **settings)
+        assert done.returncode == 2, done.stdout
+        assert option in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_the_database_can_be_upgraded_and_checked(database_url: str, tmp_path: Path) -> None:
