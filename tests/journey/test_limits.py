@@ -15,7 +15,7 @@ import httpx
 import pytest
 from tests import forkserver
 from tests.journey.gates import Gate
-from tests.proxies import CopiedProxy, RunningProxy, clean_environment
+from tests.proxies import PLAIN, CopiedProxy, RunningProxy, clean_environment
 from tests.upstream import Answer, ReceivedRequest, ScriptedUpstream, chunk_event, completion, echo
 
 ASK = "/v1/chat/completions"
@@ -49,7 +49,12 @@ def call(proxy: RunningProxy, key: str, **more: object) -> httpx.Response:
     """One call on a connection of its own, so that any worker may get it."""
     headers = {"Authorization": f"Bearer {key}"}
     return httpx.post(
-        proxy.root + ASK, json={**BODY, **more}, headers=headers, timeout=60, trust_env=False
+        proxy.root + ASK,
+        json={**BODY, **more},
+        headers=headers,
+        timeout=60,
+        trust_env=False,
+        verify=PLAIN,
     )
 
 
@@ -73,7 +78,11 @@ def known_everywhere(proxy: RunningProxy, key: str, status: int) -> float:
         asked = time.monotonic()
         assert asked - began < PATIENCE, f"the last answer was {said}"
         said = httpx.get(
-            proxy.root + "/history", headers=headers, timeout=PATIENCE, trust_env=False
+            proxy.root + "/history",
+            headers=headers,
+            timeout=PATIENCE,
+            trust_env=False,
+            verify=PLAIN,
         ).status_code
         if said == status:
             row += 1
@@ -162,7 +171,13 @@ def test_the_upstreams_limits_are_not_those_of_a_limited_key(
     headers = {"Authorization": f"Bearer {key}"}
     method, body = ("POST", BODY) if path == ASK else ("GET", None)
     answer = httpx.request(
-        method, pair.root + path, json=body, headers=headers, timeout=60, trust_env=False
+        method,
+        pair.root + path,
+        json=body,
+        headers=headers,
+        timeout=60,
+        trust_env=False,
+        verify=PLAIN,
     )
 
     kind = {"concurrency": "concurrency", "rpm": "requests", "tpm": "tokens"}[next(iter(limits))]
@@ -223,7 +238,7 @@ def test_reading_back_what_was_made_costs_no_tokens(
     _, key = a_key(pair, tpm=1000)
     body = None if method == "GET" else {"metadata": {"a": "b"}}
     with httpx.Client(
-        timeout=60, trust_env=False, headers={"Authorization": f"Bearer {key}"}
+        timeout=60, trust_env=False, verify=PLAIN, headers={"Authorization": f"Bearer {key}"}
     ) as client:
         for _ in range(2):
             answer = client.request(method, pair.root + path, json=body)
@@ -276,7 +291,7 @@ def test_who_hangs_up_frees_the_slot(
     upstream.script = endless
     headers = {"Authorization": f"Bearer {key}"}
     with (
-        httpx.Client(headers=headers, timeout=60, trust_env=False) as client,
+        httpx.Client(headers=headers, timeout=60, trust_env=False, verify=PLAIN) as client,
         client.stream("POST", pair.root + ASK, json={**BODY, "stream": True}) as answer,
     ):
         # An iterator that nobody holds is closed, and the connection with it.
