@@ -66,9 +66,12 @@ class Copy:
             os.kill(self.pid, number)
 
     def _ended(self, timeout: float | None) -> int | None:
-        if self.returncode is None and select.select([self._said], [], [], timeout)[0]:
-            self.returncode = int(self._said.recv(64))
-            self._said.close()
+        if self.returncode is None:
+            poll = select.poll()
+            poll.register(self._said, select.POLLIN)
+            if poll.poll(None if timeout is None else timeout * 1000):
+                self.returncode = int(self._said.recv(64))
+                self._said.close()
         return self.returncode
 
 
