@@ -25,14 +25,17 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, TextIO
+from typing import IO, Any, TextIO
 
 ROOT = Path(__file__).parent.parent
 
 ORDER_BYTES = 2**20
 
 # What a program does on them unless whoever started it had them ignored, as `nohup` has one.
-HEARD = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+HEARD: Mapping[signal.Signals, Any] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGHUP: signal.SIG_DFL,
+}
 
 
 class Copy:
