@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from tests.proxies import FOREIGN, RunningProxy
+from tests.proxies import FOREIGN, CopiedProxy, RunningProxy
 from tests.upstream import ScriptedUpstream
 
 pytest_plugins = ["tests.databases"]
@@ -58,7 +58,7 @@ def start_proxy(
 
     def start(*, environment: dict[str, str] | None = None, **settings: str) -> RunningProxy:
         given = {"UPSTREAM_BASE_URL": upstream.base_url, "DATABASE_URL": prepared_url, **settings}
-        proxy = RunningProxy(tmp_path / f"proxy{len(started)}", given, environment or {})
+        proxy = CopiedProxy(tmp_path / f"proxy{len(started)}", given, environment or {})
         started.append(proxy)
         return proxy.start()
 

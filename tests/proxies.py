@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -12,10 +13,15 @@ from pathlib import Path
 from types import TracebackType
 
 import httpx
-from tests import ports
+from tests import forkserver, ports
+from tests.forkserver import Copy
+from typing_extensions import override
 
 KEY = "sk-test-0123456789"
 COMMAND = (sys.executable, "-m", "officeai_proxy")
+
+PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients that speak plain HTTP: to read all certificates takes each of them 20 ms."""
 
 # What a developer's own machine has set must not reach the program under test.
 FOREIGN = re.compile(r"OFFICEAI_|OPENAI_|.*_proxy$|.*_PROXY$", re.IGNORECASE)
@@ -54,15 +60,7 @@ class RunningProxy:
         named = {f"OFFICEAI_{name}": value for name, value in settings.items()}
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log = (self.folder / "stderr.txt").open("ab")
-        self.process = subprocess.Popen(
-            (*self.program, *self.command),
-            cwd=self.folder,
-            env={**clean_environment(**named), **self.environment},
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            text=True,
-            start_new_session=True,
-        )
+        self.process = self._begin(clean_environment(**named))
         self.banner = self._read_banner(timeout)
         base_url = re.search(r"base_url +(http\S+)", self.banner)
         assert base_url, f"no banner: {self.banner}\n{self.stderr()}"
@@ -70,6 +68,17 @@ class RunningProxy:
         self.root = self.base_url.removesuffix("/v1")
         self.port = int(self.root.rsplit(":", 1)[1])
         return self
+
+    def _begin(self, environment: dict[str, str]) -> subprocess.Popen[str] | Copy:
+        return subprocess.Popen(
+            (*self.program, *self.command),
+            cwd=self.folder,
+            env={**environment, **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+            start_new_session=True,
+        )
 
     def _read_banner(self, timeout: float) -> str:
         lines: list[str] = []
@@ -126,7 +135,11 @@ class RunningProxy:
     def client(self, session: str | None = None, user: str | None = None) -> httpx.Client:
         """A plain HTTP client with the key, and the session and user if given."""
         return httpx.Client(
-            base_url=self.root, headers=self.headers(session, user), timeout=60, trust_env=False
+            base_url=self.root,
+            headers=self.headers(session, user),
+            timeout=60,
+            trust_env=False,
+            verify=PLAIN,
         )
 
     def get(self, path: str, **params: str) -> httpx.Response:
@@ -150,3 +163,20 @@ class RunningProxy:
     ) -> None:
         if self.process.poll() is None:
             self.kill()
+
+
+class CopiedProxy(RunningProxy):
+    """The same without reading its modules first, see `forkserver`; for real with `environment`."""
+
+    @override
+    def _begin(self, environment: dict[str, str]) -> subprocess.Popen[str] | Copy:
+        if self.environment:
+            return super()._begin(environment)
+        return forkserver.start(
+            self.command,
+            folder=self.folder,
+            environment=environment,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            is_leader=True,
+        )

@@ -6,9 +6,11 @@ import pkgutil
 import re
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from enum import Enum
+from fnmatch import fnmatch
 from pathlib import Path
 
 import click
@@ -361,6 +363,33 @@ def error_classes(kind: type[errors.ProxyError]) -> Iterator[type[errors.ProxyEr
     for below in kind.__subclasses__():
         if below.__module__.startswith("officeai_proxy."):
             yield from error_classes(below)
+
+
+def test_the_layers_are_those_of_the_contract() -> None:
+    """What is drawn in docs/architecture.md is what `lint-imports` proves."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    [contract] = [one for one in project["tool"]["importlinter"]["contracts"] if "layers" in one]
+    [_, text] = (ROOT / "docs" / "architecture.md").read_text("utf-8").split("\n## Layers\n")
+    drawing = text.split("```")[1]
+
+    lines = [line for line in drawing.splitlines() if line and not line.startswith(" ")]
+    assert lines == contract["layers"]
+
+
+def test_every_file_of_the_data_directory_has_a_line(running: RunningProxy) -> None:
+    """Whoever looks into it finds each file in docs/architecture.md, with what it is."""
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    told = [
+        first + name if name.startswith(("-", ".")) else name
+        for cell, _ in rows(text, "In the data directory")
+        for first, *more in [code(cell)]
+        for name in (first, *more)
+    ]
+    data = running.folder / "data"
+    files = [str(file.relative_to(data)) for file in data.rglob("*") if file.is_file()]
+
+    assert "officeai.db" in files
+    assert [file for file in files if not any(fnmatch(file, name) for name in told)] == []
 
 
 class TestDecisions:

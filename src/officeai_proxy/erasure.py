@@ -1,4 +1,4 @@
-"""A person in, nothing of them left out, but that they were erased; knows no request.
+"""A person in, all that is stored of them deleted; knows no request.
 
 Conversations, the bin, the call log, what was set aside, and the names in the audit log. It is done
 in small transactions, so that others can write meanwhile; when it breaks off in the middle, the

@@ -1,10 +1,11 @@
-"""Every error this project raises, as one tree; each knows its HTTP status and OpenAI's words.
+"""The errors of this project as one tree; each knows its HTTP status and OpenAI's words.
 
     ProxyError
     ├── ConfigurationError            the program cannot start like this
     ├── Unopenable                    what is stored is not what was sealed
     ├── RequestRefused                the caller has to change something (4xx, 501)
     │   ├── InvalidRequest            400
+    │   │   └── InvalidJson
     │   ├── InvalidKey                401
     │   ├── NotAllowed                403
     │   ├── NotFound                  404
@@ -35,12 +36,14 @@
         ├── KeysUnavailable
         ├── RecordingUnavailable
         ├── SearchTooSlow
+        ├── NumbersUnavailable
         ├── Vanished
         ├── NoRoom
         └── ShuttingDown
 
 The message of an error is read by a person: it says what is wrong and what to do next. The field
-names are those of OpenAI's error object (API reference, "Error codes").
+names are those of OpenAI's error object (API reference, "Error codes"). An error of a single place
+stands there: those of a connection in `server.refusals`, those of a file that is written beside it.
 """
 
 from typing import ClassVar

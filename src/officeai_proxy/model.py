@@ -19,6 +19,9 @@ JsonObject: TypeAlias = dict[str, Json]
 
 DEFAULT_WORKSPACE = "default"
 
+FIRST_ERROR_STATUS = 400
+"""From here on a status says that something went wrong (RFC 9110, section 15)."""
+
 NANOSECONDS = 1_000_000_000
 
 LISTED_NAME = 255

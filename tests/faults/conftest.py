@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 from tests.databases import PostgresServer
 from tests.faults.stage import Stage
+from tests.proxies import CopiedProxy
 from tests.upstream import ScriptedUpstream
 
 
 @pytest.fixture
 def sqlite_stage(tmp_path: Path, upstream: ScriptedUpstream) -> Stage:
     """A stage with SQLite."""
-    return Stage(tmp_path, upstream)
+    return Stage(tmp_path, upstream, program=CopiedProxy)
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def postgresql_stage(
     tmp_path: Path, upstream: ScriptedUpstream, postgres_server: PostgresServer
 ) -> Stage:
     """A stage with the server that the tests of this process share."""
-    return Stage(tmp_path, upstream, "postgresql", postgres_server)
+    return Stage(tmp_path, upstream, "postgresql", postgres_server, CopiedProxy)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

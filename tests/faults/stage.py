@@ -27,12 +27,16 @@ ENOUGH = 25
 
 @dataclass
 class Stage:
-    """Makes proxies and databases for faults; *database* is `sqlite` or `postgresql`."""
+    """Makes proxies and databases for faults; *database* is `sqlite` or `postgresql`.
+
+    The short form of a fault has copies for its programs: it starts many, for a moment each.
+    """
 
     folder: Path
     upstream: ScriptedUpstream
     database: str = "sqlite"
     server: PostgresServer | None = None
+    program: type[RunningProxy] = RunningProxy
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def url(self) -> str:
@@ -46,7 +50,7 @@ class Stage:
     def proxy(self, url: str, **settings: str) -> RunningProxy:
         """A proxy in front of the upstream, not started yet."""
         given = {"UPSTREAM_BASE_URL": self.upstream.base_url, "DATABASE_URL": url, **settings}
-        return RunningProxy(self.folder / f"proxy{next(self._numbers)}", given)
+        return self.program(self.folder / f"proxy{next(self._numbers)}", given)
 
 
 def judged(row: Row, history: History, url: str, *, label: str = "") -> Row:

@@ -18,7 +18,7 @@ from tests.faults.history import History, Seen, judge
 from tests.faults.outages import locked
 from tests.faults.stage import Stage, load, wait_for_calls
 from tests.faults.stored import stored_calls, wait_until_stored
-from tests.proxies import RunningProxy
+from tests.proxies import CopiedProxy, RunningProxy
 from tests.upstream import ScriptedUpstream
 
 SECONDS = float(os.environ.get("CHAOS_OUTAGE_SECONDS", "1"))
@@ -68,7 +68,7 @@ def test_postgresql_away_under_load(
     url = postgres.create("outage")
     settings = {"UPSTREAM_BASE_URL": upstream.base_url, "DATABASE_URL": url}
 
-    with RunningProxy(tmp_path / "proxy", settings) as proxy:
+    with CopiedProxy(tmp_path / "proxy", settings) as proxy:
 
         def outage() -> None:
             postgres.stop("immediate")
@@ -107,7 +107,7 @@ def test_postgresql_away_at_the_start(
     postgres.stop()
     settings = {"UPSTREAM_BASE_URL": upstream.base_url, "DATABASE_URL": url}
 
-    with RunningProxy(tmp_path / "proxy", settings) as proxy:
+    with CopiedProxy(tmp_path / "proxy", settings) as proxy:
         assert "away" in proxy.banner
         with proxy.client() as client:
             stranger = client.get("/v1/models", headers={"Authorization": "Bearer sk-unknown"})
@@ -127,7 +127,7 @@ def test_the_program_ends_during_an_outage_and_the_next_one_stores_everything(
     """SIGTERM while the database is away ends in time with exit code 0; the journal is kept."""
     url = postgres.create("ended")
     settings = {"UPSTREAM_BASE_URL": upstream.base_url, "DATABASE_URL": url}
-    proxy = RunningProxy(tmp_path / "proxy", settings).start()
+    proxy = CopiedProxy(tmp_path / "proxy", settings).start()
     try:
         history = load_during(proxy, lambda: postgres.stop("immediate"))
         began = time.monotonic()
@@ -157,7 +157,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory, _server: PostgresServer) -
     _server.start()
     url = _server.create("exported")
     asyncio.run(fill(url, MESSAGES, 100))
-    with RunningProxy(tmp_path_factory.mktemp("archive"), {"DATABASE_URL": url}) as proxy:
+    with CopiedProxy(tmp_path_factory.mktemp("archive"), {"DATABASE_URL": url}) as proxy:
         yield Archive(proxy, _server)
 
 

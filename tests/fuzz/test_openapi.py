@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from tests.proxies import RunningProxy
+from tests.proxies import CopiedProxy, RunningProxy
 from tests.upstream import ScriptedUpstream
 
 from officeai_proxy.app import create_app
@@ -66,7 +66,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProxy]:
     """A proxy with a little in it."""
     with ScriptedUpstream() as upstream:
         settings = {"UPSTREAM_BASE_URL": upstream.base_url, "MAX_BODY_MB": "0.5"}
-        with RunningProxy(tmp_path_factory.mktemp("described"), settings) as proxy:
+        with CopiedProxy(tmp_path_factory.mktemp("described"), settings) as proxy:
             with proxy.client("demo-session", "user123") as client:
                 body = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
                 assert client.post("/v1/chat/completions", json=body).status_code == 200

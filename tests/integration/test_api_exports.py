@@ -289,8 +289,8 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-PAGES = 22
-"""What `many` is read in, a hundred messages each."""
+PAGE, PAGES = 20, 22
+"""How many messages are read at once, and how often that is for `many`."""
 
 
 class ReadCount:
@@ -311,16 +311,23 @@ class ReadCount:
 
 
 @pytest.fixture
-async def many(api: Api, monkeypatch: pytest.MonkeyPatch) -> ReadCount:
+async def count(api: Api, monkeypatch: pytest.MonkeyPatch) -> ReadCount:
+    """The reads of the database."""
+    database = api.services.database
+    count = ReadCount(database)
+    monkeypatch.setattr(database, "read", count)
+    return count
+
+
+@pytest.fixture
+async def many(api: Api, count: ReadCount, monkeypatch: pytest.MonkeyPatch) -> ReadCount:
     """Twelve megabytes in two conversations, more than all buffers on the way hold."""
     database = api.services.database
     for session in ("s1", "s2"):
         conversation = await start(database, session)
-        for part in range(6):
-            await say(database, conversation, *[f"{part}.{n} {'x' * 6000}" for n in range(170)])
-    monkeypatch.setattr(snapshot, "PAGE", 100)
-    count = ReadCount(database)
-    monkeypatch.setattr(database, "read", count)
+        await say(database, conversation, *[f"{n} {'x' * 30_000}" for n in range(204)])
+    monkeypatch.setattr(snapshot, "PAGE", PAGE)
+    count.reads = 0
     return count
 
 
@@ -350,7 +357,7 @@ class TestSlowClients:
 
         file = json.loads(body)
         assert read_so_far + 5 < many.reads
-        assert file["counts"] == {"conversations": 2, "messages": 2040}
+        assert file["counts"] == {"conversations": 2, "messages": 408}
         assert file["complete"] is True
         assert b"later" not in body
 
@@ -401,10 +408,10 @@ class TestFailures:
         assert not zipfile.is_zipfile(io.BytesIO(download.body))
 
     async def test_what_fails_at_once_is_an_error_object(
-        self, client: httpx.AsyncClient, many: ReadCount, name: str
+        self, client: httpx.AsyncClient, count: ReadCount, name: str
     ):
         """Before the first byte there is a status for it."""
-        many.fails_from = 1
+        count.fails_from = count.reads + 1
 
         answer = await client.get(EXPORTS[1], params={"format": name})
 

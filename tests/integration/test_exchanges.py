@@ -3,10 +3,9 @@
 import json
 from pathlib import Path
 
-import pytest
 from sqlalchemy import func, select
 from tests.factories import an_exchange, assistant, user
-from tests.merge_cases import CASES, Case
+from tests.merge_cases import CASES
 
 from officeai_proxy.model import Caller, Conversation, Exchange, Message
 from officeai_proxy.recording.turns import read_turn
@@ -46,28 +45,37 @@ async def stored(
         return conversation, page.items
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_every_merge_case_on_a_real_database(database: Database, case: Case) -> None:
-    """Turn by turn, each message is stored once, and the check of the database finds nothing."""
-    for request, reply in case.exchanges:
-        await store(database, an_exchange(request, reply))
+async def told(database: Database) -> dict[str, tuple[list[str], int, int]]:
+    """What is stored of each merge case: its path, its tree, and what its conversation counts."""
+    found = {}
+    for case in CASES:
+        conversation, path = await stored(database, case.name)
+        _, tree = await stored(database, case.name, whole_tree=True)
+        contents = [message.content for message in path]
+        found[case.name] = contents, len(tree), conversation.message_count
+    return found
 
-    conversation, path = await stored(database)
-    _, tree = await stored(database, whole_tree=True)
-    assert [message.content for message in path] == case.path
-    assert len(tree) == conversation.message_count == case.stored
+
+WANTED = {case.name: (case.path, case.stored, case.stored) for case in CASES}
+
+
+async def test_every_merge_case_on_a_real_database(database: Database) -> None:
+    """Turn by turn, each message is stored once, and the check of the database finds nothing."""
+    for case in CASES:
+        for request, reply in case.exchanges:
+            await store(database, an_exchange(request, reply, session=case.name))
+
+    assert await told(database) == WANTED
     assert await check(database) == []
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_every_merge_case_in_one_batch(database: Database, case: Case) -> None:
+async def test_every_merge_case_in_one_batch(database: Database) -> None:
     """A batch after an outage gives what turn by turn would have given."""
-    await store(database, *(an_exchange(request, reply) for request, reply in case.exchanges))
+    for case in CASES:
+        batch = [an_exchange(*exchange, session=case.name) for exchange in case.exchanges]
+        await store(database, *batch)
 
-    _, path = await stored(database)
-    _, tree = await stored(database, whole_tree=True)
-    assert [message.content for message in path] == case.path
-    assert len(tree) == case.stored
+    assert await told(database) == WANTED
     assert await check(database) == []
 
 

@@ -1,9 +1,11 @@
 """The other names of `user` and `session`: every list is narrowed down by either of them."""
 
+from functools import cache
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from tests.api import ALICE, Api, Services, new_application
 from tests.integration.stored import log_call, say, start
 
@@ -22,13 +24,19 @@ LISTS = {
 """What has a filter by user, and where in the answer its items are."""
 
 
-@pytest.fixture
-async def api(database: Database) -> Api:
-    """The read side and the audit log, with a conversation, a call and a reading of two users."""
+@cache
+def _application() -> FastAPI:
     app = new_application()
     for router in administration.ROUTERS:
         app.include_router(router)
-    api = Api(Services(database=database, settings=load_settings(_env_file=None)), app)
+    return app
+
+
+@pytest.fixture
+async def api(database: Database) -> Api:
+    """The read side and the audit log, with a conversation, a call and a reading of two users."""
+    services = Services(database=database, settings=load_settings(_env_file=None))
+    api = Api(services, _application())
     for number, user in enumerate(("alice", "bob")):
         await say(database, await start(database, f"of-{user}", user=user), "hello")
         async with database.write() as connection:

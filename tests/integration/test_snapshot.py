@@ -228,31 +228,31 @@ class TestPages:
         assert max(counts) == 30
         assert counts[-1] <= 11
 
-    @pytest.mark.parametrize("tree", [True, False])
     @pytest.mark.parametrize("size", [200, 20, 4, 1])
     async def test_long_ones_after_short_ones_end_a_page(
-        self, database: Database, monkeypatch: pytest.MonkeyPatch, size: int, *, tree: bool
+        self, database: Database, monkeypatch: pytest.MonkeyPatch, size: int
     ) -> None:
         """However many messages a page may have, it ends where their texts are too much."""
-        monkeypatch.setattr(queries, "PORTION", 3)
-        monkeypatch.setattr(queries, "MOST_TEXT", 20_000)
-        monkeypatch.setattr(module, "PAGE_TEXT", 20_000)
         for number in range(200 // size):
             conversation = await start(database, f"s{number}")
             texts = ["x" * (1 if number * size + n < 100 else 1000) for n in range(size)]
             await say(database, conversation, *texts)
 
-        snapshot = await taken(database, tree=tree)
-        pages = [page async for page in snapshot.pages()]
-        snapshot.close()
+        for tree in (True, False):
+            with monkeypatch.context() as narrow:
+                narrow.setattr(queries, "PORTION", 3)
+                narrow.setattr(queries, "MOST_TEXT", 20_000)
+                narrow.setattr(module, "PAGE_TEXT", 20_000)
+                snapshot = await taken(database, tree=tree)
+                pages = [page async for page in snapshot.pages()]
+                snapshot.close()
 
-        sizes = [sum(len(row[4]) for passage in page for row in passage.rows) for page in pages]
-        assert sum(sizes) == 100 + 100 * 1000
-        assert max(sizes) < 50_000
-        monkeypatch.undo()
-        assert told([passage for page in pages for passage in page]) == await read(
-            database, tree=tree
-        )
+            sizes = [sum(len(row[4]) for passage in page for row in passage.rows) for page in pages]
+            assert sum(sizes) == 100 + 100 * 1000
+            assert max(sizes) < 50_000
+            assert told([passage for page in pages for passage in page]) == await read(
+                database, tree=tree
+            )
 
     async def test_times_and_ids_are_text(self, database: Database) -> None:
         """Moments are ISO 8601 in UTC, with microseconds when there are any; calls are UUIDs."""

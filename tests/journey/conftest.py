@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 from tests.journey.gates import Gate
-from tests.proxies import RunningProxy
+from tests.proxies import CopiedProxy, RunningProxy
 from tests.upstream import ScriptedUpstream, echo
 
 
@@ -15,7 +15,7 @@ def _running(
 ) -> Iterator[tuple[ScriptedUpstream, RunningProxy]]:
     with ScriptedUpstream() as upstream:
         settings = {"UPSTREAM_BASE_URL": upstream.base_url}
-        with RunningProxy(tmp_path_factory.mktemp("shared"), settings) as proxy:
+        with CopiedProxy(tmp_path_factory.mktemp("shared"), settings) as proxy:
             yield upstream, proxy
 
 

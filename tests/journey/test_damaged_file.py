@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.journey.test_command_line import run
-from tests.proxies import RunningProxy
+from tests.proxies import CopiedProxy
 from tests.upstream import ScriptedUpstream
 
 from officeai_proxy.errors import DatabaseDamaged, DatabaseMoved
@@ -88,7 +88,7 @@ def test_reads_say_so_and_calls_wait_for_the_backup(
     backup.write_bytes(file.read_bytes())
     overwrite_rows(file)
     settings = {"UPSTREAM_BASE_URL": upstream.base_url, "DATABASE_URL": f"sqlite:///{file}"}
-    with RunningProxy(tmp_path / "run", settings) as proxy:
+    with CopiedProxy(tmp_path / "run", settings) as proxy:
         refused = proxy.get("/conversations")
         with proxy.client("after", "bob") as client:
             body = {"model": "m", "messages": [{"role": "user", "content": "kept"}]}
@@ -120,7 +120,7 @@ def test_calls_wait_where_another_file_takes_its_place(
     backup.write_bytes(file.read_bytes())
     settings = {"UPSTREAM_BASE_URL": upstream.base_url, "DATABASE_URL": f"sqlite:///{file}"}
     body = {"model": "m", "messages": [{"role": "user", "content": "kept"}]}
-    with RunningProxy(tmp_path / "run", settings) as proxy:
+    with CopiedProxy(tmp_path / "run", settings) as proxy:
         assert proxy.get("/conversations").status_code == 200
         backup.replace(file)
         for name in (f"{file}-wal", f"{file}-shm"):

@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.conftest import StartProxy
 from tests.databases import free_port
 from tests.journey.test_command_line import run
-from tests.proxies import COMMAND, RunningProxy, clean_environment
+from tests.proxies import COMMAND, CopiedProxy, RunningProxy, clean_environment
 from tests.upstream import ScriptedUpstream
 
 BIRD = "a-nightingale-夜莺"
@@ -71,7 +71,7 @@ def test_what_was_said_is_read_by_those_with_a_key_only(start_proxy: StartProxy)
 
 def test_wrong_keys_start_nothing(tmp_path: Path, upstream: ScriptedUpstream) -> None:
     """A key that is missing, wrong or malformed is one line and exit code 2, in every command."""
-    proxy = RunningProxy(
+    proxy = CopiedProxy(
         tmp_path / "proxy", {"UPSTREAM_BASE_URL": upstream.base_url, "ENCRYPTION_KEYS": OLD}
     ).start()
     ask(proxy, "hello")
@@ -100,7 +100,7 @@ def test_keys_are_looked_at_while_the_database_is_away(
 ) -> None:
     """The journal knows its keys: without them nothing is kept in the clear meanwhile."""
     settings = {"UPSTREAM_BASE_URL": upstream.base_url, "ENCRYPTION_KEYS": OLD}
-    proxy = RunningProxy(tmp_path / "proxy", settings).start()
+    proxy = CopiedProxy(tmp_path / "proxy", settings).start()
     proxy.get("/conversations")
     assert proxy.stop() == 0
     away = f"postgresql://127.0.0.1:{free_port()}/away"
@@ -135,7 +135,7 @@ def not_sealed_with(proxy: RunningProxy, key_id: str) -> int:
 
 def test_keys_change_while_the_program_serves(tmp_path: Path, upstream: ScriptedUpstream) -> None:
     """Turned on under load, killed half way and run again: every call and message is there."""
-    proxy = RunningProxy(tmp_path / "proxy", {"UPSTREAM_BASE_URL": upstream.base_url}).start()
+    proxy = CopiedProxy(tmp_path / "proxy", {"UPSTREAM_BASE_URL": upstream.base_url}).start()
     with proxy.client() as client:
         lines = "\n".join(chat(number) for number in range(15))
         assert client.post("/conversations/import", content=lines).json()["messages"] == 1500

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 from tests.journey.wires import Wire, chat, record_of, reply_of
-from tests.proxies import RunningProxy
+from tests.proxies import CopiedProxy, RunningProxy
 from tests.upstream import Answer, ReceivedRequest, ScriptedUpstream, echo, said, stream_of
 
 CHATS = "/v1/chat/completions"
@@ -25,7 +25,7 @@ def _waiting(
             "IDLE_TIMEOUT": str(SHORT),
             "FIRST_BYTE_TIMEOUT": str(SHORT),
         }
-        with RunningProxy(tmp_path_factory.mktemp("impatient"), settings) as proxy:
+        with CopiedProxy(tmp_path_factory.mktemp("impatient"), settings) as proxy:
             yield upstream, proxy
 
 

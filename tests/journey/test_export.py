@@ -17,11 +17,12 @@ from pathlib import Path
 
 import pytest
 from benchmarks.exports import download, fill
+from tests import forkserver
 from tests.conftest import StartProxy
 from tests.databases import run_apart
 from tests.integration.stored import say, start
 from tests.journey.test_command_line import run
-from tests.proxies import COMMAND, RunningProxy, clean_environment
+from tests.proxies import COMMAND, CopiedProxy, RunningProxy, clean_environment
 from tests.timing import soon
 
 from officeai_proxy.storage.database import Database
@@ -167,14 +168,13 @@ def test_the_device_of_standard_output_is_standard_output(sqlite_url: str, tmp_p
     with file.open("wb") as output:
         output.write(b" " * 100)
         output.flush()
-        subprocess.run(
-            (*COMMAND, "export", "-o", "/dev/stdout"),
-            cwd=tmp_path,
-            env=clean_environment(OFFICEAI_DATABASE_URL=sqlite_url),
+        done = forkserver.run(
+            ("export", "-o", "/dev/stdout"),
+            folder=tmp_path,
+            environment=clean_environment(OFFICEAI_DATABASE_URL=sqlite_url),
             stdout=output,
-            check=True,
-            timeout=60,
         )
+    assert done.returncode == 0, done.stderr
     assert file.read_text().startswith(" " * 100 + "{")
     assert json.loads(file.read_text())["complete"] is True
 
@@ -195,29 +195,25 @@ def test_an_output_that_takes_no_more_is_one_line(
     A key that nobody can have seen was not made.
     """
     environment = clean_environment(OFFICEAI_DATABASE_URL=sqlite_url)
-    where = ">&-" if is_closed else "> /dev/full"
-    done = subprocess.run(
-        ("sh", "-c", f'"$@" {where}', "sh", *COMMAND, *arguments),
-        cwd=tmp_path,
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    if is_closed:
+        done = subprocess.run(
+            ("sh", "-c", '"$@" >&-', "sh", *COMMAND, *arguments),
+            cwd=tmp_path,
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    else:
+        with Path("/dev/full").open("wb") as full:
+            done = forkserver.run(arguments, folder=tmp_path, environment=environment, stdout=full)
     (line,) = done.stderr.splitlines()
     reason = "Bad file descriptor" if is_closed else "No space left on device"
     assert f"cannot be written: {reason}" in line
     assert done.returncode == 1
     if arguments[0] == "keys":
-        listed = subprocess.run(
-            (*COMMAND, "keys", "list", "--json"),
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            timeout=60,
-            check=True,
-        )
+        listed = run("keys", "list", "--json", folder=tmp_path, DATABASE_URL=sqlite_url)
         assert json.loads(listed.stdout) == []
 
 
@@ -237,14 +233,11 @@ def test_a_key_is_rotated_only_for_somebody_to_see(sqlite_url: str, tmp_path: Pa
         ).stdout
     )
     with Path("/dev/full").open("wb") as full:
-        code = subprocess.run(
-            (*COMMAND, "keys", "rotate", made["id"], "--overlap", "0"),
-            cwd=tmp_path,
-            env=clean_environment(OFFICEAI_DATABASE_URL=sqlite_url),
+        code = forkserver.run(
+            ("keys", "rotate", made["id"], "--overlap", "0"),
+            folder=tmp_path,
+            environment=clean_environment(OFFICEAI_DATABASE_URL=sqlite_url),
             stdout=full,
-            stderr=subprocess.DEVNULL,
-            timeout=60,
-            check=False,
         ).returncode
     (left,) = json.loads(
         run("keys", "list", "--json", folder=tmp_path, DATABASE_URL=sqlite_url).stdout
@@ -345,7 +338,7 @@ def test_memory_does_not_grow_with_the_export(tmp_path: Path) -> None:
     """A conversation of 200,000 messages takes the server a few megabytes, and starts at once."""
     url = f"sqlite:///{tmp_path / 'large.db'}"
     run_apart(fill(url, 200_000, 200_000))
-    with RunningProxy(tmp_path / "run", {"DATABASE_URL": url}) as proxy:
+    with CopiedProxy(tmp_path / "run", {"DATABASE_URL": url}) as proxy:
 
         def seconds_to_begin(name: str) -> float:
             done = download(proxy, name)

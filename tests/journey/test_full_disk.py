@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.proxies import RunningProxy
+from tests.proxies import CopiedProxy, RunningProxy
 from tests.upstream import ScriptedUpstream
 
 
@@ -27,7 +27,7 @@ def proxy(
         "ON_FULL": request.param,
         "DATABASE_URL": f"sqlite:///{tmp_path / 'elsewhere.db'}",
     }
-    with RunningProxy(tmp_path / "proxy", settings) as running:
+    with CopiedProxy(tmp_path / "proxy", settings) as running:
         yield running
 
 

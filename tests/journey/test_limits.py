@@ -13,8 +13,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests import forkserver
 from tests.journey.gates import Gate
-from tests.proxies import COMMAND, RunningProxy, clean_environment
+from tests.proxies import PLAIN, CopiedProxy, RunningProxy, clean_environment
 from tests.upstream import Answer, ReceivedRequest, ScriptedUpstream, chunk_event, completion, echo
 
 ASK = "/v1/chat/completions"
@@ -34,7 +35,7 @@ def pair(
 ) -> Iterator[RunningProxy]:
     """A proxy with two workers that the tests of this module share."""
     settings = {"UPSTREAM_BASE_URL": upstream.base_url, "WORKERS": "2"}
-    with RunningProxy(tmp_path_factory.mktemp("pair"), settings) as proxy:
+    with CopiedProxy(tmp_path_factory.mktemp("pair"), settings) as proxy:
         yield proxy
 
 
@@ -48,7 +49,12 @@ def call(proxy: RunningProxy, key: str, **more: object) -> httpx.Response:
     """One call on a connection of its own, so that any worker may get it."""
     headers = {"Authorization": f"Bearer {key}"}
     return httpx.post(
-        proxy.root + ASK, json={**BODY, **more}, headers=headers, timeout=60, trust_env=False
+        proxy.root + ASK,
+        json={**BODY, **more},
+        headers=headers,
+        timeout=60,
+        trust_env=False,
+        verify=PLAIN,
     )
 
 
@@ -72,7 +78,11 @@ def known_everywhere(proxy: RunningProxy, key: str, status: int) -> float:
         asked = time.monotonic()
         assert asked - began < PATIENCE, f"the last answer was {said}"
         said = httpx.get(
-            proxy.root + "/history", headers=headers, timeout=PATIENCE, trust_env=False
+            proxy.root + "/history",
+            headers=headers,
+            timeout=PATIENCE,
+            trust_env=False,
+            verify=PLAIN,
         ).status_code
         if said == status:
             row += 1
@@ -161,7 +171,13 @@ def test_the_upstreams_limits_are_not_those_of_a_limited_key(
     headers = {"Authorization": f"Bearer {key}"}
     method, body = ("POST", BODY) if path == ASK else ("GET", None)
     answer = httpx.request(
-        method, pair.root + path, json=body, headers=headers, timeout=60, trust_env=False
+        method,
+        pair.root + path,
+        json=body,
+        headers=headers,
+        timeout=60,
+        trust_env=False,
+        verify=PLAIN,
     )
 
     kind = {"concurrency": "concurrency", "rpm": "requests", "tpm": "tokens"}[next(iter(limits))]
@@ -222,7 +238,7 @@ def test_reading_back_what_was_made_costs_no_tokens(
     _, key = a_key(pair, tpm=1000)
     body = None if method == "GET" else {"metadata": {"a": "b"}}
     with httpx.Client(
-        timeout=60, trust_env=False, headers={"Authorization": f"Bearer {key}"}
+        timeout=60, trust_env=False, verify=PLAIN, headers={"Authorization": f"Bearer {key}"}
     ) as client:
         for _ in range(2):
             answer = client.request(method, pair.root + path, json=body)
@@ -275,7 +291,7 @@ def test_who_hangs_up_frees_the_slot(
     upstream.script = endless
     headers = {"Authorization": f"Bearer {key}"}
     with (
-        httpx.Client(headers=headers, timeout=60, trust_env=False) as client,
+        httpx.Client(headers=headers, timeout=60, trust_env=False, verify=PLAIN) as client,
         client.stream("POST", pair.root + ASK, json={**BODY, "stream": True}) as answer,
     ):
         # An iterator that nobody holds is closed, and the connection with it.
@@ -296,7 +312,7 @@ def test_a_worker_that_dies_frees_its_slots_and_a_restart_forgets_nothing(
     async def held(request: ReceivedRequest, answer: Answer) -> None:
         await gate.passed()
 
-    with RunningProxy(tmp_path / "p", settings) as proxy:
+    with CopiedProxy(tmp_path / "p", settings) as proxy:
         _, busy = a_key(proxy, concurrency=4)
         _, counted = a_key(proxy, rpm=3)
         assert [call(proxy, counted).status_code for _ in range(2)] == [200, 200]
@@ -368,15 +384,8 @@ def test_rotation_overlaps_and_revocation_reaches_every_worker(pair: RunningProx
 
 
 def command(proxy: RunningProxy, *words: str) -> "subprocess.CompletedProcess[str]":
-    done = subprocess.run(
-        (*COMMAND, "keys", *words),
-        cwd=proxy.folder,
-        env=clean_environment(OFFICEAI_DATA_DIR=str(proxy.folder / "data")),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environment = clean_environment(OFFICEAI_DATA_DIR=str(proxy.folder / "data"))
+    done = forkserver.run(("keys", *words), folder=proxy.folder, environment=environment)
     assert done.returncode == 0, done.stderr
     return done
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.conftest import StartProxy
-from tests.proxies import RunningProxy
+from tests.proxies import CopiedProxy, RunningProxy
 from tests.upstream import ScriptedUpstream
 
 ASK = "/v1/chat/completions"
@@ -25,7 +25,7 @@ def start(tmp_path: Path, upstream: ScriptedUpstream) -> Iterator[StartProxy]:
 
         def one(**settings: str) -> RunningProxy:
             given = {"UPSTREAM_BASE_URL": upstream.base_url, **settings}
-            return started.enter_context(RunningProxy(tmp_path / "proxy", given))
+            return started.enter_context(CopiedProxy(tmp_path / "proxy", given))
 
         yield one
 

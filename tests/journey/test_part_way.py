@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tests.proxies import RunningProxy
+from tests.proxies import CopiedProxy, RunningProxy
 from tests.upstream import (
     Answer,
     ReceivedRequest,
@@ -95,7 +95,7 @@ def test_a_kill_in_mid_stream_leaves_all_but_the_last_two_seconds(
     """
     upstream.script = talk_on
     journal = tmp_path / "proxy" / "data" / "journal"
-    proxy = RunningProxy(
+    proxy = CopiedProxy(
         tmp_path / "proxy", {"UPSTREAM_BASE_URL": upstream.base_url, **settings}
     ).start()
     try:
@@ -144,7 +144,7 @@ def test_at_level_memory_a_kill_takes_no_more_than_the_last_turn(
     what ends in order keeps all.
     """
     settings = {"UPSTREAM_BASE_URL": upstream.base_url, "DURABILITY": "memory"}
-    proxy = RunningProxy(tmp_path / "proxy", settings).start()
+    proxy = CopiedProxy(tmp_path / "proxy", settings).start()
     try:
         for end in (proxy.kill, proxy.stop):
             with proxy.client(end.__name__, "ann") as client:

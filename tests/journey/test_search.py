@@ -5,6 +5,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests import forkserver
 from tests.conftest import StartProxy
 from tests.proxies import COMMAND, RunningProxy, clean_environment
 
@@ -26,14 +27,8 @@ def search(proxy: RunningProxy, q: str, **params: str) -> list[str]:
 def run(*arguments: str, proxy: RunningProxy, **more: str) -> "subprocess.CompletedProcess[str]":
     settings = {f"OFFICEAI_{name}": value for name, value in proxy.settings.items()}
     data = str(proxy.folder / "data")
-    return subprocess.run(
-        (*COMMAND, *arguments),
-        cwd=proxy.folder,
-        env=clean_environment(**settings, OFFICEAI_DATA_DIR=data, **more),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    environment = clean_environment(**settings, OFFICEAI_DATA_DIR=data, **more)
+    return forkserver.run(arguments, folder=proxy.folder, environment=environment)
 
 
 def test_what_was_just_said_is_found(proxy: RunningProxy) -> None:

@@ -3,13 +3,13 @@
 import os
 import re
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
+from tests import forkserver
 from tests.conftest import StartProxy
 from tests.databases import free_port
-from tests.proxies import COMMAND, KEY, clean_environment
+from tests.proxies import KEY, clean_environment
 from tests.upstream import ScriptedUpstream
 
 SECRET = "sk-very-secret"
@@ -27,14 +27,8 @@ def refused(folder: Path, *arguments: str, **environment: str) -> str:
         "OFFICEAI_PORT": "0",
         **environment,
     }
-    ended = subprocess.run(
-        (*COMMAND, "serve", *arguments),
-        cwd=folder,
-        env=clean_environment(**settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    ended = forkserver.run(
+        ("serve", *arguments), folder=folder, environment=clean_environment(**settings)
     )
     assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
     for secret in (SECRET, KEY, PASSWORD):

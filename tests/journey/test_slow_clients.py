@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 from tests.journey.wires import Wire, chat, until
-from tests.proxies import KEY, RunningProxy
+from tests.proxies import KEY, CopiedProxy, RunningProxy
 from tests.upstream import Answer, ReceivedRequest, ScriptedUpstream, completion, echo
 
 CHATS = "/v1/chat/completions"
@@ -44,7 +44,7 @@ def strict(
         "MAX_HEADER_KB": "8",
         "MAX_HEADERS": "20",
     }
-    with RunningProxy(tmp_path_factory.mktemp("strict"), settings) as proxy:
+    with CopiedProxy(tmp_path_factory.mktemp("strict"), settings) as proxy:
         yield proxy
 
 

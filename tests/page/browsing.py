@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from tests.databases import run_apart
 from tests.page import stories
-from tests.proxies import KEY, RunningProxy
+from tests.proxies import KEY, PLAIN, CopiedProxy, RunningProxy
 from tests.upstream import ScriptedUpstream
 
 from officeai_proxy.storage.database import Database
@@ -55,7 +55,7 @@ class Site:
 
     def cookie(self) -> Any:
         """A session of the page, for a browser that need not go through the door."""
-        with httpx.Client(base_url=self.root, timeout=60, trust_env=False) as client:
+        with httpx.Client(base_url=self.root, timeout=60, trust_env=False, verify=PLAIN) as client:
             answer = client.post(
                 "/ui/enter", data={"key": KEY}, headers={"Sec-Fetch-Site": "same-origin"}
             )
@@ -150,7 +150,7 @@ def open_site(
     with ScriptedUpstream() as upstream:
         upstream.script = stories.script
         settings = {"UPSTREAM_BASE_URL": upstream.base_url, "DATABASE_URL": url}
-        with RunningProxy(folder, settings) as proxy:
+        with CopiedProxy(folder, settings) as proxy:
             stories.call_for_real(proxy)
             for name in ("branches", "failed", "left"):
                 ids[name] = _number(proxy, name)

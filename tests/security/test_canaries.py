@@ -19,7 +19,7 @@ import pytest
 import trustme
 from tests.databases import TEMPLATE, PostgresServer, free_port
 from tests.journey.wires import Wire, chat, until
-from tests.proxies import RunningProxy
+from tests.proxies import CopiedProxy, RunningProxy
 from tests.upstream import Answer, ReceivedRequest, ScriptedUpstream, echo
 
 from officeai_proxy.cli import main
@@ -96,7 +96,7 @@ def healthy(
         "LOG_LEVEL": "debug",
         "WORKERS": "2",
     }
-    proxy = RunningProxy(tmp_path_factory.mktemp("healthy"), settings, key=KEY)
+    proxy = CopiedProxy(tmp_path_factory.mktemp("healthy"), settings, key=KEY)
     with umask(0):
         proxy.start()
     yield Listening(proxy)
@@ -116,7 +116,7 @@ def ailing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
             "DATABASE_URL": f"postgresql://postgres:{PASSWORD}@127.0.0.1:{free_port()}/nothing",
             "LOG_LEVEL": "debug",
         }
-        proxy = RunningProxy(tmp_path_factory.mktemp("ailing"), settings, key=KEY)
+        proxy = CopiedProxy(tmp_path_factory.mktemp("ailing"), settings, key=KEY)
         with proxy:
             yield Listening(proxy)
 
@@ -287,7 +287,7 @@ def test_only_the_owner_can_read_a_sqlite_database(
 ) -> None:
     """The database, its WAL and its index for shared memory, too."""
     settings = {"UPSTREAM_BASE_URL": upstream.base_url}
-    with umask(0), RunningProxy(tmp_path / "run", settings) as proxy:
+    with umask(0), CopiedProxy(tmp_path / "run", settings) as proxy:
         proxy.get("/conversations")
         data = tmp_path / "run" / "data"
         names = {one.name for one in data.iterdir()}

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 from tests.databases import PostgresServer
-from tests.proxies import RunningProxy
+from tests.proxies import CopiedProxy, RunningProxy
 from tests.upstream import ScriptedUpstream
 
 
@@ -18,7 +18,7 @@ def _running(folder: Path, database_url: str) -> Iterator[RunningProxy]:
             "DATABASE_URL": database_url,
             "MODEL_ALIASES": '{"officeai": "gpt-test"}',
         }
-        with RunningProxy(folder, settings) as proxy:
+        with CopiedProxy(folder, settings) as proxy:
             yield proxy
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from tests.databases import PostgresServer
-from tests.proxies import RunningProxy
+from tests.proxies import CopiedProxy, RunningProxy
 from tests.upstream import ScriptedUpstream
 
 from officeai_proxy.session_history import (
@@ -51,7 +51,7 @@ def _new_house(folder: Path, database_url: str) -> Iterator[House]:
             "DATABASE_URL": database_url,
             "MAX_BODY_MB": "5",
         }
-        with RunningProxy(folder / "proxy", settings) as proxy:
+        with CopiedProxy(folder / "proxy", settings) as proxy:
             yield House(proxy, database_url)
 
 

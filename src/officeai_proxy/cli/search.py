@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import click
 
 from officeai_proxy.audit import COMMAND_LINE, AuditLog
-from officeai_proxy.auth.labels import check_label
 from officeai_proxy.cli.opening import with_database
+from officeai_proxy.cli.parameters import Name
 from officeai_proxy.errors import RequestRefused
 from officeai_proxy.model import DEFAULT_WORKSPACE, Caller, Role
 from officeai_proxy.settings import load_settings
@@ -24,7 +24,7 @@ MAX_LIMIT = 1000
 
 @click.command("search")
 @click.argument("words", nargs=-1, required=True)
-@click.option("--user", help="Only this user's messages.")
+@click.option("--user", type=Name(), help="Only this user's messages.")
 @click.option("--role", type=click.Choice([role.value for role in Role]), help="Only this role.")
 @click.option(
     "--limit",
@@ -33,7 +33,7 @@ MAX_LIMIT = 1000
     show_default=True,
     help="How many messages at most.",
 )
-@click.option("--workspace", default=DEFAULT_WORKSPACE, show_default=True)
+@click.option("--workspace", type=Name(), default=DEFAULT_WORKSPACE, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 def command(
     words: tuple[str, ...],
@@ -52,7 +52,6 @@ def command(
     """
     try:
         query = Query.of(" ".join(words))
-        user = None if user is None else check_label("--user", user)
     except RequestRefused as error:
         raise click.UsageError(error.message) from error
     wanted = SearchFilter(query=query, user_identifier=user, role=role)

@@ -56,7 +56,7 @@ _HEADS = ("calls", "errors", "tokens in", "tokens out", "cost $", "p50 ms", "p95
     show_default=True,
     help="How many groups at most.",
 )
-@click.option("--workspace", default=DEFAULT_WORKSPACE, show_default=True)
+@click.option("--workspace", type=Name(), default=DEFAULT_WORKSPACE, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print what `GET /stats` answers.")
 def command(
     by: str,

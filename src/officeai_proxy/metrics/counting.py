@@ -12,9 +12,14 @@ from officeai_proxy.errors import ProxyError
 from officeai_proxy.metrics import catalogue
 from officeai_proxy.metrics.board import Board, ModelCounts
 from officeai_proxy.metrics.catalogue import BOUNDS, SLOTS, Family
-from officeai_proxy.model import NANOSECONDS, CallRecord, Exchange, Outcome
+from officeai_proxy.model import (
+    FIRST_ERROR_STATUS,
+    NANOSECONDS,
+    CallRecord,
+    Exchange,
+    Outcome,
+)
 from officeai_proxy.recording.recorder import RecorderEvent
-from officeai_proxy.recording.turns import FIRST_ERROR_STATUS
 
 UNAUTHORIZED = 401
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 from uuid import UUID
 
-from officeai_proxy.model import Exchange, Outcome
+from officeai_proxy.model import FIRST_ERROR_STATUS, Exchange, Outcome
 from officeai_proxy.proxy.call import Call
 from officeai_proxy.proxy.headers import value_of
 from officeai_proxy.proxy.upstream import Header
@@ -20,8 +20,6 @@ from officeai_proxy.wire.usage import model_in, usage_in
 _DONE = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s*\Z")
 _DONE_FITS_IN = 32
 _SAYS_NOTHING = re.compile(rb"(?:\s++|:[^\r\n]*+)*+")  # White space, and comments of a stream.
-
-FIRST_ERROR_STATUS = 400
 
 TAIL = 4096
 """Bytes at either end of a reply that tell usage and model of a call without recording, and the

@@ -92,7 +92,7 @@ _KEPT_FROM_CALLER = HOP_BY_HOP | frozenset(
 )
 
 # No content, Not Modified. The server would wait for a body of the length they may name.
-_WITHOUT_BODY = (204, 304)
+WITHOUT_BODY = (204, 304)
 
 _EVENTS = b"text/event-stream"
 
@@ -218,7 +218,7 @@ def reply_headers(status: int, upstream: Sequence[Header], ours: Sequence[Header
             is_stream |= name == b"content-type" and value.lower().startswith(_EVENTS)
     if named_by_connection:
         passed = [h for h in passed if h[0] not in named_by_connection]
-    if status in _WITHOUT_BODY:
+    if status in WITHOUT_BODY:
         passed = [h for h in passed if h[0] != b"content-length"]
     if is_stream:
         _keep_unbuffered(passed)

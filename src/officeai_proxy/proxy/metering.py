@@ -11,9 +11,9 @@ from typing_extensions import override
 
 from officeai_proxy.auth.limits.estimate import BYTES_PER_TOKEN
 from officeai_proxy.auth.limits.ledger import Lease
-from officeai_proxy.model import JsonObject, Outcome
+from officeai_proxy.model import FIRST_ERROR_STATUS, JsonObject, Outcome
 from officeai_proxy.proxy.call import Call
-from officeai_proxy.proxy.capture import FIRST_ERROR_STATUS, TAIL, Capture, Keep
+from officeai_proxy.proxy.capture import TAIL, Capture, Keep
 from officeai_proxy.proxy.headers import value_of
 from officeai_proxy.proxy.upstream import Header
 from officeai_proxy.wire import jsontext

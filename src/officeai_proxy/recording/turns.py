@@ -5,6 +5,7 @@ request and reply bytes are parsed for the record.
 from dataclasses import dataclass
 
 from officeai_proxy.model import (
+    FIRST_ERROR_STATUS,
     LISTED_NAME,
     CallRecord,
     Exchange,
@@ -26,8 +27,6 @@ DECODED_LIMIT = 256 * MEGABYTE
 
 UNPACKED_LIMIT = 32 * MEGABYTE
 """Up to this many bytes, or else to four times its size, a compressed reply may grow."""
-
-FIRST_ERROR_STATUS = 400
 
 _ENDS = {
     Outcome.SHUTDOWN: "shutting_down: The proxy was stopped before the reply had ended.",

@@ -13,9 +13,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from officeai_proxy.error_handlers import error_body, error_headers
 from officeai_proxy.errors import ProxyError
+from officeai_proxy.proxy.headers import WITHOUT_BODY
 from officeai_proxy.proxy.relay import Relay
 from officeai_proxy.proxy.upstream import Header
-from officeai_proxy.server.open_ends import WITHOUT_BODY, end_in_order, end_in_reset
+from officeai_proxy.server.open_ends import end_in_order, end_in_reset
 
 
 class Incoming(Protocol):

@@ -12,7 +12,7 @@ from asyncio import Transport
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-WITHOUT_BODY = (204, 304)
+from officeai_proxy.proxy.headers import WITHOUT_BODY
 
 # How to close a socket so that the other side sees a reset, and how in good order (socket(7)).
 _RESET, _ORDERLY = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)

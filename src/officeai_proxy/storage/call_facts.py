@@ -28,6 +28,7 @@ from officeai_proxy.model import Caller
 from officeai_proxy.storage.call_filter import CallFilter, conditions_of
 from officeai_proxy.storage.call_hours import ALL, KEY, LATENCY, MODEL, TTFT
 from officeai_proxy.storage.call_numbers import (
+    HOUR_SECONDS,
     NUMBERS,
     epoch_seconds,
     model_of,
@@ -37,7 +38,6 @@ from officeai_proxy.storage.call_numbers import (
 from officeai_proxy.storage.tables import call_hour_times, call_hours, exchanges
 from officeai_proxy.storage.walls import inside
 
-HOUR_SECONDS = 3600
 DAY_HOURS = 24
 
 _x = exchanges.c

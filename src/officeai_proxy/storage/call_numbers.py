@@ -25,9 +25,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from officeai_proxy.model import FAILED, CallRecord
-
-FIRST_ERROR_STATUS = 400
+from officeai_proxy.model import FAILED, FIRST_ERROR_STATUS, CallRecord
 
 NANO = 1_000_000_000
 """Costs are added up as whole billionths of a dollar: what is taken away again leaves nothing."""

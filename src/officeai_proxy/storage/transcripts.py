@@ -18,6 +18,7 @@ from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.errors import NotFound
 from officeai_proxy.formats.writing.passages import Line
 from officeai_proxy.model import Caller, Conversation, Role
+from officeai_proxy.storage.paging import MAX_INTEGER
 from officeai_proxy.storage.rows import CONVERSATION_COLUMNS, AnyRow, conversation_of
 from officeai_proxy.storage.sealed_rows import open_error, open_message_texts
 from officeai_proxy.storage.tables import conversation_messages, conversations, exchanges
@@ -26,8 +27,6 @@ from officeai_proxy.storage.walls import inside
 
 ADDED_UP = 20_000
 """Messages up to which the tokens of a conversation are added up when it is opened."""
-
-_LARGEST_ID = 2**63 - 1
 
 _c, _m, _x = conversations.c, conversation_messages.c, exchanges.c
 
@@ -132,7 +131,7 @@ class TranscriptRepository:
         """
         row = select(*CONVERSATION_COLUMNS).where(_c.id == number, self._mine)
         # What is beyond 64 bits no driver takes, and no id is.
-        is_id = 0 < number <= _LARGEST_ID
+        is_id = 0 < number <= MAX_INTEGER
         found = (await self._connection.execute(row)).one_or_none() if is_id else None
         if found is None:
             raise NotFound("There is no such conversation, or this key may not see it.")

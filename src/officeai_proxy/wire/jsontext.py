@@ -25,7 +25,7 @@ from officeai_proxy.wire.cleantext import with_clean_names
 MAX_DEPTH = 200
 """How deep lists and objects may be nested."""
 
-_MAX_DIGITS = 4300  # Python's own default, stated here because PYTHONINTMAXSTRDIGITS can lift it.
+MAX_DIGITS = 4300  # Python's own default, stated here because PYTHONINTMAXSTRDIGITS can lift it.
 _LONG_NUMBER = b"0" * 19  # The shortest integer beyond 64 bits is -9223372036854775809.
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _SMALL = 65536  # In what is larger there is so much of everything that half a look does not pay.
@@ -202,7 +202,7 @@ def _in_range(text: str) -> float:
 
 
 def _integer(text: str) -> int:
-    if len(text) > _MAX_DIGITS:
+    if len(text) > MAX_DIGITS:
         raise ValueError("a number has too many digits")
     return int(text)
 

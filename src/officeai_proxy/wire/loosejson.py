@@ -11,12 +11,11 @@ from itertools import islice
 
 from officeai_proxy.model import Json
 from officeai_proxy.wire.cleantext import with_clean_names
-from officeai_proxy.wire.jsontext import MAX_DEPTH, loads
+from officeai_proxy.wire.jsontext import MAX_DEPTH, MAX_DIGITS, loads
 
 MOST_TOKENS = 500_000
 """How much of a text that was cut off is read, in strings, marks, numbers and words."""
 
-_MOST_DIGITS = 4300  # Python reads no longer integer.
 # A string, whole or begun; a mark; or a number or word. Possessive, so that the search is linear.
 _TOKEN = re.compile(
     r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?P<closed>")?|[\[\]{}:,]|[^\s"\[\]{}:,]++', re.DOTALL
@@ -65,7 +64,7 @@ def _finite(text: str) -> float | None:
 
 
 def _integer(text: str) -> int | None:
-    return int(text) if len(text) <= _MOST_DIGITS else None
+    return int(text) if len(text) <= MAX_DIGITS else None
 
 
 def _pruned(value: Json, depth: int) -> Json:

@@ -16,9 +16,9 @@ from officeai_proxy.wire.encoding import UndecodableBody, UnknownEncoding, decod
 from officeai_proxy.wire.failures import ReplyError, error_in, error_of_choice, failed_end
 from officeai_proxy.wire.jsontext import loads
 from officeai_proxy.wire.loosejson import loads_loosely
+from officeai_proxy.wire.sse import BOM
 from officeai_proxy.wire.streams import check_values, read_stream
 
-_BOM = b"\xef\xbb\xbf"
 MOST_VALUES = 2 * 1024 * 1024
 """Values in one event or one JSON text of a body that was packed, as far as can be told."""
 
@@ -142,7 +142,7 @@ def _read_stream(body: bytes, most_choices: int, *, most_values: int | None) -> 
 def _read_json(body: bytes, *, most_values: int | None) -> Reply:
     check_values(body, most_values)
     try:
-        value, is_whole = _value_of(_without_done(body.removeprefix(_BOM)))
+        value, is_whole = _value_of(_without_done(body.removeprefix(BOM)))
     except ValueError:
         return _failed(None)
     if isinstance(value, list) and value:

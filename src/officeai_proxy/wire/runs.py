@@ -12,6 +12,7 @@ from itertools import takewhile
 
 from officeai_proxy.model import JsonObject
 from officeai_proxy.wire.jsontext import has_long_number, loads
+from officeai_proxy.wire.sse import BOM
 
 LEAST = 4
 """Events of a run; for fewer of them it does not pay to look for what they share."""
@@ -21,7 +22,6 @@ WINDOW = 64 * 1024
 
 _MOST_MISSES = 4  # One after the other: then the chunks of this stream are hardly alike.
 _BEGIN, _END = b"data: ", b"\n\n"
-_BOM = b"\xef\xbb\xbf"
 _CONTENT = re.compile(rb'"content"\s*:\s*("[^"\\]*+(?:\\.[^"\\]*+)*+")', re.DOTALL)
 _USUAL_LAST = 4  # What follows the text of most streams: a reason to finish, usage, the end.
 _LINE_END = re.compile(rb"[\r\n]")
@@ -69,7 +69,7 @@ def run_at(stream: bytes, start: int) -> Run | None:
     if is_alone or _LINE_END.search(before) or _LINE_END.search(after):
         return None
     said, size = _said_in(window, before=before, after=after)
-    if len(said) < LEAST or stream.startswith(_BOM, start + size):
+    if len(said) < LEAST or stream.startswith(BOM, start + size):
         return None
     around = _chunk_around(before, after)
     texts = None if around is None else _texts(said)

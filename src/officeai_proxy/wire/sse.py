@@ -8,7 +8,7 @@ forks of llama.cpp end a broken stream, becomes an event of its own.
 
 from typing import NamedTuple
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _BEGIN = "data: "
 _END = "\n\n"
 _BETWEEN = _END + _BEGIN
@@ -65,7 +65,7 @@ class EventReader:
     def _take(self, line: bytes, events: list[Event]) -> None:
         if self._at_start:
             self._at_start = False
-            line = line.removeprefix(_BOM)
+            line = line.removeprefix(BOM)
         if not line:
             self._end_event(events)
             return

@@ -7,8 +7,7 @@ from urllib.parse import urlsplit
 from typing_extensions import override
 
 from officeai_proxy.errors import ConfigurationError
-
-DEFAULT_PORTS = {"http": 80, "https": 443}
+from officeai_proxy.setting_values import DEFAULT_PORTS
 
 
 @dataclass(frozen=True, slots=True)
