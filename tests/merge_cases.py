@@ -337,6 +337,56 @@ CASES = [
         14,
     ),
     Case(
+        "questions that lose their documents, and one that is asked twice with the same",
+        [
+            ([user("docs, a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("docs, go on")], [assistant("1")]),
+            (
+                [user("a"), assistant("A"), user("go on"), assistant("1"), user("docs, go on")],
+                [assistant("2")],
+            ),
+        ],
+        ["docs, a", "A", "a", "docs, go on", "1", "docs, go on", "2"],
+        8,
+    ),
+    Case(
+        "a note that changes, and stands in another question of the history each time",
+        [
+            ([user("1, a")], [assistant("A")]),
+            ([user("a, 2"), assistant("A"), user("b")], [assistant("B")]),
+            (
+                [user("a, 3"), assistant("A"), user("b"), assistant("B"), user("c")],
+                [assistant("C")],
+            ),
+            (
+                [
+                    *(user("a"), assistant("A"), user("b, 4"), assistant("B")),
+                    *(user("c"), assistant("C"), user("d")),
+                ],
+                [assistant("D")],
+            ),
+        ],
+        ["1, a", "A", "a, 2", "b", "B", "c", "C", "d", "D"],
+        12,
+    ),
+    Case(
+        "a note that stands in the last question but one, or behind the answers of tools",
+        [
+            ([user("note, a")], [assistant("A")]),
+            ([user("a, note"), assistant("A"), user("b")], [ASKS_TOOL]),
+            ([user("a"), assistant("A"), user("b, note"), ASKS_TOOL, TOOL_SAYS], [assistant("B")]),
+            (
+                [
+                    *(user("a"), assistant("A"), user("b"), ASKS_TOOL, TOOL_SAYS),
+                    *(user("note"), assistant("B"), user("c")),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        ["note, a", "A", "a, note", "b", "", "noon", "B", "note", "c", "C"],
+        12,
+    ),
+    Case(
         "a first question that is edited long after its answer",
         [
             ([user("a")], [assistant("A")]),
@@ -713,6 +763,26 @@ CASES = [
         ],
         ["a", "A", "note", "b", "B", "c", "C", "d", "D"],
         9,
+    ),
+    Case(
+        "a note in the assistant's name that changes and always stands before the last answer",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("1"), assistant("A"), user("b")], [ASKS_TOOL]),
+            (
+                [user("a"), assistant("A"), user("b"), assistant("2"), ASKS_TOOL, TOOL_SAYS],
+                [assistant("B")],
+            ),
+            (
+                [
+                    *(user("a"), assistant("A"), user("b"), ASKS_TOOL, TOOL_SAYS),
+                    *(assistant("3"), assistant("B"), user("c")),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        ["a", "A", "1", "b", "", "noon", "2", "B", "3", "c", "C"],
+        11,
     ),
     Case(
         "a question that the client has deleted from the middle stays",

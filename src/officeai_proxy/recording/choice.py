@@ -7,9 +7,10 @@ path most of the request is.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
+from itertools import pairwise
 from operator import attrgetter
 
 from officeai_proxy.model import Role
@@ -125,11 +126,29 @@ def talk_up_from(node: Node) -> Iterator[int]:
         at = at.parent
 
 
+def is_note(node: Node, below: Node) -> bool:
+    """Whether *node* is something that a client once put in front of *below*, which follows it.
+
+    Neither has it an answer, nor is it one: who speaks in it speaks on.
+    """
+    return node.role == below.role and node.role not in ANSWERS
+
+
 def nearest_talk(node: Node | None) -> Node | None:
     """*node*, or what is said before it, without the instructions between."""
     while node is not None and node.is_instruction:
         node = node.parent
     return node
+
+
+def _without_notes(node: Node, told: Collection[int]) -> Iterator[int]:
+    """What `talk_up_from` gives, but for notes that are not *told* any more."""
+    below = node
+    at: Node | None = node
+    while at is not None:
+        if not (is_note(at, below) and at.identity not in told):
+            yield at.identity
+        below, at = at, nearest_talk(at.parent)
 
 
 def _is_put_before(run: Run, others: Sequence[Run], talk: Talk, ending: Ending) -> bool:
@@ -166,16 +185,27 @@ def _has_edited_answer(begin: Run, best: Run, talk: Talk) -> bool:
     Somebody has edited that answer, or goes on with another one of several. To hang it behind all
     that was said later would make it the answer to something else. But the message behind *begin*,
     behind which more is known than is in *begin*, is a summary of what the client left out there.
+    And what stands between a question and the answer that this has on the path is a note.
     """
     unknown = unknown_before(best, talk.identities, said_above(best, None))
     kept = best.last - begin.last - sum(at > begin.last for at in unknown)
     if begin.last + 1 in unknown and kept >= begin.length:
         return False
     new = set(unknown)
-    return any(
+    edited = [
         at
+        for at in unknown
+        if at
         and at - 1 not in new
         and talk.roles[at] == Role.ASSISTANT
         and talk.roles[at - 1] != Role.ASSISTANT
-        for at in unknown
-    )
+    ]
+    if not edited:
+        return False
+    line = list(_without_notes(best.node, set(talk.identities)))
+    neighbours = {(above, below) for below, above in pairwise(line)}
+    for at in edited:
+        known = next(after for after in range(at + 1, best.last + 1) if after not in new)
+        if (talk.identities[at - 1], talk.identities[known]) not in neighbours:
+            return True
+    return False

@@ -5,10 +5,11 @@ answered, and old answers of tools are cut short to save room. The conversation 
 had not; behind the run such words would be said in the middle of something else.
 """
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Container
 
 from officeai_proxy.model import Role
-from officeai_proxy.recording.choice import ANSWERS, Talk, nearest_talk
+from officeai_proxy.recording.choice import ANSWERS, Talk, is_note, nearest_talk, talk_up_from
 from officeai_proxy.recording.runs import Run
 from officeai_proxy.tree import Node
 
@@ -27,28 +28,35 @@ def rewordings(unknown: Collection[int], run: Run, talk: Talk) -> dict[int, Node
 def _questions(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
     """Those in whose place another question is stored, which has the same answer there.
 
-    Above it is what is before them in the request, with nothing between that this does not tell: a
+    Above it is what is before them in the request. Notes aside, this tells all that is between: a
     summary before a window stands for all that the window lacks. What begins a request may be one,
     or a note, unless that has the whole history, with several answers, or rewords others as well.
     """
-    told = set(talk.identities)
+    known = Counter(talk.identities[: run.last + 1])
+    left_out = Counter(talk_up_from(run.node)) - known
     found: dict[int, Node] = {}
     maybe: dict[int, Node] = {}
     below = _first_of(run)
     for at in reversed(range(run.first)):
         above = nearest_talk(below.parent)
         if at not in new:
-            while above is not None and talk.identities[at] != above.identity in told:
-                above = nearest_talk(above.parent)
+            while (
+                above is not None
+                and talk.identities[at] != above.identity
+                and (above.identity not in left_out or is_note(above, below))
+            ):
+                below, above = above, nearest_talk(above.parent)
         if above is None:
             return found
         if above.identity == talk.identities[at]:
             found |= maybe
             maybe = {}
-        elif at in new and below.role == Role.ASSISTANT and _is_other(above, talk, at, told):
+        elif at not in new:
+            return found
+        elif below.role == Role.ASSISTANT and _is_other(above, talk, at, left_out):
             maybe[at] = above
         else:
-            return found
+            continue  # A note.
         below = above
     is_all = nearest_talk(below.parent) is None and _answers_in(talk, run) > 1
     return found | maybe if is_all or found else found
@@ -58,9 +66,9 @@ def _answers_in(talk: Talk, run: Run) -> int:
     return sum(role == Role.ASSISTANT for role in talk.roles[: run.last + 1])
 
 
-def _is_other(node: Node, talk: Talk, at: int, told: Collection[int]) -> bool:
-    """Whether *node* is a question like that *at* a position, and none of those that are *told*."""
-    return node.role == talk.roles[at] == Role.USER and node.identity not in told
+def _is_other(node: Node, talk: Talk, at: int, left_out: Container[int]) -> bool:
+    """Whether *node* is a question as the one *at* a position is, and *left_out* of the request."""
+    return node.role == talk.roles[at] == Role.USER and node.identity in left_out
 
 
 def _answers_of_tools(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
