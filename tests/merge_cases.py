@@ -408,6 +408,23 @@ CASES = [
         7,
     ),
     Case(
+        "an answer of a tool that is told once another agent has spoken, from a summary",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [ASKS_TOOL]),
+            ([system("t"), assistant("In short: a, b.")], [assistant("B")]),
+            (
+                [
+                    *(system("t"), user("a"), assistant("A"), user("b"), ASKS_TOOL, TOOL_SAYS),
+                    *(assistant("B"), user("c")),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        ["a", "A", "b", "", "noon", "t", "B", "c", "C"],
+        12,
+    ),
+    Case(
         "other words of a tool at the end of a history are a branch, and the old ones stay",
         [
             ([user("a")], [ASKS_TOOL]),

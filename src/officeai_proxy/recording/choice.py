@@ -87,7 +87,10 @@ def best_run(runs: Sequence[Run], talk: Talk, ending: Ending) -> Run | None:
     begins = [run for run in runs if run.first == 0 and run.length > best.length]
     if begins:
         longest_begin = max(begins, key=attrgetter("length", "order"))
-        if _has_edited_answer(longest_begin, best, talk):
+        unknown = unknown_before(best, talk.identities, said_above(best, None))
+        if _is_answered_late(longest_begin, best, talk, unknown) or _has_edited_answer(
+            longest_begin, best, talk, unknown
+        ):
             return longest_begin
     return best
 
@@ -179,7 +182,22 @@ def _overlap(run: Run, said: Counter[int], below: Sequence[int] | None) -> int:
     return (said & Counter([*(below or ()), *talk_up_from(run.node)])).total()
 
 
-def _has_edited_answer(begin: Run, best: Run, talk: Talk) -> bool:
+def _is_answered_late(begin: Run, best: Run, talk: Talk, unknown: Collection[int]) -> bool:
+    """Whether the request answers a call of tools behind *begin* that the path of *best* does not.
+
+    The client told the model something else meanwhile: what an agent says that took the call over,
+    from a summary. The answers would come behind all that, where they answer nothing.
+    """
+    answer = begin.last + 1
+    if answer not in unknown or talk.roles[answer] not in ANSWERS:
+        return False
+    below, above = best.node, nearest_talk(best.node.parent)
+    while above is not None and above is not begin.node:
+        below, above = above, nearest_talk(above.parent)
+    return above is not None and below.role not in ANSWERS
+
+
+def _has_edited_answer(begin: Run, best: Run, talk: Talk, unknown: Sequence[int]) -> bool:
     """Whether a question before *best* has an answer in the request that is not on its path.
 
     Somebody has edited that answer, or goes on with another one of several. To hang it behind all
@@ -187,7 +205,6 @@ def _has_edited_answer(begin: Run, best: Run, talk: Talk) -> bool:
     behind which more is known than is in *begin*, is a summary of what the client left out there.
     And what stands between a question and the answer that this has on the path is a note.
     """
-    unknown = unknown_before(best, talk.identities, said_above(best, None))
     kept = best.last - begin.last - sum(at > begin.last for at in unknown)
     if begin.last + 1 in unknown and kept >= begin.length:
         return False
