@@ -661,6 +661,18 @@ CASES = [
         14,
     ),
     Case(
+        "a summary that is asked for without the calls of tools",
+        [
+            ([user("a")], [ASKS_TOOL]),
+            ([user("a"), ASKS_TOOL, TOOL_SAYS], [assistant("A")]),
+            ([user("a"), ASKS_TOOL, TOOL_SAYS, assistant("A"), user("b")], [assistant("B")]),
+            ([user("a"), assistant("A"), system("sum up")], [assistant("1")]),
+            ([assistant("1"), user("b"), assistant("B"), user("c")], [assistant("C")]),
+        ],
+        ["a", "", "noon", "A", "b", "B", "1", "c", "C"],
+        11,
+    ),
+    Case(
         "an edit before what a summary in the assistant's name stands behind",
         [
             ([user("a")], [assistant("A")]),
