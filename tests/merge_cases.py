@@ -575,6 +575,36 @@ CASES = [
         9,
     ),
     Case(
+        "an answer made again behind a summary, where the same few words are said again and again",
+        [
+            ([user("yes")], [assistant("ok")]),
+            ([user("yes"), assistant("ok"), user("no")], [assistant("ok")]),
+            (
+                [user("yes"), assistant("ok"), user("no"), assistant("ok"), user("go on")],
+                [assistant("1")],
+            ),
+            (
+                [
+                    *(user("sum"), user("no"), assistant("ok")),
+                    *(user("go on"), assistant("1"), user("yes")),
+                ],
+                [assistant("ok")],
+            ),
+            *[
+                (
+                    [
+                        *(user("sum"), user("no"), assistant("ok"), user("go on"), assistant("1")),
+                        *(user("yes"), assistant("ok"), user("go on")),
+                    ],
+                    [assistant(again)],
+                )
+                for again in ("2", "3")
+            ],
+        ],
+        ["yes", "ok", "no", "ok", "go on", "1", "sum", "yes", "ok", "go on", "3"],
+        12,
+    ),
+    Case(
         "an answer made again behind a summary, and again once the instructions have changed",
         [
             ([user("a")], [assistant("A")]),
