@@ -387,6 +387,50 @@ CASES = [
         12,
     ),
     Case(
+        "answers that lose a part of them once they are old, but for the first",
+        [
+            ([user("a")], [assistant("A, hp 1")]),
+            ([user("a"), assistant("A, hp 1"), user("b")], [assistant("B, hp 2")]),
+            (
+                [user("a"), assistant("A"), user("b"), assistant("B, hp 2"), user("c")],
+                [assistant("C, hp 3")],
+            ),
+            (
+                [
+                    *(user("a"), assistant("A"), user("b"), assistant("B")),
+                    *(user("c"), assistant("C, hp 3"), user("d")),
+                ],
+                [assistant("D, hp 4")],
+            ),
+        ],
+        ["a", "A, hp 1", "b", "B, hp 2", "A", "c", "C, hp 3", "d", "D, hp 4"],
+        10,
+    ),
+    Case(
+        "an answer that is put right long after it stands beside the first wording",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+            ([user("a"), assistant("A"), user("b"), assistant("B"), user("c")], [assistant("C")]),
+            (
+                [
+                    *(user("a"), assistant("A"), user("b"), assistant("B")),
+                    *(user("c"), assistant("C"), user("d")),
+                ],
+                [assistant("D")],
+            ),
+            (
+                [
+                    *(user("a"), assistant("A"), user("b"), assistant("B!")),
+                    *(user("c"), assistant("C"), user("d"), assistant("D"), user("e")),
+                ],
+                [assistant("E")],
+            ),
+        ],
+        ["a", "A", "b", "B", "c", "C", "d", "D", "e", "E"],
+        11,
+    ),
+    Case(
         "a first question that is edited long after its answer",
         [
             ([user("a")], [assistant("A")]),

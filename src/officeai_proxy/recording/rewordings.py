@@ -7,6 +7,7 @@ had not; behind the run such words would be said in the middle of something else
 
 from collections import Counter
 from collections.abc import Collection, Container
+from itertools import islice
 
 from officeai_proxy.model import Role
 from officeai_proxy.recording.choice import ANSWERS, Talk, is_note, nearest_talk, talk_up_from
@@ -15,14 +16,11 @@ from officeai_proxy.tree import Node
 
 
 def rewordings(unknown: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
-    """Which of the *unknown* positions before *run* stand for which messages of its path.
-
-    Never those of answers of the model: whoever goes on from another one is on another branch.
-    """
+    """Which of the *unknown* positions before *run* stand for which messages of its path."""
     if not unknown:
         return {}
     new = set(unknown)
-    return _questions(new, run, talk) | _answers_of_tools(new, run, talk)
+    return _questions(new, run, talk) | _answers(new, run, talk) | _answers_of_tools(new, run, talk)
 
 
 def _questions(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
@@ -69,6 +67,32 @@ def _answers_in(talk: Talk, run: Run) -> int:
 def _is_other(node: Node, talk: Talk, at: int, left_out: Container[int]) -> bool:
     """Whether *node* is a question as the one *at* a position is, and *left_out* of the request."""
     return node.role == talk.roles[at] == Role.USER and node.identity in left_out
+
+
+def _answers(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
+    """Those between whose neighbours another answer is stored; the first may sum up what is over.
+
+    Whoever goes on from another answer is on another branch, but *run* is not: it has been decided
+    that nobody does. Old answers lose a part of them, or somebody has put one right.
+    """
+    answers = (at for at in range(run.first) if talk.roles[at] == Role.ASSISTANT)
+    places = [at for at in islice(answers, 1, None) if at in new]
+    if not places:
+        return {}
+    told = set(talk.identities)
+    line: list[Node] = []
+    for node in run.node.path():
+        # What follows an answer before the next question is a summary, or was reworded here.
+        is_second = bool(line) and node.role == line[-1].role == Role.ASSISTANT
+        if not (node.is_instruction or is_second):
+            line.append(node)
+    stored = {
+        (above.identity, below.identity): node
+        for above, node, below in zip(line, line[1:], line[2:], strict=False)
+        if node.role == Role.ASSISTANT and node.identity not in told
+    }
+    around = {at: (talk.identities[at - 1], talk.identities[at + 1]) for at in places}
+    return {at: stored[both] for at, both in around.items() if both in stored}
 
 
 def _answers_of_tools(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
