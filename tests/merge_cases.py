@@ -407,6 +407,43 @@ CASES = [
         10,
     ),
     Case(
+        "answers that lose a part of them once they are old, and of which a window is sent",
+        [
+            ([user("a")], [assistant("A, hp 1")]),
+            ([user("a"), assistant("A, hp 1"), user("b")], [assistant("B, hp 2")]),
+            (
+                [user("a"), assistant("A"), user("b"), assistant("B, hp 2"), user("c")],
+                [assistant("C, hp 3")],
+            ),
+            (
+                [
+                    *(user("a"), assistant("A"), user("b"), assistant("B")),
+                    *(user("c"), assistant("C, hp 3"), user("d")),
+                ],
+                [assistant("D, hp 4")],
+            ),
+            (
+                [
+                    *(user("b"), assistant("B"), user("c"), assistant("C")),
+                    *(user("d"), assistant("D, hp 4"), user("e")),
+                ],
+                [assistant("E, hp 5")],
+            ),
+            (
+                [
+                    *(assistant("C"), user("d"), assistant("D")),
+                    *(user("e"), assistant("E, hp 5"), user("f")),
+                ],
+                [assistant("F, hp 6")],
+            ),
+        ],
+        [
+            *("a", "A, hp 1", "b", "B, hp 2", "A", "c", "C, hp 3"),
+            *("d", "D, hp 4", "e", "E, hp 5", "f", "F, hp 6"),
+        ],
+        16,
+    ),
+    Case(
         "an answer that is put right long after it stands beside the first wording",
         [
             ([user("a")], [assistant("A")]),

@@ -155,7 +155,7 @@ def place_by_run(
     below = ending.told_below(run, said)
     above = said_above(run, below)
     unknown = unknown_before(run, said.identities, above)
-    reworded = rewordings(unknown, run, said)
+    reworded = rewordings(unknown, run, said, nodes)
     before = [at for at in unknown if at not in reworded]
     after = fresh_after(run, said, above)
     node = end.leaf if run.node is ending.newest else run.node

@@ -6,8 +6,7 @@ had not; behind the run such words would be said in the middle of something else
 """
 
 from collections import Counter
-from collections.abc import Collection, Container
-from itertools import islice
+from collections.abc import Collection, Container, Iterable, Set
 
 from officeai_proxy.model import Role
 from officeai_proxy.recording.choice import ANSWERS, Talk, is_note, nearest_talk, talk_up_from
@@ -15,12 +14,21 @@ from officeai_proxy.recording.runs import Run
 from officeai_proxy.tree import Node
 
 
-def rewordings(unknown: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
-    """Which of the *unknown* positions before *run* stand for which messages of its path."""
+def rewordings(
+    unknown: Collection[int], run: Run, talk: Talk, nodes: Iterable[Node]
+) -> dict[int, Node]:
+    """Which of the *unknown* positions before *run* stand for which messages of its path.
+
+    *nodes* are what is stored, as much of it as is looked at.
+    """
     if not unknown:
         return {}
     new = set(unknown)
-    return _questions(new, run, talk) | _answers(new, run, talk) | _answers_of_tools(new, run, talk)
+    return (
+        _questions(new, run, talk)
+        | _answers(new, run, talk, nodes)
+        | _answers_of_tools(new, run, talk)
+    )
 
 
 def _questions(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
@@ -69,30 +77,47 @@ def _is_other(node: Node, talk: Talk, at: int, left_out: Container[int]) -> bool
     return node.role == talk.roles[at] == Role.USER and node.identity in left_out
 
 
-def _answers(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
-    """Those between whose neighbours another answer is stored; the first may sum up what is over.
+def _answers(new: Set[int], run: Run, talk: Talk, nodes: Iterable[Node]) -> dict[int, Node]:
+    """Those between whose neighbours another answer is stored.
 
-    Whoever goes on from another answer is on another branch, but *run* is not: it has been decided
-    that nobody does. Old answers lose a part of them, or somebody has put one right.
+    The first may sum up what is over, unless it stands beside that one already. Whoever goes on
+    from another answer is on another branch, but *run* is not: it has been decided that nobody
+    does. Old answers lose a part of them, or somebody has put one right.
     """
-    answers = (at for at in range(run.first) if talk.roles[at] == Role.ASSISTANT)
-    places = [at for at in islice(answers, 1, None) if at in new]
-    if not places:
+    answers = [at for at in range(run.first) if talk.roles[at] == Role.ASSISTANT]
+    if new.isdisjoint(answers):
         return {}
-    told = set(talk.identities)
+    places = _places_of_answers(run.node, set(talk.identities))
+    stored = {(above.identity, below.identity): node for above, node, below in places}
+    found: dict[int, Node] = {}
+    for at in answers[1:]:
+        node = stored.get((talk.identities[at - 1], talk.identities[at + 1]))
+        if at in new and node is not None:
+            found[at] = node
+    first = answers[0]
+    if first in new:
+        there = {(node.parent, node.identity) for node in nodes}
+        for _, node, below in places:
+            is_there = (node.parent, talk.identities[first]) in there
+            if is_there and below.identity == talk.identities[first + 1]:
+                found[first] = node
+    return found
+
+
+def _places_of_answers(leaf: Node, told: Collection[int]) -> list[tuple[Node, Node, Node]]:
+    """The answers on the path to *leaf* that are not *told*, each between its neighbours."""
     line: list[Node] = []
-    for node in run.node.path():
+    for node in leaf.path():
         # What follows an answer before the next question is a summary, or was reworded here.
         is_second = bool(line) and node.role == line[-1].role == Role.ASSISTANT
         if not (node.is_instruction or is_second):
             line.append(node)
-    stored = {
-        (above.identity, below.identity): node
-        for above, node, below in zip(line, line[1:], line[2:], strict=False)
-        if node.role == Role.ASSISTANT and node.identity not in told
-    }
-    around = {at: (talk.identities[at - 1], talk.identities[at + 1]) for at in places}
-    return {at: stored[both] for at, both in around.items() if both in stored}
+    threes = zip(line, line[1:], line[2:], strict=False)
+    return [
+        three
+        for three in threes
+        if three[1].role == Role.ASSISTANT and three[1].identity not in told
+    ]
 
 
 def _answers_of_tools(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
