@@ -444,6 +444,26 @@ CASES = [
         16,
     ),
     Case(
+        "an answer that loses a part of it once it is the first of a window",
+        [
+            ([user("a")], [assistant("A, hp 1")]),
+            ([user("a"), assistant("A, hp 1"), user("b")], [assistant("B, hp 2")]),
+            (
+                [
+                    *(user("a"), assistant("A, hp 1"), user("b"), assistant("B, hp 2")),
+                    user("c"),
+                ],
+                [assistant("C, hp 3")],
+            ),
+            (
+                [user("b"), assistant("B"), user("c"), assistant("C, hp 3"), user("d")],
+                [assistant("D, hp 4")],
+            ),
+        ],
+        ["a", "A, hp 1", "b", "B, hp 2", "c", "C, hp 3", "d", "D, hp 4"],
+        9,
+    ),
+    Case(
         "an answer that is put right long after it stands beside the first wording",
         [
             ([user("a")], [assistant("A")]),

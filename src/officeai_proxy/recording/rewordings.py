@@ -80,14 +80,15 @@ def _is_other(node: Node, talk: Talk, at: int, left_out: Container[int]) -> bool
 def _answers(new: Set[int], run: Run, talk: Talk, nodes: Iterable[Node]) -> dict[int, Node]:
     """Those between whose neighbours another answer is stored.
 
-    The first may sum up what is over, unless it stands beside that one already. Whoever goes on
-    from another answer is on another branch, but *run* is not: it has been decided that nobody
-    does. Old answers lose a part of them, or somebody has put one right.
+    The first may sum up what is over, unless it stands beside that one already, or a window begins
+    with its question. Whoever goes on from another answer is on another branch, but *run* is not:
+    it has been decided that nobody does. Old answers lose a part, or somebody has put one right.
     """
     answers = [at for at in range(run.first) if talk.roles[at] == Role.ASSISTANT]
     if new.isdisjoint(answers):
         return {}
-    places = _places_of_answers(run.node, set(talk.identities))
+    told = set(talk.identities)
+    places = _places_of_answers(run.node, told)
     stored = {(above.identity, below.identity): node for above, node, below in places}
     found: dict[int, Node] = {}
     for at in answers[1:]:
@@ -97,9 +98,13 @@ def _answers(new: Set[int], run: Run, talk: Talk, nodes: Iterable[Node]) -> dict
     first = answers[0]
     if first in new:
         there = {(node.parent, node.identity) for node in nodes}
-        for _, node, below in places:
-            is_there = (node.parent, talk.identities[first]) in there
-            if is_there and below.identity == talk.identities[first + 1]:
+        for above, node, below in places:
+            if below.identity != talk.identities[first + 1]:
+                continue
+            follows = first > 0 and above.identity == talk.identities[first - 1]
+            begins = nearest_talk(above.parent)
+            is_window = follows and begins is not None and begins.identity not in told
+            if is_window or (node.parent, talk.identities[first]) in there:
                 found[first] = node
     return found
 
