@@ -337,6 +337,157 @@ CASES = [
         14,
     ),
     Case(
+        "questions that lose their documents, and one that is asked twice with the same",
+        [
+            ([user("docs, a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("docs, go on")], [assistant("1")]),
+            (
+                [user("a"), assistant("A"), user("go on"), assistant("1"), user("docs, go on")],
+                [assistant("2")],
+            ),
+        ],
+        ["docs, a", "A", "a", "docs, go on", "1", "docs, go on", "2"],
+        8,
+    ),
+    Case(
+        "a note that changes, and stands in another question of the history each time",
+        [
+            ([user("1, a")], [assistant("A")]),
+            ([user("a, 2"), assistant("A"), user("b")], [assistant("B")]),
+            (
+                [user("a, 3"), assistant("A"), user("b"), assistant("B"), user("c")],
+                [assistant("C")],
+            ),
+            (
+                [
+                    *(user("a"), assistant("A"), user("b, 4"), assistant("B")),
+                    *(user("c"), assistant("C"), user("d")),
+                ],
+                [assistant("D")],
+            ),
+        ],
+        ["1, a", "A", "a, 2", "b", "B", "c", "C", "d", "D"],
+        12,
+    ),
+    Case(
+        "a note that stands in the last question but one, or behind the answers of tools",
+        [
+            ([user("note, a")], [assistant("A")]),
+            ([user("a, note"), assistant("A"), user("b")], [ASKS_TOOL]),
+            ([user("a"), assistant("A"), user("b, note"), ASKS_TOOL, TOOL_SAYS], [assistant("B")]),
+            (
+                [
+                    *(user("a"), assistant("A"), user("b"), ASKS_TOOL, TOOL_SAYS),
+                    *(user("note"), assistant("B"), user("c")),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        ["note, a", "A", "a, note", "b", "", "noon", "B", "note", "c", "C"],
+        12,
+    ),
+    Case(
+        "answers that lose a part of them once they are old, but for the first",
+        [
+            ([user("a")], [assistant("A, hp 1")]),
+            ([user("a"), assistant("A, hp 1"), user("b")], [assistant("B, hp 2")]),
+            (
+                [user("a"), assistant("A"), user("b"), assistant("B, hp 2"), user("c")],
+                [assistant("C, hp 3")],
+            ),
+            (
+                [
+                    *(user("a"), assistant("A"), user("b"), assistant("B")),
+                    *(user("c"), assistant("C, hp 3"), user("d")),
+                ],
+                [assistant("D, hp 4")],
+            ),
+        ],
+        ["a", "A, hp 1", "b", "B, hp 2", "A", "c", "C, hp 3", "d", "D, hp 4"],
+        10,
+    ),
+    Case(
+        "answers that lose a part of them once they are old, and of which a window is sent",
+        [
+            ([user("a")], [assistant("A, hp 1")]),
+            ([user("a"), assistant("A, hp 1"), user("b")], [assistant("B, hp 2")]),
+            (
+                [user("a"), assistant("A"), user("b"), assistant("B, hp 2"), user("c")],
+                [assistant("C, hp 3")],
+            ),
+            (
+                [
+                    *(user("a"), assistant("A"), user("b"), assistant("B")),
+                    *(user("c"), assistant("C, hp 3"), user("d")),
+                ],
+                [assistant("D, hp 4")],
+            ),
+            (
+                [
+                    *(user("b"), assistant("B"), user("c"), assistant("C")),
+                    *(user("d"), assistant("D, hp 4"), user("e")),
+                ],
+                [assistant("E, hp 5")],
+            ),
+            (
+                [
+                    *(assistant("C"), user("d"), assistant("D")),
+                    *(user("e"), assistant("E, hp 5"), user("f")),
+                ],
+                [assistant("F, hp 6")],
+            ),
+        ],
+        [
+            *("a", "A, hp 1", "b", "B, hp 2", "A", "c", "C, hp 3"),
+            *("d", "D, hp 4", "e", "E, hp 5", "f", "F, hp 6"),
+        ],
+        16,
+    ),
+    Case(
+        "an answer that loses a part of it once it is the first of a window",
+        [
+            ([user("a")], [assistant("A, hp 1")]),
+            ([user("a"), assistant("A, hp 1"), user("b")], [assistant("B, hp 2")]),
+            (
+                [
+                    *(user("a"), assistant("A, hp 1"), user("b"), assistant("B, hp 2")),
+                    user("c"),
+                ],
+                [assistant("C, hp 3")],
+            ),
+            (
+                [user("b"), assistant("B"), user("c"), assistant("C, hp 3"), user("d")],
+                [assistant("D, hp 4")],
+            ),
+        ],
+        ["a", "A, hp 1", "b", "B, hp 2", "c", "C, hp 3", "d", "D, hp 4"],
+        9,
+    ),
+    Case(
+        "an answer that is put right long after it stands beside the first wording",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+            ([user("a"), assistant("A"), user("b"), assistant("B"), user("c")], [assistant("C")]),
+            (
+                [
+                    *(user("a"), assistant("A"), user("b"), assistant("B")),
+                    *(user("c"), assistant("C"), user("d")),
+                ],
+                [assistant("D")],
+            ),
+            (
+                [
+                    *(user("a"), assistant("A"), user("b"), assistant("B!")),
+                    *(user("c"), assistant("C"), user("d"), assistant("D"), user("e")),
+                ],
+                [assistant("E")],
+            ),
+        ],
+        ["a", "A", "b", "B", "c", "C", "d", "D", "e", "E"],
+        11,
+    ),
+    Case(
         "a first question that is edited long after its answer",
         [
             ([user("a")], [assistant("A")]),
@@ -356,6 +507,23 @@ CASES = [
         ],
         ["a", "A", "b", "B", "a, in short", "c", "C"],
         7,
+    ),
+    Case(
+        "an answer of a tool that is told once another agent has spoken, from a summary",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [ASKS_TOOL]),
+            ([system("t"), assistant("In short: a, b.")], [assistant("B")]),
+            (
+                [
+                    *(system("t"), user("a"), assistant("A"), user("b"), ASKS_TOOL, TOOL_SAYS),
+                    *(assistant("B"), user("c")),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        ["a", "A", "b", "", "noon", "t", "B", "c", "C"],
+        12,
     ),
     Case(
         "other words of a tool at the end of a history are a branch, and the old ones stay",
@@ -508,6 +676,36 @@ CASES = [
         9,
     ),
     Case(
+        "an answer made again behind a summary, where the same few words are said again and again",
+        [
+            ([user("yes")], [assistant("ok")]),
+            ([user("yes"), assistant("ok"), user("no")], [assistant("ok")]),
+            (
+                [user("yes"), assistant("ok"), user("no"), assistant("ok"), user("go on")],
+                [assistant("1")],
+            ),
+            (
+                [
+                    *(user("sum"), user("no"), assistant("ok")),
+                    *(user("go on"), assistant("1"), user("yes")),
+                ],
+                [assistant("ok")],
+            ),
+            *[
+                (
+                    [
+                        *(user("sum"), user("no"), assistant("ok"), user("go on"), assistant("1")),
+                        *(user("yes"), assistant("ok"), user("go on")),
+                    ],
+                    [assistant(again)],
+                )
+                for again in ("2", "3")
+            ],
+        ],
+        ["yes", "ok", "no", "ok", "go on", "1", "sum", "yes", "ok", "go on", "3"],
+        12,
+    ),
+    Case(
         "an answer made again behind a summary, and again once the instructions have changed",
         [
             ([user("a")], [assistant("A")]),
@@ -592,6 +790,18 @@ CASES = [
         ],
         ["a", "A", "b", "B", "1", "c", "C", "2", "d", "D"],
         14,
+    ),
+    Case(
+        "a summary that is asked for without the calls of tools",
+        [
+            ([user("a")], [ASKS_TOOL]),
+            ([user("a"), ASKS_TOOL, TOOL_SAYS], [assistant("A")]),
+            ([user("a"), ASKS_TOOL, TOOL_SAYS, assistant("A"), user("b")], [assistant("B")]),
+            ([user("a"), assistant("A"), system("sum up")], [assistant("1")]),
+            ([assistant("1"), user("b"), assistant("B"), user("c")], [assistant("C")]),
+        ],
+        ["a", "", "noon", "A", "b", "B", "1", "c", "C"],
+        11,
     ),
     Case(
         "an edit before what a summary in the assistant's name stands behind",
@@ -713,6 +923,26 @@ CASES = [
         ],
         ["a", "A", "note", "b", "B", "c", "C", "d", "D"],
         9,
+    ),
+    Case(
+        "a note in the assistant's name that changes and always stands before the last answer",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("1"), assistant("A"), user("b")], [ASKS_TOOL]),
+            (
+                [user("a"), assistant("A"), user("b"), assistant("2"), ASKS_TOOL, TOOL_SAYS],
+                [assistant("B")],
+            ),
+            (
+                [
+                    *(user("a"), assistant("A"), user("b"), ASKS_TOOL, TOOL_SAYS),
+                    *(assistant("3"), assistant("B"), user("c")),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        ["a", "A", "1", "b", "", "noon", "2", "B", "3", "c", "C"],
+        11,
     ),
     Case(
         "a question that the client has deleted from the middle stays",

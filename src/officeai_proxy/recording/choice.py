@@ -2,15 +2,16 @@
 
 A run that is the whole history is what it seems: only a question follows it. The longest of those
 decides, among equals the newest. Where clients put something around the history, or leave out a
-part of it, none is whole, and the longest would often be the wrong one: then that decides on whose
-path most of the request is.
+part of it, none is whole, and the longest would often be the wrong one: then that decides with
+which the least of the request is new.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
-from operator import attrgetter
+from itertools import pairwise
+from operator import attrgetter, itemgetter
 
 from officeai_proxy.model import Role
 from officeai_proxy.recording.runs import Run
@@ -77,16 +78,14 @@ def best_run(runs: Sequence[Run], talk: Talk, ending: Ending) -> Run | None:
     longest = nlargest(MOST_RUNS, runs, key=attrgetter("length", "order"))
     newest = nlargest(MOST_RUNS, runs, key=attrgetter("last", "length", "order"))
     weighable = [run for run in longest + newest if not _is_put_before(run, longest, talk, ending)]
-    said = Counter(talk.identities)
-    weighed = [
-        (_overlap(run, said, ending.told_below(run, talk)), run.last, run.length, run.order)
-        for run in weighable
-    ]
-    best = weighable[max(range(len(weighed)), key=weighed.__getitem__)]
+    best = _of_which_most_is_stored(weighable, talk, ending)
     begins = [run for run in runs if run.first == 0 and run.length > best.length]
     if begins:
         longest_begin = max(begins, key=attrgetter("length", "order"))
-        if _has_edited_answer(longest_begin, best, talk):
+        unknown = unknown_before(best, talk.identities, said_above(best, None))
+        if _is_answered_late(longest_begin, best, talk, unknown) or _has_edited_answer(
+            longest_begin, best, talk, unknown
+        ):
             return longest_begin
     return best
 
@@ -116,6 +115,34 @@ def unknown_before(run: Run, identities: Sequence[int], above: Counter[int]) -> 
     return unknown
 
 
+def fresh_after(run: Run, said: Talk, above: Counter[int]) -> list[int]:
+    """Positions in the request's talk after *run*, without questions and answers sent once more.
+
+    Those are taken out of what is *above* the run, and new when they are not there any more: then
+    they were said twice. The last one is new: it is what the model is asked.
+    """
+    identities, end = said.identities, len(said.identities) - 1
+    at = run.last + 1
+    path = list(talk_up_from(run.node))[::-1] if at < end else []
+    places: dict[int, list[int]] = {}
+    for place, identity in enumerate(path):
+        places.setdefault(identity, []).append(place)
+    fresh: list[int] = []
+    while at < end:
+        newest = places.get(identities[at], [])[-MOST_RUNS:]
+        # Nothing is looked at twice: a request may say one word a thousand times.
+        length = max((_common(identities, at, path, place) for place in newest), default=1)
+        is_answered = Role.ASSISTANT in said.roles[at : at + length]
+        is_turn = is_answered and length > 1 and at + length <= end
+        turn = Counter(identities[at : at + length]) if is_turn else Counter()
+        if is_turn and all(above[identity] >= often for identity, often in turn.items()):
+            above.subtract(turn)
+        else:
+            fresh += range(at, at + length)
+        at += length
+    return fresh + list(range(at, end + 1))
+
+
 def talk_up_from(node: Node) -> Iterator[int]:
     """The identities of the talk on the path from *node* up to the root."""
     at: Node | None = node
@@ -125,11 +152,29 @@ def talk_up_from(node: Node) -> Iterator[int]:
         at = at.parent
 
 
+def is_note(node: Node, below: Node) -> bool:
+    """Whether *node* is something that a client once put in front of *below*, which follows it.
+
+    Neither has it an answer, nor is it one: who speaks in it speaks on.
+    """
+    return node.role == below.role and node.role not in ANSWERS
+
+
 def nearest_talk(node: Node | None) -> Node | None:
     """*node*, or what is said before it, without the instructions between."""
     while node is not None and node.is_instruction:
         node = node.parent
     return node
+
+
+def _without_notes(node: Node, told: Collection[int]) -> Iterator[int]:
+    """What `talk_up_from` gives, but for notes that are not *told* any more."""
+    below = node
+    at: Node | None = node
+    while at is not None:
+        if not (is_note(at, below) and at.identity not in told):
+            yield at.identity
+        below, at = at, nearest_talk(at.parent)
 
 
 def _is_put_before(run: Run, others: Sequence[Run], talk: Talk, ending: Ending) -> bool:
@@ -155,27 +200,81 @@ def _is_history(run: Run, talk: Talk) -> bool:
     return run.length > 1 or (after < len(talk.roles) and talk.roles[after] in ANSWERS)
 
 
+def _of_which_most_is_stored(runs: Sequence[Run], talk: Talk, ending: Ending) -> Run:
+    """The one of *runs* with which the least of the request is new."""
+    said = Counter(talk.identities)
+    weighed = [(_overlap(run, said, ending.told_below(run, talk)), run) for run in runs]
+    weighed.sort(key=itemgetter(0), reverse=True)
+    best, most = weighed[0][1], (-1, 0, 0, 0)
+    for overlap, run in weighed:
+        if overlap < most[0]:
+            break  # No more than that is stored of it.
+        stored = _stored_of(run, talk, ending.told_below(run, talk))
+        weight = (stored, run.last, run.length, run.order)
+        if weight > most:
+            best, most = run, weight
+    return best
+
+
 def _overlap(run: Run, said: Counter[int], below: Sequence[int] | None) -> int:
     """How many of the messages *said* are on the path to *run*, or *below* it."""
     return (said & Counter([*(below or ()), *talk_up_from(run.node)])).total()
 
 
-def _has_edited_answer(begin: Run, best: Run, talk: Talk) -> bool:
+def _stored_of(run: Run, talk: Talk, below: Sequence[int] | None) -> int:
+    """How many of the messages in *talk* are not new when *run* decides."""
+    above = said_above(run, below)
+    unknown = unknown_before(run, talk.identities, above)
+    return len(talk.identities) - len(unknown) - len(fresh_after(run, talk, above))
+
+
+def _is_answered_late(begin: Run, best: Run, talk: Talk, unknown: Collection[int]) -> bool:
+    """Whether the request answers a call of tools behind *begin* that the path of *best* does not.
+
+    The client told the model something else meanwhile: what an agent says that took the call over,
+    from a summary. The answers would come behind all that, where they answer nothing.
+    """
+    answer = begin.last + 1
+    if answer not in unknown or talk.roles[answer] not in ANSWERS:
+        return False
+    below, above = best.node, nearest_talk(best.node.parent)
+    while above is not None and above is not begin.node:
+        below, above = above, nearest_talk(above.parent)
+    return above is not None and below.role not in ANSWERS
+
+
+def _has_edited_answer(begin: Run, best: Run, talk: Talk, unknown: Sequence[int]) -> bool:
     """Whether a question before *best* has an answer in the request that is not on its path.
 
     Somebody has edited that answer, or goes on with another one of several. To hang it behind all
     that was said later would make it the answer to something else. But the message behind *begin*,
     behind which more is known than is in *begin*, is a summary of what the client left out there.
+    And what stands between a question and the answer that this has on the path is a note.
     """
-    unknown = unknown_before(best, talk.identities, said_above(best, None))
     kept = best.last - begin.last - sum(at > begin.last for at in unknown)
     if begin.last + 1 in unknown and kept >= begin.length:
         return False
     new = set(unknown)
-    return any(
+    edited = [
         at
+        for at in unknown
+        if at
         and at - 1 not in new
         and talk.roles[at] == Role.ASSISTANT
         and talk.roles[at - 1] != Role.ASSISTANT
-        for at in unknown
-    )
+    ]
+    if not edited:
+        return False
+    line = list(_without_notes(best.node, set(talk.identities)))
+    neighbours = {(above, below) for below, above in pairwise(line)}
+    for at in edited:
+        known = next(after for after in range(at + 1, best.last + 1) if after not in new)
+        if (talk.identities[at - 1], talk.identities[known]) not in neighbours:
+            return True
+    return False
+
+
+def _common(some: Sequence[int], at: int, others: Sequence[int], place: int) -> int:
+    """How many of *some*, from *at* on, are the same as *others* from *place* on."""
+    most = min(len(some) - at, len(others) - place)
+    return next((n for n in range(most) if some[at + n] != others[place + n]), most)

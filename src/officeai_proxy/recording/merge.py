@@ -26,7 +26,6 @@ to turn. One is stored when the path does not have it, or when what the path end
 see `instructions`. Nothing comes between a call of tools and their answers.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -37,14 +36,13 @@ from officeai_proxy.model import Role
 from officeai_proxy.recording.branches import hanging, talk_hanging
 from officeai_proxy.recording.choice import (
     ANSWERS,
-    MOST_RUNS,
     Ending,
     Talk,
     best_run,
+    fresh_after,
     is_whole,
     nearest_talk,
     said_above,
-    talk_up_from,
     unknown_before,
 )
 from officeai_proxy.recording.instructions import instructions_in, new_instructions
@@ -157,9 +155,9 @@ def place_by_run(
     below = ending.told_below(run, said)
     above = said_above(run, below)
     unknown = unknown_before(run, said.identities, above)
-    reworded = rewordings(unknown, run, said)
+    reworded = rewordings(unknown, run, said, nodes)
     before = [at for at in unknown if at not in reworded]
-    after = _fresh_after(run, said, above)
+    after = fresh_after(run, said, above)
     node = end.leaf if run.node is ending.newest else run.node
     if below is not None:
         node = ending.place
@@ -287,36 +285,3 @@ def _prefix_ending_with(wanted: int, identities: Sequence[int]) -> int:
         if reached == wanted:
             known = count
     return known
-
-
-def _fresh_after(run: Run, said: Talk, above: Counter[int]) -> list[int]:
-    """Positions in the request's talk after *run*, without questions and answers sent once more.
-
-    Those are taken out of what is *above* the run, and new when they are not there any more: then
-    they were said twice. The last one is new: it is what the model is asked.
-    """
-    identities, path = said.identities, list(talk_up_from(run.node))[::-1]
-    places: dict[int, list[int]] = {}
-    for place, identity in enumerate(path):
-        places.setdefault(identity, []).append(place)
-    fresh: list[int] = []
-    at, end = run.last + 1, len(identities) - 1
-    while at < end:
-        newest = places.get(identities[at], [])[-MOST_RUNS:]
-        # Nothing is looked at twice: a request may say one word a thousand times.
-        length = max((_common(identities, at, path, place) for place in newest), default=1)
-        stretch = range(at, at + length)
-        is_turn = length > 1 and at + length <= end and Role.ASSISTANT in _at(said.roles, stretch)
-        turn = Counter(_at(identities, stretch)) if is_turn else Counter()
-        if is_turn and all(above[identity] >= often for identity, often in turn.items()):
-            above.subtract(turn)
-        else:
-            fresh += stretch
-        at += length
-    return fresh + list(range(at, end + 1))
-
-
-def _common(some: Sequence[int], at: int, others: Sequence[int], place: int) -> int:
-    """How many of *some*, from *at* on, are the same as *others* from *place* on."""
-    most = min(len(some) - at, len(others) - place)
-    return next((n for n in range(most) if some[at + n] != others[place + n]), most)

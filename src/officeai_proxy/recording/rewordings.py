@@ -5,50 +5,64 @@ answered, and old answers of tools are cut short to save room. The conversation 
 had not; behind the run such words would be said in the middle of something else.
 """
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Container, Iterable, Set
 
 from officeai_proxy.model import Role
-from officeai_proxy.recording.choice import ANSWERS, Talk, nearest_talk
+from officeai_proxy.recording.choice import ANSWERS, Talk, is_note, nearest_talk, talk_up_from
 from officeai_proxy.recording.runs import Run
 from officeai_proxy.tree import Node
 
 
-def rewordings(unknown: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
+def rewordings(
+    unknown: Collection[int], run: Run, talk: Talk, nodes: Iterable[Node]
+) -> dict[int, Node]:
     """Which of the *unknown* positions before *run* stand for which messages of its path.
 
-    Never those of answers of the model: whoever goes on from another one is on another branch.
+    *nodes* are what is stored, as much of it as is looked at.
     """
     if not unknown:
         return {}
     new = set(unknown)
-    return _questions(new, run, talk) | _answers_of_tools(new, run, talk)
+    return (
+        _questions(new, run, talk)
+        | _answers(new, run, talk, nodes)
+        | _answers_of_tools(new, run, talk)
+    )
 
 
 def _questions(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
     """Those in whose place another question is stored, which has the same answer there.
 
-    Above it is what is before them in the request, with nothing between that this does not tell: a
+    Above it is what is before them in the request. Notes aside, this tells all that is between: a
     summary before a window stands for all that the window lacks. What begins a request may be one,
     or a note, unless that has the whole history, with several answers, or rewords others as well.
     """
-    told = set(talk.identities)
+    known = Counter(talk.identities[: run.last + 1])
+    left_out = Counter(talk_up_from(run.node)) - known
     found: dict[int, Node] = {}
     maybe: dict[int, Node] = {}
     below = _first_of(run)
     for at in reversed(range(run.first)):
         above = nearest_talk(below.parent)
         if at not in new:
-            while above is not None and talk.identities[at] != above.identity in told:
-                above = nearest_talk(above.parent)
+            while (
+                above is not None
+                and talk.identities[at] != above.identity
+                and (above.identity not in left_out or is_note(above, below))
+            ):
+                below, above = above, nearest_talk(above.parent)
         if above is None:
             return found
         if above.identity == talk.identities[at]:
             found |= maybe
             maybe = {}
-        elif at in new and below.role == Role.ASSISTANT and _is_other(above, talk, at, told):
+        elif at not in new:
+            return found
+        elif below.role == Role.ASSISTANT and _is_other(above, talk, at, left_out):
             maybe[at] = above
         else:
-            return found
+            continue  # A note.
         below = above
     is_all = nearest_talk(below.parent) is None and _answers_in(talk, run) > 1
     return found | maybe if is_all or found else found
@@ -58,9 +72,57 @@ def _answers_in(talk: Talk, run: Run) -> int:
     return sum(role == Role.ASSISTANT for role in talk.roles[: run.last + 1])
 
 
-def _is_other(node: Node, talk: Talk, at: int, told: Collection[int]) -> bool:
-    """Whether *node* is a question like that *at* a position, and none of those that are *told*."""
-    return node.role == talk.roles[at] == Role.USER and node.identity not in told
+def _is_other(node: Node, talk: Talk, at: int, left_out: Container[int]) -> bool:
+    """Whether *node* is a question as the one *at* a position is, and *left_out* of the request."""
+    return node.role == talk.roles[at] == Role.USER and node.identity in left_out
+
+
+def _answers(new: Set[int], run: Run, talk: Talk, nodes: Iterable[Node]) -> dict[int, Node]:
+    """Those between whose neighbours another answer is stored.
+
+    The first may sum up what is over, unless it stands beside that one already, or a window begins
+    with its question. Whoever goes on from another answer is on another branch, but *run* is not:
+    it has been decided that nobody does. Old answers lose a part, or somebody has put one right.
+    """
+    answers = [at for at in range(run.first) if talk.roles[at] == Role.ASSISTANT]
+    if new.isdisjoint(answers):
+        return {}
+    told = set(talk.identities)
+    places = _places_of_answers(run.node, told)
+    stored = {(above.identity, below.identity): node for above, node, below in places}
+    found: dict[int, Node] = {}
+    for at in answers[1:]:
+        node = stored.get((talk.identities[at - 1], talk.identities[at + 1]))
+        if at in new and node is not None:
+            found[at] = node
+    first = answers[0]
+    if first in new:
+        there = {(node.parent, node.identity) for node in nodes}
+        for above, node, below in places:
+            if below.identity != talk.identities[first + 1]:
+                continue
+            follows = first > 0 and above.identity == talk.identities[first - 1]
+            begins = nearest_talk(above.parent)
+            is_window = follows and begins is not None and begins.identity not in told
+            if is_window or (node.parent, talk.identities[first]) in there:
+                found[first] = node
+    return found
+
+
+def _places_of_answers(leaf: Node, told: Collection[int]) -> list[tuple[Node, Node, Node]]:
+    """The answers on the path to *leaf* that are not *told*, each between its neighbours."""
+    line: list[Node] = []
+    for node in leaf.path():
+        # What follows an answer before the next question is a summary, or was reworded here.
+        is_second = bool(line) and node.role == line[-1].role == Role.ASSISTANT
+        if not (node.is_instruction or is_second):
+            line.append(node)
+    threes = zip(line, line[1:], line[2:], strict=False)
+    return [
+        three
+        for three in threes
+        if three[1].role == Role.ASSISTANT and three[1].identity not in told
+    ]
 
 
 def _answers_of_tools(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:

@@ -72,7 +72,11 @@ def trusted_runs(
                 is_end=talk[order] in ends,
                 is_said_again=last > known
                 and last == len(identities) - 1
-                and not (known and is_all_known and talk[order].role == Role.ASSISTANT)
+                and not (
+                    (known or len(here) == 1)
+                    and is_all_known
+                    and talk[order].role == Role.ASSISTANT
+                )
                 and talk[order] not in waiting,
                 is_only_one=len(here) == 1,
             ):
@@ -145,7 +149,8 @@ def _is_trusted(
     if is_said_again:
         # Something unknown and then only known words: they may just have been said again, unless
         # nobody has answered them yet. Then it is a retry. Where nothing is unknown, an answer
-        # behind its question is the history, which shall be gone on with or summed up.
+        # behind its question, or one that is there only once, is the history, which shall be gone
+        # on with or summed up.
         return False
     if length > 1 or is_end or is_rooted:
         return True
