@@ -125,7 +125,7 @@ async def test_a_reply_that_cannot_be_unpacked_is_shown_as_it_came(
 
 
 async def test_no_terminal_obeys_what_was_said(journal_dir: Path) -> None:
-    """What it would take for a command is shown as an escape, and JSON keeps it as one of its own."""
+    """What it would take for a command is shown as an escape, and as one of JSON in JSON."""
     store, nasty = InMemoryExchangeStore(), "\x1b]0;own\x07\x9b2J"
     store.refused_words = {"poison"}
     bad = an_exchange([user("poison")], nasty.encode())
