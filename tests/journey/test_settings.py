@@ -221,6 +221,30 @@ def test_a_file_in_another_encoding_is_named(tmp_path: Path, name: str) -> None:
     assert "UTF-8" in line
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "OFFICEAI_ENCRYPTION_KEYS: k1:secret",
+        'OFFICEAI_ENCRYPTION_KEYS="k1:secret',
+        'OTHER="open\nexport OFFICEAI_ENCRYPTION_KEYS=k1:secret\nMORE=" "',
+    ],
+)
+def test_no_setting_in_dotenv_is_passed_over(tmp_path: Path, lines: str) -> None:
+    """A line that cannot be read is named: what is to be encrypted would be stored as it is."""
+    (tmp_path / ".env").write_text(f"not a line\nOFFICEAI_PRICES=\n{lines}\n")
+
+    line = refused(tmp_path)
+    assert line.startswith("officeai-proxy: .env: OFFICEAI_ENCRYPTION_KEYS cannot be read there")
+    assert "secret" not in line
+
+
+def test_a_byte_order_mark_of_dotenv_hides_no_setting(tmp_path: Path) -> None:
+    """Editors on Windows put one there; the first setting would be none."""
+    (tmp_path / ".env").write_text("OFFICEAI_RECORD=never", encoding="utf-8-sig")
+
+    assert refused(tmp_path).startswith("officeai-proxy: OFFICEAI_RECORD: ")
+
+
 def test_an_empty_address_is_not_all_of_them(tmp_path: Path) -> None:
     """What is empty on the command line opens the program to nobody."""
     assert "OFFICEAI_HOST" in refused(tmp_path, "--host", "")
