@@ -23,7 +23,7 @@ _BYTE_ORDER_MARK = "\ufeff"
 """What editors on Windows put before UTF-8; TOML knows nothing of it, `.env` is read without it."""
 
 _WRITTEN = re.compile(
-    rf"^{_BYTE_ORDER_MARK}?[ \t]*(?:export[ \t]+)?'?((?:{PREFIX}|OPENAI_)\w+)",
+    rf"^{_BYTE_ORDER_MARK}?[ \t]*(?:export[ \t]+)?'?((?:{PREFIX}|OPENAI_)\w+)(?=['=:\s]|$)",
     re.MULTILINE | re.IGNORECASE,
 )
 """A name at the beginning of a line, as it stands where a setting is given."""

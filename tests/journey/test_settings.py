@@ -264,7 +264,9 @@ def test_a_strange_variable_is_told_and_stops_nothing(
     """It may be another program's: a line on standard error names it, with the nearest setting."""
     folder = tmp_path / "proxy0"
     folder.mkdir()
-    (folder / ".env").write_text("OFFICEAI_BOGUS=secret\nOTHER=1\nOFFICEAI_PRICES=\n")
+    (folder / ".env").write_text(
+        "OFFICEAI_BOGUS=secret\nOTHER=1\nOFFICEAI_PRICES=\nOFFICEAI_PORT-A=1\n"
+    )
     proxy = start_proxy(RETENTION_DAY="secret", TRUSTED_PROXIES=" 127.0.0.1 , 10.0.0.0/8,::1,")
 
     told = [line for line in proxy.stderr().splitlines() if "no setting" in line]
@@ -273,6 +275,8 @@ def test_a_strange_variable_is_told_and_stops_nothing(
         "officeai-proxy: OFFICEAI_RETENTION_DAY in the environment is no setting and has no effect;"
         " did you mean OFFICEAI_RETENTION_DAYS?",
         "officeai-proxy: OFFICEAI_BOGUS in .env is no setting and has no effect",
+        "officeai-proxy: OFFICEAI_PORT-A in .env is no setting and has no effect;"
+        " did you mean OFFICEAI_PORT?",
     ]
     assert "secret" not in proxy.stderr()
 
