@@ -20,7 +20,7 @@ DOTENV = ".env"
 TOML = "officeai.toml"
 
 _BYTE_ORDER_MARK = "\ufeff"
-"""What editors on Windows put before UTF-8; TOML knows nothing of it, `.env` is read without it."""
+"""What editors on Windows put before UTF-8; TOML knows nothing of it, and `.env` may have it."""
 
 _WRITTEN = re.compile(
     rf"^{_BYTE_ORDER_MARK}?[ \t]*(?:export[ \t]+)?'?((?:{PREFIX}|OPENAI_)\w+)(?=['=:\s]|$)",
@@ -101,7 +101,7 @@ def _understood_in_dotenv() -> Collection[str]:
         return DotEnvSettingsSource(
             BaseSettings,
             env_file=DOTENV,
-            env_file_encoding="utf-8-sig",
+            env_file_encoding="utf-8",
             env_ignore_empty=False,
         ).env_vars
     finally:

@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_file=DOTENV,
-        env_file_encoding="utf-8-sig",
+        env_file_encoding="utf-8",
         env_ignore_empty=True,
         toml_file=TOML,
         extra="ignore",

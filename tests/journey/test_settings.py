@@ -238,13 +238,6 @@ def test_no_setting_in_dotenv_is_passed_over(tmp_path: Path, lines: str) -> None
     assert "secret" not in line
 
 
-def test_a_byte_order_mark_of_dotenv_hides_no_setting(tmp_path: Path) -> None:
-    """Editors on Windows put one there; the first setting would be none."""
-    (tmp_path / ".env").write_text("OFFICEAI_RECORD=never", encoding="utf-8-sig")
-
-    assert refused(tmp_path).startswith("officeai-proxy: OFFICEAI_RECORD: ")
-
-
 def test_an_empty_address_is_not_all_of_them(tmp_path: Path) -> None:
     """What is empty on the command line opens the program to nobody."""
     assert "OFFICEAI_HOST" in refused(tmp_path, "--host", "")
