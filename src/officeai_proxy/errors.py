@@ -31,6 +31,7 @@
     └── Unavailable                   we cannot do our part now (503)
         ├── DatabaseUnavailable
         │   ├── DatabaseDamaged
+        │   ├── DatabaseIncomplete
         │   ├── DatabaseMoved
         │   └── DatabaseOnlyReads
         ├── KeysUnavailable
@@ -293,6 +294,10 @@ class DatabaseDamaged(DatabaseUnavailable):
 
     code = "database_damaged"
     may_pass = False
+
+
+class DatabaseIncomplete(DatabaseUnavailable):
+    """The database lacks a table, or a right on one; calls go on. The proxy's log says which."""
 
 
 class DatabaseMoved(DatabaseUnavailable):

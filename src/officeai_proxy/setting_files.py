@@ -3,10 +3,14 @@
 A name that is nearly right would otherwise be a setting that says nothing and has no effect.
 """
 
+import logging
+import re
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
+
+from pydantic_settings import BaseSettings, DotEnvSettingsSource
 
 from officeai_proxy.errors import ConfigurationError
 
@@ -16,7 +20,13 @@ DOTENV = ".env"
 TOML = "officeai.toml"
 
 _BYTE_ORDER_MARK = "\ufeff"
-"""What editors on Windows put before UTF-8; TOML knows nothing of it."""
+"""What editors on Windows put before UTF-8; TOML knows nothing of it, and `.env` may have it."""
+
+_WRITTEN = re.compile(
+    rf"^{_BYTE_ORDER_MARK}?[ \t]*(?:export[ \t]+)?'?((?:{PREFIX}|OPENAI_)\w+)(?=['=:\s]|$)",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""A name at the beginning of a line, as it stands where a setting is given."""
 
 
 def check_files(known: Collection[str]) -> None:
@@ -25,10 +35,12 @@ def check_files(known: Collection[str]) -> None:
     *known* are the names of all settings as they stand in the TOML file, in lower case.
 
     Raises:
-        ConfigurationError: one is no text, or what is in the TOML file has a name that no setting
-            has; the message is one line that names the file.
+        ConfigurationError: one is no text, what is in the TOML file has a name that no setting has,
+            or a setting in `.env` would be passed over; the message is one line that names the file
+            and no value.
     """
-    _text_of(DOTENV)
+    written = _WRITTEN.findall(_text_of(DOTENV))
+    _refuse_lost(name for name in written if _short(name) in known)
     text = _text_of(TOML)
     if text.startswith(_BYTE_ORDER_MARK):
         raise ConfigurationError(f"{TOML}: it begins with a byte order mark; save it without one")
@@ -65,6 +77,41 @@ def _text_of(name: str) -> str:
         raise ConfigurationError(f"{name}: it cannot be read ({exc.strerror})") from None
 
 
+def _refuse_lost(written: Iterable[str]) -> None:
+    """Refuse a line that cannot be read, or that is swallowed by a quotation mark left open.
+
+    The library that reads the file passes it over with a warning, and goes on: data would be plain
+    that is to be encrypted.
+    """
+    understood = _understood_in_dotenv()
+    for name in written:
+        if name.lower() not in understood:
+            raise ConfigurationError(
+                f"{DOTENV}: {name} cannot be read there; write {name}=value on a line of its own, "
+                "and close the quotation marks of the lines above it"
+            )
+
+
+def _understood_in_dotenv() -> Collection[str]:
+    """The names in it that the library has read, in lower case."""
+    # It warns of all other lines, and does so again when the settings are read.
+    library = logging.getLogger("dotenv.main")
+    library.disabled = True
+    try:
+        return DotEnvSettingsSource(
+            BaseSettings,
+            env_file=DOTENV,
+            env_file_encoding="utf-8",
+            env_ignore_empty=False,
+        ).env_vars
+    finally:
+        library.disabled = False
+
+
+def _short(name: str) -> str:
+    return name.lower().removeprefix(PREFIX.lower())
+
+
 def _faults(content: Mapping[str, object], known: Collection[str]) -> Iterator[str]:
     for name, value in content.items():
         is_section = isinstance(value, Mapping)
@@ -84,7 +131,7 @@ def _unknown_section(name: str, known: Collection[str]) -> str:
 
 
 def _unknown_in_file(name: str, known: Collection[str]) -> str:
-    short = name.lower().removeprefix(PREFIX.lower())
+    short = _short(name)
     if short in known:
         return f"`{_shown(name)}` is called `{short}` in this file"
     nearest = _nearest(short, known)

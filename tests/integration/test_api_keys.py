@@ -71,6 +71,17 @@ async def test_expired_key_is_not_active(database: Database) -> None:
         assert await keys.active(NOW + HOUR) == []
 
 
+@pytest.mark.parametrize("count", [0, 2, 5])
+async def test_many_keys_are_read_in_turns(database: Database, count: int) -> None:
+    """Each once, however they are cut: the last turn is full, or not, or there is none."""
+    stored = [a_key(number) for number in range(count)]
+    async with database.write() as connection:
+        keys = ApiKeyRepository(connection)
+        for key in stored:
+            await keys.add(key)
+        assert await keys.active(NOW, at_once=2) == stored
+
+
 async def test_keys_come_back_as_they_were(database: Database) -> None:
     """What is read equals what was stored, oldest first, and one workspace can be asked for."""
     stored = [a_key(1), a_key(2, workspace="other", expires=NOW + HOUR), a_key(3)]

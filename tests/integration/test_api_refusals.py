@@ -5,10 +5,13 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 from tests.api import KEY, NOW, STRANGER, Api, Services
 
+from officeai_proxy.api.outages import OutageLog
 from officeai_proxy.api.policy import policies
 from officeai_proxy.auth.keyring import Keyring
+from officeai_proxy.errors import DatabaseIncomplete
 from officeai_proxy.history.fixed_words import FIXED_WORDS
 from officeai_proxy.storage.database import Database
 
@@ -325,6 +328,26 @@ async def test_a_slip_of_the_method_deletes_no_session(client: httpx.AsyncClient
         assert added.status_code == 201
         (found,) = (await client.get(f"/conversations/{word}/messages")).json()["data"]
         assert found["content"] == "hi"
+
+
+async def test_why_the_database_refuses_a_read_is_in_the_log(
+    api: Api, caplog: pytest.LogCaptureFixture
+):
+    """A table that is gone is told as that, to the log by its name, and there once a minute."""
+    api.app.state.outages = OutageLog()
+    async with api.services.database.alter() as connection:
+        await connection.execute(text("ALTER TABLE audit_log RENAME TO elsewhere"))
+    async with api.client() as client:
+        answers = [await client.get("/conversations") for _ in range(2)]
+
+    for answer in answers:
+        error = error_of(answer, 503)
+        assert (error["code"], error["message"]) == (
+            "database_unavailable",
+            DatabaseIncomplete().message,
+        )
+    (line,) = [record.getMessage() for record in caplog.records if "503" in record.getMessage()]
+    assert "audit_log" in line
 
 
 async def test_a_database_that_is_away_is_a_503(api: Api, tmp_path: Any):

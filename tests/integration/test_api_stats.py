@@ -20,6 +20,8 @@ from officeai_proxy.storage.migrations import prepare
 
 HOUR = timedelta(hours=1)
 USAGE = Usage(10, 5, 15)
+NASTY = "[/b]\x1b]0;own\x07"
+"""What a caller may name a model: no word for what prints tables, and none for a terminal."""
 
 
 @pytest.fixture
@@ -136,7 +138,7 @@ async def seeded(url: str) -> None:
     await record(
         database,
         a_call(user="alice", model_served="a", cost=0.5),
-        a_call(60, user="bob", model_served="b", cost=0.0000042),
+        a_call(60, user="bob", model_served=NASTY, cost=0.0000042),
         a_call(workspace="other"),
     )
     await database.close()
@@ -161,6 +163,7 @@ def test_the_command(tmp_path: Path) -> None:
         table = pool.submit(run, "--by", "model").result()
     assert "0.5000" in table
     assert "0.0000042" in table
+    assert r"[/b]\x1b]0;own\x07" in table
     assert "…" not in table
     assert "There are more" in run("--by", "model", "--limit", "1")
     run("--user", "nobody-7f")

@@ -124,6 +124,22 @@ async def test_a_reply_that_cannot_be_unpacked_is_shown_as_it_came(
     assert run("list").output == "Nothing is set aside.\n"
 
 
+async def test_no_terminal_obeys_what_was_said(journal_dir: Path) -> None:
+    """What it would take for a command is shown as an escape, and as one of JSON in JSON."""
+    store, nasty = InMemoryExchangeStore(), "\x1b]0;own\x07\x9b2J"
+    store.refused_words = {"poison"}
+    bad = an_exchange([user("poison")], nasty.encode())
+    await record(journal_dir, store, bad)
+
+    shown = run("show", str(bad.id)).output
+    as_json = run("show", str(bad.id), "--json").output
+
+    assert shown.replace("\n", "").isprintable()
+    assert r"reply: \x1b]0;own\x07\x9b2J" in shown
+    assert as_json.removesuffix("\n").isprintable()
+    assert json.loads(as_json)["reply"] == nasty
+
+
 async def test_dropping_asks_first(journal_dir: Path) -> None:
     """Without a yes nothing goes; with it the call is gone for good."""
     store = InMemoryExchangeStore()

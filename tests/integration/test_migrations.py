@@ -220,6 +220,18 @@ async def test_rebuilding_a_table_keeps_what_refers_to_it(database: Database) ->
     assert await contents(database, conversation) == ["precious"]
 
 
+async def test_no_migration_is_cut_off_for_taking_long(database: Database) -> None:
+    """Also where the account's statements may take so long only, as hosted PostgreSQL has it."""
+    if database.path is not None:
+        pytest.skip("SQLite has no such limit")
+    async with database.write() as connection:
+        name = await connection.scalar(text("SELECT current_database()"))
+        await connection.execute(text(f"ALTER DATABASE \"{name}\" SET statement_timeout = '1h'"))
+
+    async with database.alter() as connection:
+        assert await connection.scalar(text("SHOW statement_timeout")) == "0"
+
+
 def test_processes_at_once(database_url: str) -> None:
     """Processes that start together on an empty database all succeed, and one does the work."""
     processes = [run_python(PREPARE, database_url) for _ in range(3)]

@@ -215,6 +215,23 @@ def test_a_file_in_another_encoding_is_named(tmp_path: Path, name: str) -> None:
     assert "UTF-8" in line
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "OFFICEAI_ENCRYPTION_KEYS: k1:secret",
+        'OFFICEAI_ENCRYPTION_KEYS="k1:secret',
+        'OTHER="open\nexport OFFICEAI_ENCRYPTION_KEYS=k1:secret\nMORE=" "',
+    ],
+)
+def test_no_setting_in_dotenv_is_passed_over(tmp_path: Path, lines: str) -> None:
+    """A line that cannot be read is named: what is to be encrypted would be stored as it is."""
+    (tmp_path / ".env").write_text(f"not a line\nOFFICEAI_PRICES=\n{lines}\n")
+
+    line = refused(tmp_path)
+    assert line.startswith("officeai-proxy: .env: OFFICEAI_ENCRYPTION_KEYS cannot be read there")
+    assert "secret" not in line
+
+
 def test_an_empty_address_is_not_all_of_them(tmp_path: Path) -> None:
     """What is empty on the command line opens the program to nobody."""
     assert "OFFICEAI_HOST" in refused(tmp_path, "--host", "")
@@ -234,7 +251,9 @@ def test_a_strange_variable_is_told_and_stops_nothing(
     """It may be another program's: a line on standard error names it, with the nearest setting."""
     folder = tmp_path / "proxy0"
     folder.mkdir()
-    (folder / ".env").write_text("OFFICEAI_BOGUS=secret\nOTHER=1\nOFFICEAI_PRICES=\n")
+    (folder / ".env").write_text(
+        "OFFICEAI_BOGUS=secret\nOTHER=1\nOFFICEAI_PRICES=\nOFFICEAI_PORT-A=1\n"
+    )
     proxy = start_proxy(RETENTION_DAY="secret", TRUSTED_PROXIES=" 127.0.0.1 , 10.0.0.0/8,::1,")
 
     told = [line for line in proxy.stderr().splitlines() if "no setting" in line]
@@ -243,6 +262,8 @@ def test_a_strange_variable_is_told_and_stops_nothing(
         "officeai-proxy: OFFICEAI_RETENTION_DAY in the environment is no setting and has no effect;"
         " did you mean OFFICEAI_RETENTION_DAYS?",
         "officeai-proxy: OFFICEAI_BOGUS in .env is no setting and has no effect",
+        "officeai-proxy: OFFICEAI_PORT-A in .env is no setting and has no effect;"
+        " did you mean OFFICEAI_PORT?",
     ]
     assert "secret" not in proxy.stderr()
 

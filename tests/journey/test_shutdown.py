@@ -206,10 +206,16 @@ def test_a_request_that_never_gets_whole_does_not_keep_the_program(
     soon(seconds_to_end, within=5)
 
 
-def test_a_second_sigint_does_not_wait(start_proxy: StartProxy, upstream: ScriptedUpstream) -> None:
-    """Ctrl-C twice ends the program without the grace period, in order, and without a trace."""
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_second_sigint_does_not_wait(
+    start_proxy: StartProxy, upstream: ScriptedUpstream, workers: str
+) -> None:
+    """It ends the program without the grace period, in order, and without a trace.
+
+    From the first one on connections are refused, whoever is still being served.
+    """
     upstream.script = never
-    proxy = start_proxy(GRACE_SECONDS="60")
+    proxy = start_proxy(GRACE_SECONDS="60", WORKERS=workers)
     with Wire(proxy) as wire:
         wire.say("hello", "s1")
         until(lambda: upstream.requests)

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from officeai_proxy.api.outages import OutageLog
 from officeai_proxy.error_handlers import error_body, error_headers, error_object
 from officeai_proxy.errors import (
     METHODS,
@@ -42,6 +43,7 @@ _NOT_A_FIELD = re.compile(r"^<.*>$|^function-|\[")
 
 def install(app: FastAPI) -> None:
     """Make every error of *app*'s routes an error object."""
+    app.state.outages = OutageLog()
     app.add_exception_handler(ProxyError, _on_proxy_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
@@ -55,8 +57,11 @@ def _response(error: ProxyError) -> Response:
     return response
 
 
-async def _on_proxy_error(_: Request, error: Exception) -> Response:
-    return _response(cast("ProxyError", error))
+async def _on_proxy_error(request: Request, error: Exception) -> Response:
+    raised = cast("ProxyError", error)
+    outages: OutageLog = request.app.state.outages
+    outages.note(raised)
+    return _response(raised)
 
 
 async def _on_http_exception(request: Request, raised: Exception) -> Response:

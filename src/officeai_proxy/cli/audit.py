@@ -1,6 +1,5 @@
 """`officeai-proxy audit`: read the audit log, and prove that nobody has changed it."""
 
-import json
 import sys
 
 import click
@@ -8,6 +7,7 @@ from typing_extensions import override
 
 from officeai_proxy.cli.opening import with_database
 from officeai_proxy.cli.parameters import Moment, Name
+from officeai_proxy.cli.standard import json_line
 from officeai_proxy.model import DEFAULT_WORKSPACE, Caller
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.audit import AuditFilter, AuditRepository, Head, detail_of
@@ -96,7 +96,7 @@ def list_(workspace: str, limit: int, *, as_json: bool, **filters: object) -> No
 
     page = with_database(load_settings(), read)
     if as_json:
-        click.echo(json.dumps([_told(row) for row in page.items], ensure_ascii=False))
+        click.echo(json_line([_told(row) for row in page.items]))
         return
     for row in page.items:
         names = " ".join(name for name in (row.user_identifier, row.target) if name)

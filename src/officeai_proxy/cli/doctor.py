@@ -1,7 +1,6 @@
 """`officeai-proxy doctor`: look at everything the proxy needs and say what is wrong with it."""
 
 import asyncio
-import json
 import shutil
 import sys
 from dataclasses import asdict, dataclass
@@ -10,6 +9,7 @@ import click
 
 from officeai_proxy.cli.folders import prove_folders
 from officeai_proxy.cli.opening import database_of
+from officeai_proxy.cli.standard import json_line
 from officeai_proxy.errors import ProxyError
 from officeai_proxy.proxy.upstream import (
     Timeouts,
@@ -50,7 +50,7 @@ def command(*, as_json: bool) -> None:
         _keys(settings),
     ]
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
+        click.echo(json_line([asdict(finding) for finding in findings]))
     else:
         for finding in findings:
             click.echo(f"{'ok ' if finding.is_well else 'BAD'}  {finding.what:9} {finding.note}")

@@ -14,6 +14,7 @@ from rich.console import Console
 from officeai_proxy.audit import COMMAND_LINE, AuditLog
 from officeai_proxy.cli.opening import with_database
 from officeai_proxy.cli.parameters import Name
+from officeai_proxy.cli.standard import harmless
 from officeai_proxy.crypto.scratch import scratch_file
 from officeai_proxy.formats.reading.imported import Reading
 from officeai_proxy.imports import Account, Importer
@@ -49,7 +50,7 @@ def command(file: str, user: str | None, workspace: str) -> None:
 
     account = with_database(settings, work)
     for failure in account.errors:
-        click.echo(f"conversation {failure.item}: {failure.reason}", err=True)
+        click.echo(harmless(f"conversation {failure.item}: {failure.reason}"), err=True)
     if account.failed > len(account.errors):
         click.echo(f"and {account.failed - len(account.errors)} more that failed", err=True)
     click.echo(_told(account))

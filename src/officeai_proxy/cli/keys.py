@@ -1,6 +1,5 @@
 """`officeai-proxy keys`: make, list, rotate and revoke keys, also while the proxy runs."""
 
-import json
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -11,6 +10,7 @@ from officeai_proxy.auth.key_lines import key_line, key_state
 from officeai_proxy.auth.keys import end_of_overlap, make_key, rotated
 from officeai_proxy.cli.opening import with_database
 from officeai_proxy.cli.parameters import Name, Scopes, Span
+from officeai_proxy.cli.standard import json_line
 from officeai_proxy.model import DEFAULT_WORKSPACE, ApiKey, Limits, Scope
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.api_keys import ApiKeyRepository
@@ -90,7 +90,7 @@ def list_(*, as_json: bool) -> None:
 
     keys, now = with_database(load_settings(), read), datetime.now(UTC)
     if as_json:
-        click.echo(json.dumps([key_line(key, now) for key in keys], ensure_ascii=False))
+        click.echo(json_line([key_line(key, now) for key in keys]))
         return
     for key in keys:
         scopes = ",".join(sorted(key.scopes))
@@ -161,7 +161,7 @@ def revoke(key_id: str) -> None:
 def _print_once(key: str, stored: ApiKey, now: datetime, *, as_json: bool) -> None:
     """Show a key inside the transaction that makes it: what cannot be shown is not made."""
     if as_json:
-        click.echo(json.dumps({**key_line(stored, now), "key": key}, ensure_ascii=False))
+        click.echo(json_line({**key_line(stored, now), "key": key}))
     else:
         click.echo(f"id {stored.id}")
         click.echo(key)

@@ -1,13 +1,21 @@
-"""Where a command writes: a path in, a file to write to out; a half file never takes its name."""
+"""Where a command writes: a path in, a file to write to out; a half file never takes its name.
 
+What was said goes into files and pipes byte for byte; a terminal is never made to obey it.
+"""
+
+import codecs
+import io
 import os
 import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import cast
 
+from typing_extensions import Buffer, override
+
+from officeai_proxy.cli.standard import harmless
 from officeai_proxy.errors import ProxyError
 
 STANDARD_OUTPUT = Path("-")
@@ -24,7 +32,7 @@ def is_standard_output(output: Path) -> bool:
 
 
 @contextmanager
-def open_output(output: Path) -> Iterator[BinaryIO]:
+def open_output(output: Path) -> Iterator[io.BufferedIOBase]:
     """The file at *output*; a regular one gets its name at the end, when it is whole.
 
     A pipe or a device is written to as it is: to rename a file over it would take it away from
@@ -34,8 +42,9 @@ def open_output(output: Path) -> Iterator[BinaryIO]:
         OutputNotWritten: it cannot be opened, or not be written to the end.
     """
     if is_standard_output(output):
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        file = cast("io.BufferedIOBase", sys.stdout.buffer)
+        yield _Terminal(file) if sys.stdout.isatty() else file
+        file.flush()
         return
     is_special = output.exists() and not output.is_file()
     try:
@@ -46,7 +55,7 @@ def open_output(output: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _whole_file(output: Path) -> Iterator[BinaryIO]:
+def _whole_file(output: Path) -> Iterator[io.BufferedIOBase]:
     """A new file beside the one that it replaces at the end; deleted if there is no good one.
 
     Who may read the old file may read the new one, and nobody else.
@@ -63,3 +72,17 @@ def _whole_file(output: Path) -> Iterator[BinaryIO]:
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
+
+
+class _Terminal(io.BufferedIOBase):
+    """Shows a text that comes as UTF-8, in pieces, to whoever sits there."""
+
+    def __init__(self, terminal: io.BufferedIOBase) -> None:
+        super().__init__()
+        self._terminal = terminal
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    @override
+    def write(self, buffer: Buffer, /) -> int:
+        self._terminal.write(harmless(self._decoder.decode(bytes(buffer))).encode())
+        return memoryview(buffer).nbytes

@@ -1,6 +1,5 @@
 """`officeai-proxy search`: find messages of a workspace, with what was found in bold."""
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -9,6 +8,7 @@ import click
 from officeai_proxy.audit import COMMAND_LINE, AuditLog
 from officeai_proxy.cli.opening import with_database
 from officeai_proxy.cli.parameters import Name
+from officeai_proxy.cli.standard import json_line
 from officeai_proxy.errors import RequestRefused
 from officeai_proxy.model import DEFAULT_WORKSPACE, Caller, Role
 from officeai_proxy.settings import load_settings
@@ -67,7 +67,7 @@ def command(
 
     page = with_database(load_settings(), find)
     if as_json:
-        click.echo(json.dumps([_told(hit, query) for hit in page.items], ensure_ascii=False))
+        click.echo(json_line([_told(hit, query) for hit in page.items]))
     else:
         for line in _lines(page, query):
             click.echo(line)

@@ -1,10 +1,10 @@
 """`officeai-proxy set-aside`: what to do with calls that could not be stored; needs no database."""
 
 import base64
-import json
 
 import click
 
+from officeai_proxy.cli.standard import harmless, json_line
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.model import Exchange, utc_from_ns
 from officeai_proxy.recording.frame_seal import FrameSeal
@@ -39,13 +39,13 @@ def list_(*, as_json: bool) -> None:
     folder, _ = _opened()
     found = list(folder.all())
     if as_json:
-        click.echo(json.dumps([_told(one) for one in found], ensure_ascii=False))
+        click.echo(json_line([_told(one) for one in found]))
         return
     for one in found:
         call = one.exchange
         whose = f"{call.workspace} {call.user or call.client_ip}" if call else "cannot be read"
         whose = "damage" if one.is_damage else whose
-        reason = one.reason.replace("\n", " ")
+        reason = harmless(one.reason.replace("\n", " "))
         click.echo(f"{one.name}  {_moment(one.set_aside_ns)[:_SECONDS]}Z  {whose}  {reason}")
     if not found:
         click.echo("Nothing is set aside.")
@@ -65,11 +65,11 @@ def show(name: str, *, as_json: bool) -> None:
     if one.is_damage:
         told["content"] = folder.damaged_bytes(name).decode("utf-8", "backslashreplace")
     if as_json:
-        click.echo(json.dumps(told, ensure_ascii=False))
+        click.echo(json_line(told))
         return
     for field, value in told.items():
         if value is not None:
-            click.echo(f"{field}: {value}")
+            click.echo(harmless(f"{field}: {value}"))
 
 
 @command.command("retry")

@@ -5,12 +5,18 @@ that is opened; what is meant for a person would go into a database. Python has 
 printed is gone without a word, and who asks whether it is a terminal fails.
 """
 
+import json
 import os
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 _STREAMS = (0, 1, 2)
+
+# C0 and C1 (ECMA-48), but for what breaks lines and sets columns: whoever writes a message could
+# rename the window with them, or hide what stands above.
+_OBEYED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
 
 
 def hold_places() -> bool:
@@ -63,3 +69,14 @@ def _is_open(number: int) -> bool:
 def in_one_line(text: str) -> str:
     """*text* with what a terminal would not show, or would obey, written as Python escapes it."""
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
+def harmless(text: str) -> str:
+    """*text* in its lines, with what a terminal would obey written as Python escapes it."""
+    return _OBEYED.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def json_line(value: object) -> str:
+    """*value* as JSON on one line, which every script and, as it is, every terminal can take."""
+    text = json.dumps(value, ensure_ascii=False)
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -1,6 +1,5 @@
 """`officeai-proxy stats`: the numbers of a workspace's calls as a table or as JSON."""
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,10 +8,12 @@ import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from officeai_proxy.audit import COMMAND_LINE, AuditLog
 from officeai_proxy.cli.opening import with_database
 from officeai_proxy.cli.parameters import Moment, Name
+from officeai_proxy.cli.standard import harmless, json_line
 from officeai_proxy.history.stats import Stats, read_offset
 from officeai_proxy.model import DEFAULT_WORKSPACE, Caller
 from officeai_proxy.settings import load_settings
@@ -96,7 +97,7 @@ def command(
     page = with_database(load_settings(), count)
     if as_json:
         answer = Stats.of(page, grouping, limit=limit).model_dump(mode="json")
-        click.echo(json.dumps(answer, ensure_ascii=False))
+        click.echo(json_line(answer))
         return
     console = Console(width=max(Console().width, WIDTH))
     with console.capture() as printed:
@@ -113,7 +114,8 @@ def _table(page: StatsPage, by: GroupBy) -> Table:
     for place, (head, foot) in enumerate(zip((by.value, *_HEADS), total, strict=True)):
         table.add_column(head, foot, justify="right" if place else "left", no_wrap=True)
     for group in page.groups.items:
-        table.add_row(group.key or "–", *_cells(group.stats))
+        # Anybody may name a model `[/b]`, which in a plain text is a word of rich's own language.
+        table.add_row(Text(harmless(group.key or "–")), *_cells(group.stats))
     return table
 
 

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from officeai_proxy.api.faults import methods_at
+from officeai_proxy.api.outages import OutageLog
 from officeai_proxy.error_handlers import error_headers
 from officeai_proxy.errors import KeysUnavailable, NoRoom, ProxyError, ShuttingDown
 from officeai_proxy.page.call_log import router as call_log
@@ -90,6 +91,8 @@ async def _on_nobody(request: Request, _: Exception) -> Response:
 
 async def _on_proxy_error(request: Request, error: Exception) -> Response:
     raised = cast("ProxyError", error)
+    outages: OutageLog = request.app.state.outages
+    outages.note(raised)
     said = [header for header in error_headers(raised) if header[0] in _FOR_BROWSERS]
     headers = {name.decode(): value.decode() for name, value in said}
     # A 503 is the database's but where something else is missing, such as room on a disk.

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import math
 import multiprocessing
+import multiprocessing.connection
 import os
 import resource
 import signal
@@ -25,7 +26,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from typing_extensions import override
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors import multiprocess
 
 from officeai_proxy.app import create_app
 from officeai_proxy.server.connection import Connection
@@ -43,6 +44,10 @@ ANSWER_SECONDS = 30
 A worker that starts says nothing until it has loaded. On a machine that is overloaded or was asleep
 that takes longer than the five seconds that uvicorn gives, and no worker would ever get up.
 """
+
+
+LOOK_SECONDS = 0.5
+"""How often a supervisor that waits for the end of its workers looks for a second SIGINT."""
 
 
 def run(settings: Settings, listener: socket.socket, *, on_ready: Callable[[], None]) -> int:
@@ -122,16 +127,31 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-class Supervisor(Multiprocess):
+class Worker(multiprocess.Process):
+    """One of several processes, which ends as one alone does."""
+
+    @property
+    @override
+    def server(self) -> Server:
+        """The server that the process runs."""
+        if not isinstance(self._server, Server):
+            self._server = Server(self.config)
+        return self._server
+
+
+class Supervisor(multiprocess.Multiprocess):
     """uvicorn's supervisor, which tells when the first worker serves, and whether one cannot.
 
-    It sees at once that a worker died that it was just asking.
+    It sees at once that a worker died that it was just asking. Its end is that of one process:
+    connections are refused from the first signal on, and a second SIGINT cuts the wait short.
     """
 
     def __init__(
         self, config: uvicorn.Config, listener: socket.socket, *, on_ready: Callable[[], None]
     ) -> None:
         """*on_ready* is called when a worker has started, and not when none of them can."""
+        # uvicorn has no other place to say which server its workers run.
+        multiprocess.Process = Worker  # type: ignore[misc]
         super().__init__(config, [listener])
         self._on_ready = on_ready
         self._is_ready = False
@@ -153,6 +173,31 @@ class Supervisor(Multiprocess):
         if not self._is_ready and any(worker.is_ready() for worker in self.processes):
             self._is_ready = True
             self._on_ready()
+
+    @override
+    def terminate_all(self) -> None:
+        """Tell all workers to end, and take no more connections: nobody would ever answer them."""
+        super().terminate_all()
+        for listener in self.sockets:
+            listener.close()
+
+    @override
+    def join_all(self) -> None:
+        """Wait for the end of all workers, and hand them a SIGINT that comes meanwhile.
+
+        A terminal sends it to them as well; whoever sends it to this process alone means them too.
+        """
+        while living := [worker.process for worker in self.processes if worker.exitcode is None]:
+            multiprocessing.connection.wait([process.sentinel for process in living], LOOK_SECONDS)
+            if signal.SIGINT in self.signal_queue:
+                self.signal_queue.clear()
+                for process in living:
+                    _hurry(process)
+
+
+def _hurry(process: multiprocessing.process.BaseProcess) -> None:
+    if process.pid is not None and process.is_alive():
+        os.kill(process.pid, signal.SIGINT)
 
 
 def _application(settings: Settings) -> ASGIApp:

@@ -17,6 +17,9 @@ _k = api_keys.c
 
 _LISTING = "keys"
 
+AT_ONCE = 200
+"""Keys that are read before other work has its turn: calls must not wait for thousands of them."""
+
 
 class ApiKeyRepository:
     """The managed keys. Who may touch which is decided by whoever calls this."""
@@ -60,12 +63,20 @@ class ApiKeyRepository:
             rows = rows.where(_k.workspace == workspace)
         return [api_key_of(row) for row in await self._connection.execute(rows)]
 
-    async def active(self, now: datetime) -> list[ApiKey]:
-        """The keys that open something at *now*."""
+    async def active(self, now: datetime, *, at_once: int = AT_ONCE) -> list[ApiKey]:
+        """The keys that open something at *now*, read some *at_once*."""
         rows = select(api_keys).where(
             _k.revoked_at.is_(None), or_(_k.expires_at.is_(None), _k.expires_at > now)
         )
-        return [api_key_of(row) for row in await self._connection.execute(rows)]
+        rows = rows.order_by(_k.id).limit(at_once)
+        found: list[ApiKey] = []
+        while len(found) % at_once == 0:
+            wanted = rows.where(_k.id > found[-1].id) if found else rows
+            some = [api_key_of(row) for row in await self._connection.execute(wanted)]
+            if not some:
+                break
+            found += some
+        return found
 
     async def page(self, caller: Caller, wanted: PageRequest) -> Page[ApiKey]:
         """The keys behind the wall of *caller*, revoked ones too, oldest first."""

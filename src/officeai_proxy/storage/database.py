@@ -167,13 +167,16 @@ class Database:
     async def alter(self) -> AsyncIterator[AsyncConnection]:
         """One transaction for a change of the schema, on a connection of its own.
 
-        SQLite's foreign keys rest meanwhile, and no statement is cut off for taking long.
+        SQLite's foreign keys rest meanwhile, and no statement is cut off for taking long, whatever
+        the account's own `statement_timeout` is.
         """
         options = EngineOptions(durability=self._options.durability, altering=True)
         engine = self._engine(options)
         try:
             writer = self._sealing(for_writing(engine, self.dialect))
             async with self._connection(writer) as connection, connection.begin():
+                if self.dialect is Dialect.POSTGRESQL:
+                    await connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
                 yield connection
         finally:
             await engine.dispose()

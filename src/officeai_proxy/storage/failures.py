@@ -12,7 +12,12 @@ from collections.abc import Iterator
 from sqlalchemy.exc import DBAPIError, EmulatedDBAPIException, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from officeai_proxy.errors import DatabaseDamaged, DatabaseOnlyReads, DatabaseUnavailable
+from officeai_proxy.errors import (
+    DatabaseDamaged,
+    DatabaseIncomplete,
+    DatabaseOnlyReads,
+    DatabaseUnavailable,
+)
 
 CANCELED = "57014"
 """What PostgreSQL says when a statement has taken longer than `statement_timeout`."""
@@ -38,8 +43,10 @@ _HOW_TO_SHARE = (
 # operator intervention, system error, bad configuration file, internal error.
 _TRANSIENT_CLASSES = ("08", "28", "3D", "40", "53", "55", "57", "58", "F0", "XX")
 
-# The schema is older than the code, because the migration has not run yet, or rights are missing.
-_TRANSIENT_STATES = (READ_ONLY, *_SHARED_CONNECTION, "42P01", "42703", "42501", "3F000")
+_INCOMPLETE = {"42P01", "42703", "42501", "3F000"}
+"""The schema is older than the code, because no migration has run yet, or rights are missing."""
+
+_TRANSIENT_STATES = {READ_ONLY, *_SHARED_CONNECTION, *_INCOMPLETE}
 
 _SQLITE_TRANSIENT = frozenset(
     {
@@ -89,6 +96,8 @@ def unavailable(error: BaseException) -> DatabaseUnavailable:
     states = {getattr(cause, "sqlstate", None) for cause in _causes(error)}
     if READ_ONLY in states:
         return DatabaseOnlyReads(said=said_by(error))
+    if states & _INCOMPLETE or any(map(_is_of_old_schema, _causes(error))):
+        return DatabaseIncomplete(said=said_by(error))
     hint = _HOW_TO_SHARE if states & _SHARED_CONNECTION else ""
     return DatabaseUnavailable(said=said_by(error) + hint)
 
@@ -135,9 +144,13 @@ def _is_transient_on_sqlite(error: sqlite3.Error) -> bool:
     code: int | None = getattr(error, "sqlite_errorcode", None)
     if code is None:
         return "no active connection" in str(error).lower()
-    if code == sqlite3.SQLITE_ERROR:
-        return str(error).startswith(_SQLITE_OLD_SCHEMA) or "has no column named" in str(error)
-    return code & 0xFF in _SQLITE_TRANSIENT
+    return code & 0xFF in _SQLITE_TRANSIENT or _is_of_old_schema(error)
+
+
+def _is_of_old_schema(error: BaseException) -> bool:
+    """SQLite has one code for all that is wrong with a statement; its words tell what it is."""
+    is_about_it = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    return is_about_it and any(words in str(error) for words in _SQLITE_OLD_SCHEMA)
 
 
 def _is_about_the_connection(error: BaseException) -> bool:

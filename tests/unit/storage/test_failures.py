@@ -1,12 +1,19 @@
 """Which errors are worth another try: statement's faults first."""
 
 import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from officeai_proxy.errors import DatabaseDamaged, DatabaseOnlyReads, DatabaseUnavailable
+from officeai_proxy.errors import (
+    DatabaseDamaged,
+    DatabaseIncomplete,
+    DatabaseOnlyReads,
+    DatabaseUnavailable,
+)
 from officeai_proxy.storage.failures import (
     is_transient,
     loses_connection,
@@ -169,6 +176,22 @@ def test_a_server_that_is_away_is_not_damaged() -> None:
 def test_a_server_that_only_reads_is_told_from_one_that_is_away() -> None:
     """Who asked for a change, or for a read that leaves a row, hears what is the matter."""
     assert type(unavailable(wrapped(ServerError("25006")))) is DatabaseOnlyReads
+
+
+@pytest.mark.parametrize("state", ["42P01", "42703", "42501", "3F000"])
+def test_a_server_that_lacks_something_is_told_from_one_that_is_away(state: str) -> None:
+    """Waiting alone does not heal it, an administrator does."""
+    assert type(unavailable(wrapped(ServerError(state)))) is DatabaseIncomplete
+
+
+def test_a_file_that_lacks_something_is_told_from_one_that_is_away(tmp_path: Path) -> None:
+    """SQLite has one code for every wrong statement, and words for what is wrong."""
+    with (
+        closing(sqlite3.connect(tmp_path / "empty.db")) as empty,
+        pytest.raises(sqlite3.OperationalError) as raised,
+    ):
+        empty.execute("SELECT * FROM missing")
+    assert type(unavailable(wrapped(raised.value))) is DatabaseIncomplete
 
 
 @pytest.mark.parametrize("state", ["26000", "42P05"])
