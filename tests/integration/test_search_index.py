@@ -3,7 +3,7 @@
 import sqlite3
 import string
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from random import Random
 
@@ -283,7 +283,7 @@ class TestMigration:
 
 def test_this_sqlite_has_what_is_needed() -> None:
     """The SQLite of this Python has FTS5, as all usual builds have."""
-    with sqlite3.connect(":memory:") as connection:
+    with closing(sqlite3.connect(":memory:")) as connection:
         options = {row[0] for row in connection.execute("PRAGMA compile_options")}
 
     assert "ENABLE_FTS5" in options

@@ -61,7 +61,7 @@ class Boards:
             NumbersUnavailable: the folder cannot be read now.
         """
         with _told_of_the_folder():
-            return sum(_is_alive(path) for path in self._directory.glob(f"*{SUFFIX}"))
+            return sum(map(_is_alive, self._files()))
 
     def total(self) -> Reading:
         """What all workers counted together.
@@ -72,7 +72,7 @@ class Boards:
         # A part of the sum would be worse than none: counters never fall.
         with _told_of_the_folder(), self._locked(fcntl.LOCK_SH):
             total, moved = self._past()
-            for path in sorted(self._directory.glob(f"*{SUFFIX}")):
+            for path in self._files():
                 if path.name in moved:
                     continue
                 is_alive = _is_alive(path)
@@ -83,7 +83,7 @@ class Boards:
     def _move_the_dead(self) -> None:
         with self._locked(fcntl.LOCK_EX):
             total, moved = self._past()
-            dead = [path for path in self._directory.glob(f"*{SUFFIX}") if not _is_alive(path)]
+            dead = [path for path in self._files() if not _is_alive(path)]
             for path in dead:
                 if path.name not in moved:
                     read = read_board(path)
@@ -99,6 +99,10 @@ class Boards:
                     return
                 for path in dead:
                     path.unlink(missing_ok=True)
+
+    def _files(self) -> list[Path]:
+        # `Path.glob` would give none where the folder cannot be listed, since Python 3.13 silently.
+        return sorted(path for path in self._directory.iterdir() if path.suffix == SUFFIX)
 
     def _past(self) -> tuple[Reading, frozenset[str]]:
         total = Reading()

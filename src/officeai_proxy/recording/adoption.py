@@ -106,9 +106,10 @@ class Adoption:
     def _last_moment(self, worker: str) -> int:
         """When *worker* wrote for the last time."""
         last = 0
-        for file in self._directory.glob(f"{worker}-*"):
+        for file in self._directory.iterdir():
             with suppress(FileNotFoundError):
-                last = max(last, file.stat().st_mtime_ns)
+                if file.name.startswith(f"{worker}-"):
+                    last = max(last, file.stat().st_mtime_ns)
         return last + _CLOCK_GRAIN_NS
 
     def _places(self, file: Path) -> dict[UUID, _Place]:

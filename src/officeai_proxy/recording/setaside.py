@@ -107,7 +107,7 @@ def count(journal: Path) -> int:
 def count_damage(journal: Path) -> int:
     """How many of them are damaged parts of the journal."""
     with suppress(OSError):
-        return sum(1 for _ in (journal / FOLDER).glob(f"*{_DAMAGE}"))
+        return sum(file.suffix == _DAMAGE for file in _files(journal / FOLDER))
     return 0
 
 
@@ -229,10 +229,10 @@ class SetAsideFolder:
 
         Raises:
             Unopenable: a file was changed, or is sealed with a key that is not there any more.
+            OSError: the folder or a file cannot be read; then its key is still needed.
         """
         resealed = 0
-        suffixes = (*_KINDS, ".json")
-        for kept in [file for s in suffixes for file in self._folder.glob(f"*{s}")]:
+        for kept in [file for file in _files(self._folder) if file.suffix in (*_KINDS, ".json")]:
             found = kept.read_bytes()
             if self._seal is not None and key_of(found) != self._seal.current:
                 is_damage = kept.suffix == _DAMAGE
@@ -270,10 +270,22 @@ class SetAsideFolder:
             return "not known: the note beside it cannot be read"
 
 
+def _files(folder: Path) -> list[Path]:
+    """What is in *folder*, which the first call that is set aside makes.
+
+    Raises:
+        OSError: it cannot be listed; `Path.glob` would find nothing then.
+    """
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
 def _names(folder: Path) -> set[str]:
     # Where the folder cannot be listed, `/health` says so of the journal around it.
     with suppress(OSError):
-        return {file.stem for file in folder.glob("*") if file.suffix in _KINDS}
+        return {file.stem for file in _files(folder) if file.suffix in _KINDS}
     return set()
 
 

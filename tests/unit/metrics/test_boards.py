@@ -176,4 +176,6 @@ def test_a_folder_that_is_gone(boards: Boards, tmp_path: Path) -> None:
 
     with pytest.raises(NumbersUnavailable, match="folder `metrics`"):
         boards.total()
+    with pytest.raises(NumbersUnavailable, match="folder `metrics`"):
+        boards.workers()
     boards.close(board)

@@ -97,3 +97,13 @@ def test_a_new_key_seals_them_anew(tmp_path: Path) -> None:
     assert folder.reseal() == 0
     assert {key_of(file.read_bytes()) for file in (tmp_path / FOLDER).iterdir()} == {"new"}
     assert folder.erase(workspace="default", user="bob") == 1
+
+
+def test_a_folder_that_cannot_be_listed_is_not_called_sealed(tmp_path: Path) -> None:
+    """Whoever is told that all is sealed anew gives the old key away; without a folder it is."""
+    folder = SetAsideFolder(tmp_path, FrameSeal(BOTH))
+    assert folder.reseal() == 0
+
+    (tmp_path / FOLDER).write_bytes(b"")
+    with pytest.raises(NotADirectoryError):
+        folder.reseal()

@@ -157,14 +157,18 @@ class Ledger:
         return self._clock()
 
     def forget_all_but(self, names: Collection[str]) -> None:
-        """Let go of the accounts of keys that are gone; the files of old ones are deleted."""
+        """Let go of the accounts of keys that are gone; the files of old ones are deleted.
+
+        Raises:
+            OSError: the folder cannot be listed.
+        """
         for name in self._accounts.keys() - set(names):
             del self._accounts[name]
         kept = {_file_name(name) for name in names}
-        for path in self.directory.glob(f"*{SUFFIX}"):
+        for path in self.directory.iterdir():
             # Another worker may be at it, too.
             with suppress(OSError):
-                if path.name not in kept and time.time() - path.stat().st_mtime > STALE_SECONDS:
+                if path.suffix == SUFFIX and path.name not in kept and _is_stale(path):
                     path.unlink()
 
     def close(self) -> None:
@@ -270,6 +274,10 @@ def _too_many_tokens(use: _Use, tokens: _Measured, now: float, asked: int) -> To
         retry_after=wait,
         headers=tuple(use.headers(now)),
     )
+
+
+def _is_stale(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime > STALE_SECONDS
 
 
 def _file_name(name: str) -> str:
