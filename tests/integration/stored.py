@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import insert
+from alembic import command
+from sqlalchemy import Connection, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.model import Caller, Conversation, JsonObject, Message, NewMessage, Outcome
+from officeai_proxy.storage import alembic_runner
 from officeai_proxy.storage.conversations import ConversationRepository
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.messages import MessageRepository, Order
@@ -124,3 +126,15 @@ async def log_call(connection: AsyncConnection, number: int, **columns: object) 
     }
     added = insert(exchanges).values(row | columns).returning(exchanges.c.id)
     return int((await connection.execute(added)).scalar_one())
+
+
+async def go_to(database: Database, revision: str) -> None:
+    """Bring the schema back to *revision*."""
+
+    def move(connection: Connection) -> None:
+        config = alembic_runner.configuration()
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+
+    async with database.alter() as connection:
+        await connection.run_sync(move)

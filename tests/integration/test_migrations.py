@@ -6,10 +6,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from alembic import command
 from sqlalchemy import Connection, inspect, text
 from tests.databases import PostgresServer
-from tests.integration.stored import HERE, contents, said, say, start
+from tests.integration.stored import HERE, contents, go_to, said, say, start
 
 from officeai_proxy.errors import ConfigurationError
 from officeai_proxy.storage import alembic_runner
@@ -167,14 +166,7 @@ async def test_failed_migration_leaves_nothing(database_url: str) -> None:
 
 async def test_down_and_up_again(database: Database) -> None:
     """Every migration can be taken back, and taken again, without a trace."""
-
-    def downgrade(connection: Connection) -> None:
-        config = alembic_runner.configuration()
-        config.attributes["connection"] = connection
-        command.downgrade(config, "base")
-
-    async with database.alter() as connection:
-        await connection.run_sync(downgrade)
+    await go_to(database, "base")
     assert await tables(database) == {"alembic_version"}
 
     assert await prepare(database)
@@ -186,14 +178,7 @@ async def test_models_of_what_is_stored_are_listed(database: Database) -> None:
     conversation = await start(database)
     await say(database, conversation, said("a", model_name="gpt-x"), said("b", model_name="gpt-x"))
     await start(database, "other")
-
-    def go_back(connection: Connection) -> None:
-        config = alembic_runner.configuration()
-        config.attributes["connection"] = connection
-        command.downgrade(config, "0008")
-
-    async with database.alter() as connection:
-        await connection.run_sync(go_back)
+    await go_to(database, "0008")
     assert await prepare(database)
 
     async with database.read() as connection:

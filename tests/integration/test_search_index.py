@@ -8,13 +8,12 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from alembic import command
 from sqlalchemy import Connection, event, text
-from tests.integration.stored import ELSEWHERE, HERE, NOW, say, start
+from tests.integration.stored import ELSEWHERE, HERE, NOW, go_to, say, start
 from tests.integration.test_search import found
 
 from officeai_proxy.model import Conversation
-from officeai_proxy.storage import alembic_runner, search_index
+from officeai_proxy.storage import search_index
 from officeai_proxy.storage.conversations import ConversationRepository
 from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.migrations import check, prepare
@@ -34,18 +33,6 @@ async def indexed(database: Database) -> Sequence[int]:
         query = "SELECT id FROM message_search_docsize ORDER BY 1"
     async with database.read() as connection:
         return (await connection.execute(text(query))).scalars().all()
-
-
-async def go_to(database: Database, revision: str) -> None:
-    """Bring the schema back to *revision*."""
-
-    def move(connection: Connection) -> None:
-        config = alembic_runner.configuration()
-        config.attributes["connection"] = connection
-        command.downgrade(config, revision)
-
-    async with database.alter() as connection:
-        await connection.run_sync(move)
 
 
 class TestSameTransaction:
