@@ -363,6 +363,7 @@ class TestWheel:
             names = set(archive.namelist())
 
         assert {name for name in names if ".dist-info/" not in name} == wanted
+        assert "officeai_proxy/py.typed" in names, "type checkers take it for untyped (PEP 561)"
         assert any(name.endswith("/licenses/LICENSE") for name in names)
 
     def test_it_serves_from_an_empty_folder(
