@@ -13,7 +13,7 @@ from tests.fakes import InMemoryExchangeStore, InMemoryTransaction
 from tests.merge_cases import CASES, Case, Message, half
 
 from officeai_proxy.burials import burial_of_user, burials_of
-from officeai_proxy.model import Exchange
+from officeai_proxy.model import NANOSECONDS, Exchange
 from officeai_proxy.recording.turns import read_turn
 from officeai_proxy.recording.writer import write
 from officeai_proxy.tree import Node, Thread
@@ -195,6 +195,16 @@ async def test_the_title_is_the_first_question_and_stays() -> None:
     )
 
     assert store.only().thread.title == "What is Python?"
+
+
+async def test_the_last_moment_of_a_batch_is_that_of_its_latest_turn() -> None:
+    """Calls come in the order in which they were written, and the longest may have ended last."""
+    store = InMemoryExchangeStore()
+    long, short = an_exchange(duration_ns=60 * NANOSECONDS), an_exchange([user("and?")])
+
+    await write(store, [read_turn(long), read_turn(short)])
+
+    assert store.only().thread.updated_at == long.ended_at
 
 
 async def test_the_ordinary_turn_reads_no_tree() -> None:

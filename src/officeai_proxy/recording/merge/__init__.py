@@ -9,8 +9,8 @@ is kept as a tree. Three questions are asked of each request, one after the othe
 2. *What of it is new?* All that is not on the path to the end of this run (`remainder`), and the
    instructions that changed (`instructions`). Of that, some only puts what is on the path in other
    words (`rewordings`). The name that a client gives to an answer makes no new one (`given_names`).
-3. *Where is it stored?* Behind the run, as far as it does not hang there already (`branches`); other
-   words beside what they reword.
+3. *Where is it stored?* Behind the run, as far as it does not hang there already (`branches`);
+   other words beside what they reword.
 
 The ordinary turn needs none of this: it begins with all that is stored, which one number tells
 (`place`, where the questions are asked). docs/merging.md has an example for each kind of client.

@@ -14,8 +14,8 @@ The rules, in the order in which they are tried:
 5. When no run can be trusted, append: a message stored twice is a blemish, a message in the wrong
    place is a defect.
 
-Instructions take no part in this, see `instructions`. Nothing comes between a call of tools and their
-answers.
+Instructions take no part in this, see `instructions`. Nothing comes between a call of tools and
+their answers.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
