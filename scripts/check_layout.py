@@ -31,14 +31,16 @@ def faults(root: Path) -> list[str]:
 
 
 def files_of_package(package: Path) -> set[str]:
-    """What the map has a line for: each module, and each folder without modules as a whole."""
-    names: set[str] = set()
-    for file in package.rglob("*"):
-        if file.is_dir() or "__pycache__" in file.parts:
-            continue
-        place = file.relative_to(package)
-        names.add(str(place) if file.suffix == ".py" else f"{place.parent}/")
-    return names
+    """What the map has a line for: each file beside modules, and each other folder as a whole."""
+    files = [
+        file for file in package.rglob("*") if not file.is_dir() and "__pycache__" not in file.parts
+    ]
+    with_modules = {file.parent for file in files if file.suffix == ".py"}
+    return {
+        str(place) if file.parent in with_modules else f"{place.parent}/"
+        for file in files
+        for place in (file.relative_to(package),)
+    }
 
 
 def _faults_of_file(file: Path, name: Path) -> Iterator[str]:

@@ -1186,6 +1186,31 @@ CASES = [
         11,
     ),
     Case(
+        "a summary in the assistant's name behind an answer is none that was edited",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+            (
+                [
+                    *(user("a"), assistant("A"), assistant("what b was about")),
+                    *(assistant("B"), user("c")),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        ["a", "A", "b", "B", "what b was about", "c", "C"],
+        7,
+    ),
+    Case(
+        "a window of words that were said a hundred times",
+        [
+            ([user("a"), *([assistant("ok"), user("go on")] * 100)], [assistant("ok")]),
+            ([user("go on"), assistant("ok"), user("b")], [assistant("B")]),
+        ],
+        ["a", *["ok", "go on"] * 100, "ok", "b", "B"],
+        204,
+    ),
+    Case(
         "only instructions",
         [([system("s")], [assistant("ready")]), ([system("s"), user("a")], [assistant("A")])],
         ["s", "ready", "a", "A"],

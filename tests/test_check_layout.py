@@ -54,8 +54,10 @@ def test_the_map_is_told_what_is_missing_and_what_is_gone(checkout: Path) -> Non
     (package / "one.py").rename(package / "two.py")
     (package / "static").mkdir()
     (package / "static" / "page.css").touch()
+    (package / "py.typed").touch()
 
     assert check_layout().faults(checkout) == [
+        "docs/architecture.md: py.typed has no line",
         "docs/architecture.md: static/ has no line",
         "docs/architecture.md: two.py has no line",
         "docs/architecture.md: one.py is listed and is not there",

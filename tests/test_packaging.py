@@ -363,7 +363,15 @@ class TestWheel:
             names = set(archive.namelist())
 
         assert {name for name in names if ".dist-info/" not in name} == wanted
-        assert any(name.endswith("/licenses/LICENSE") for name in names)
+        assert "officeai_proxy/py.typed" in names, "type checkers take it for untyped (PEP 561)"
+        kept = {name.partition("/licenses/")[2] for name in names if "/licenses/" in name}
+        vendored = "src/officeai_proxy/swagger/static"
+        assert kept == {
+            "LICENSE",
+            f"{vendored}/LICENSE",
+            f"{vendored}/NOTICE",
+            f"{vendored}/swagger-ui-bundle.js.LICENSE.txt",
+        }
 
     def test_it_serves_from_an_empty_folder(
         self, wheel: Path, tmp_path: Path, upstream: ScriptedUpstream

@@ -54,14 +54,16 @@ async def counts(database: Database) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize(
-    "address",
-    ["/conversations/s1?permanent=true", "/users/ann"],
+    ("address", "others"),
+    [("/conversations/s1?permanent=true", 2), ("/users/ann", 1)],
     ids=["a conversation", "a person"],
 )
 async def test_a_call_from_before_the_erasure_is_not_stored(
-    api: Api, database: Database, address: str
+    api: Api, database: Database, address: str, others: int
 ) -> None:
-    """Neither one that named its user nor one that did not; what is said later is stored."""
+    """Neither one that named its user nor one that did not, nor of a person one that would have
+    begun a conversation; what is said later is stored.
+    """
     await store(database, now_or(-60, session="s1"))
     async with api.client() as client:
         assert (await client.delete(address)).is_success
@@ -70,14 +72,29 @@ async def test_a_call_from_before_the_erasure_is_not_stored(
         database,
         now_or(-30, session="s1"),
         now_or(-20, session="s1", user=None),
+        now_or(-15, session="s2"),
         now_or(-10, session="s1", user="bob"),
     )
     before = await counts(database)
     await store(database, now_or(+10, session="s1"))
 
-    assert before == (1, 1)
-    assert await counts(database) == (2, 2)
+    assert before == (others, others)
+    assert await counts(database) == (others + 1, others + 1)
     assert await check(database) == []
+
+
+async def test_an_address_is_only_the_user_of_calls_that_name_nobody(
+    api: Api, database: Database
+) -> None:
+    """Whoever named themselves there keep their lines of the call log."""
+    for name in (None, "bob"):
+        await store(database, now_or(-60, session=None, user=name))
+
+    async with api.client() as client:
+        erased = await client.delete("/users/10.0.0.1")
+
+    assert erased.json()["calls"] == 1
+    assert await counts(database) == (0, 1)
 
 
 async def test_the_bin_holds_nothing_back(api: Api, database: Database) -> None:

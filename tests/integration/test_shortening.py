@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, event
 from tests.api import KEY, Api
 from tests.factories import an_exchange, assistant, user
-from tests.integration.stored import HERE, NOW, find
+from tests.integration.stored import HERE, NOW, contents, find
 from tests.integration.test_exchanges import store
 
 from officeai_proxy.retention.pruning import Plan, Pruning
@@ -87,6 +87,13 @@ async def test_what_is_left_is_a_whole_conversation(
         async with database.write() as connection:
             await ConversationRepository(connection, HERE).restore(shorter, now=NOW)
         assert await found(database) == ["s1"] * left + ["s2"] * 2
+        # A client that still has all of it goes on, and nothing of what it tells is left out.
+        texts = ["q0", "a0", "q1", "a1", "q2", "a2", "q3", "again", "q4", "a4"]
+        *said, answer = [(assistant if at % 2 else user)(f"word {t}") for at, t in enumerate(texts)]
+        await store(database, an_exchange(said, [answer]))
+        path = await contents(database, await find(database))
+        assert path == [message["content"] for message in (*said, answer)]
+        assert await check(database) == []
 
 
 @pytest.mark.parametrize(("way", "at_once"), [("session", 1), ("user", 5), ("retention", 4)])

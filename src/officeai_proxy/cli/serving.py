@@ -56,11 +56,11 @@ def serve(settings: Settings, *, upstream_note: str = "") -> None:
         settings.connect_timeout, settings.first_byte_timeout, settings.idle_timeout
     )
     choose_upstream(settings.upstream_base_url, timeouts, trust_env=settings.upstream_trust_env)
-    listener = bind(settings)
-    settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-    keys, database_note = _open_database(settings)
-    lines = banner(settings, keys=keys, database_note=database_note, upstream_note=upstream_note)
-    sys.exit(run(settings, listener, on_ready=lambda: _tell(lines)))
+    with bind(settings) as listener:
+        settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+        keys, place = _open_database(settings)
+        lines = banner(settings, keys=keys, database_note=place, upstream_note=upstream_note)
+        sys.exit(run(settings, listener, on_ready=lambda: _tell(lines)))
 
 
 def _end(*_: object) -> NoReturn:

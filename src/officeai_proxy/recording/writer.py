@@ -13,9 +13,9 @@ from uuid import UUID
 
 from officeai_proxy.burials import graves_of
 from officeai_proxy.model import FAILED, CallRecord, NewMessage, Role
-from officeai_proxy.recording.given_names import Nameless
-from officeai_proxy.recording.instructions import instructions_in, needs_more, with_last
-from officeai_proxy.recording.merge import Place, Request, Seen, place_at_end, place_by_run
+from officeai_proxy.recording.merge.given_names import Nameless
+from officeai_proxy.recording.merge.instructions import instructions_in, needs_more, with_last
+from officeai_proxy.recording.merge.place import Place, Request, Seen, place_at_end, place_by_run
 from officeai_proxy.recording.turns import Turn
 from officeai_proxy.tree import Addition, Node, PathEnd, Thread
 from officeai_proxy.wire.identity import INSTRUCTIONS

@@ -88,6 +88,10 @@ async def _cut(
         message_count=_c.message_count - len(rows),
         path_count=_c.path_count - sum(row.on_path for row in rows),
         leaf_id=leaf.scalar_subquery(),
+        # They tell of the whole path: whoever still sends all of it would go on at the end of what
+        # is left, and what is gone would be missing in between. Without them it is looked up.
+        leaf_chain=None,
+        instructions=None,
         deleted_at=func.coalesce(_c.deleted_at, literal(now, _c.deleted_at.type)),
     )
     found = await connection.execute(shorter.returning(*CONVERSATION_COLUMNS))

@@ -79,6 +79,23 @@ def test_a_refusal_leaves_the_upstreams_word_for_it(method: str) -> None:
     assert exchange_of(method, REFUSAL).error is None
 
 
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [(None, Outcome.UPSTREAM_ERROR), ("body_too_large: …", Outcome.CLIENT_CLOSED)],
+    ids=["the upstream's", "our own"],
+)
+def test_whose_refusal_it_is_where_the_caller_is_gone(error: str | None, outcome: Outcome) -> None:
+    """SDKs hang up at an upstream's refusal; what we refuse in the middle is the caller's doing."""
+    kept: list[Exchange] = []
+    capture = Capture(
+        a_call("POST"), upstream="u", limit=100, keep=lambda _, exchange: kept.append(exchange)
+    )
+    capture.head(413, JSON)
+    capture.settle(Outcome.CLIENT_CLOSED, error=error)
+
+    assert kept[0].outcome is outcome
+
+
 def test_half_a_refusal_leaves_no_word() -> None:
     """Where the beginning of a body is gone, what is left may say anything."""
     assert exchange_of("POST", b" " * 10 * TAIL, REFUSAL, status=500).error is None

@@ -2,11 +2,13 @@
 
 import errno
 import os
+import time
 from pathlib import Path
 
 import pytest
 from tests.factories import an_exchange
 
+from officeai_proxy.model import NANOSECONDS
 from officeai_proxy.recording import segments
 from officeai_proxy.recording.backlog import BacklogGauge
 from officeai_proxy.recording.journal import Journal
@@ -54,6 +56,17 @@ def test_a_new_gauge_counts_only_what_waits(tmp_path: Path) -> None:
     assert backlog.pending == 1
     assert backlog.lag_seconds > 0
     assert backlog.journal_bytes == sum(segments.sizes(tmp_path).values()) > 0
+
+
+def test_the_lag_is_that_of_the_oldest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever of the workers has it."""
+    now = time.time_ns()
+    for minutes in (1, 2, 60, 2, 1):
+        monkeypatch.setattr(time, "time_ns", lambda since=minutes * 60: now - since * NANOSECONDS)
+        Journal(tmp_path).append(an_exchange())
+    monkeypatch.setattr(time, "time_ns", lambda: now)
+
+    assert BacklogGauge(tmp_path).measure().lag_seconds == 3600
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE])

@@ -68,6 +68,23 @@ def test_a_clock_that_is_set_back_changes_no_order(
     assert exchanges_in(read_all(JournalReader(tmp_path), max_entries=3)) == exchanges
 
 
+def test_what_is_written_during_a_look_waits_for_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The turn before it may be in a segment that was looked at a moment too early."""
+    exchange, now = an_exchange(), time.monotonic_ns()
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now + 1)
+    Journal(tmp_path).append(exchange)
+    reader = JournalReader(tmp_path)
+
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now)
+    during = exchanges_in(read_all(reader))
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now + 1)
+    after = exchanges_in(read_all(reader))
+
+    assert (during, after) == ([], [exchange])
+
+
 def test_the_journal_of_an_earlier_start_of_the_machine_comes_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -374,6 +374,19 @@ async def test_what_was_cut_off_comes_before_what_was_said_later(tmp_path: Path)
     assert [message.content for message in store.only().path()] == ["why?", "because"]
 
 
+async def test_what_was_cut_off_comes_behind_what_was_said_before(tmp_path: Path) -> None:
+    """Also behind what another worker has written and nobody has stored yet."""
+    store = InMemoryExchangeStore()
+    Journal(tmp_path).append(an_exchange([user("hi")], [assistant("hello")]))
+    half = an_exchange([user("why?")], b"", status=None, outcome=Outcome.INTERRUPTED)
+    kill(cut_off(tmp_path, half))
+
+    async with running(a_recorder(tmp_path, store)):
+        await until(lambda: len(store.calls) == 2)
+
+    assert [message.content for message in store.only().path()] == ["hi", "hello", "why?"]
+
+
 async def test_what_was_cut_off_waits_for_the_store_too(tmp_path: Path) -> None:
     """Its files stay until it is stored; ending the program meanwhile changes nothing."""
     store = InMemoryExchangeStore()
@@ -420,9 +433,13 @@ async def test_a_batch_that_is_too_much_is_stored_in_smaller_ones(tmp_path: Path
     )
     async with running(recorder):
         await until(lambda: len(store.calls) == 20)
+        # One alone cannot be made smaller: it waits.
+        store.away_for = 3
+        journal.append(an_exchange(session="s20"))
+        await until(lambda: len(store.calls) == 21)
 
     assert setaside.count(tmp_path) == 0
-    assert [call.session for call in store.calls.values()] == [f"s{n}" for n in range(20)]
+    assert [call.session for call in store.calls.values()] == [f"s{n}" for n in range(21)]
 
 
 class ImpatientStore(InMemoryExchangeStore):

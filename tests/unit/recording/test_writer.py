@@ -1,17 +1,19 @@
 """Turns into conversations: every merge case, and which conversation a turn belongs to."""
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from pathlib import Path
 from time import process_time
 from uuid import UUID
 
 import pytest
 from tests.factories import an_exchange, assistant, system, user
 from tests.fakes import InMemoryExchangeStore, InMemoryTransaction
-from tests.merge_cases import CASES, Case, Message
+from tests.merge_cases import CASES, Case, Message, half
 
 from officeai_proxy.burials import burial_of_user, burials_of
-from officeai_proxy.model import Exchange
+from officeai_proxy.model import NANOSECONDS, Exchange
 from officeai_proxy.recording.turns import read_turn
 from officeai_proxy.recording.writer import write
 from officeai_proxy.tree import Node, Thread
@@ -37,6 +39,49 @@ async def test_each_message_is_stored_once_and_in_its_place(case: Case, in_one_b
     kept = store.only()
     assert [message.content for message in kept.path()] == case.path
     assert len(kept.messages) == case.stored
+
+
+GUIDE = Path(__file__).parents[3] / "docs" / "merging.md"
+
+
+def _said(word: str) -> Message:
+    """A word of the guide's examples as the message that it stands for."""
+    if word.startswith("["):
+        return system(word)
+    if word.endswith("()"):
+        call = {"id": word[:-2], "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        return {**assistant(word), "tool_calls": [call]}
+    if word.startswith("f:"):
+        return {"role": "tool", "tool_call_id": "f", "content": word}
+    return assistant(word) if word[0].isupper() else user(word)
+
+
+def _answered(words: Sequence[str]) -> list[Message] | bytes | None:
+    """What comes of a call in the guide's examples: answers, half of one, or nothing."""
+    if words and words[0].endswith("…"):
+        return half(words[0].removesuffix("…"))
+    return [_said(word) for word in words] or None
+
+
+@pytest.mark.parametrize(
+    "example",
+    re.findall(r"^```text\n(.*?)^```$", GUIDE.read_text("utf-8"), re.DOTALL | re.MULTILINE),
+)
+async def test_the_examples_of_the_guide_are_true(example: str) -> None:
+    """docs/merging.md says of each client what comes of its calls, and that comes of them."""
+    store = InMemoryExchangeStore()
+    calls = re.findall(r"^(.+) →(.*)$", example, re.MULTILINE)
+    told = dict(re.findall(r"^([=+]) (.+)$", example, re.MULTILINE))
+
+    for sent, answer in calls:
+        request = [_said(word) for word in sent.split()]
+        await store_one_by_one(store, [an_exchange(request, _answered(answer.split()))])
+
+    kept = store.only()
+    path = [message.content for message in kept.path()]
+    stored = [message.content for message in kept.messages.values()]
+    assert path == told["="].split()
+    assert sorted(stored) == sorted([*path, *told.get("+", "").split()])
 
 
 async def test_an_exchange_that_is_stored_already_is_not_stored_again() -> None:
@@ -150,6 +195,16 @@ async def test_the_title_is_the_first_question_and_stays() -> None:
     )
 
     assert store.only().thread.title == "What is Python?"
+
+
+async def test_the_last_moment_of_a_batch_is_that_of_its_latest_turn() -> None:
+    """Calls come in the order in which they were written, and the longest may have ended last."""
+    store = InMemoryExchangeStore()
+    long, short = an_exchange(duration_ns=60 * NANOSECONDS), an_exchange([user("and?")])
+
+    await write(store, [read_turn(long), read_turn(short)])
+
+    assert store.only().thread.updated_at == long.ended_at
 
 
 async def test_the_ordinary_turn_reads_no_tree() -> None:

@@ -1,9 +1,12 @@
 """The runs of a request in, the one that decides where it goes on out; pure, no I/O.
 
 A run that is the whole history is what it seems: only a question follows it. The longest of those
-decides, among equals the newest. Where clients put something around the history, or leave out a
-part of it, none is whole, and the longest would often be the wrong one: then that decides with
-which the least of the request is new.
+decides, among equals the newest.
+
+Where clients put something around the history, or leave out a part of it, none is whole, and the
+longest would often be the wrong one: what changes with each turn (the time, open files, a summary)
+stands between the turns ever after, and no run of what is resent is longer than a turn. Then that
+one decides with which the least of the request is new.
 """
 
 from collections import Counter
@@ -14,26 +17,16 @@ from itertools import pairwise
 from operator import attrgetter, itemgetter
 
 from officeai_proxy.model import Role
-from officeai_proxy.recording.runs import Run
+from officeai_proxy.recording.merge.remainder import Remainder, said_above, unknown_before
+from officeai_proxy.recording.merge.runs import Run
+from officeai_proxy.recording.merge.talk import ANSWERS, Talk, is_note, nearest_talk, talk_up_from
 from officeai_proxy.tree import Node
-from officeai_proxy.wire.identity import INSTRUCTIONS
-
-ANSWERS = frozenset({Role.TOOL.value, Role.FUNCTION.value})
-"""The roles of what answers a call of tools."""
 
 MOST_RUNS = 8
 """How many of the longest runs are weighed, and how many of those that end last in the request."""
 
 
-# Not frozen, as in `model`: these are made for every call.
-@dataclass(slots=True)
-class Talk:
-    """What is said in a request, without its instructions: which messages, and who speaks."""
-
-    identities: Sequence[int]
-    roles: Sequence[str]
-
-
+# Not frozen, as in `model`: one is made for every call that is not the ordinary one.
 @dataclass(slots=True)
 class Ending:
     """How a path ends: its newest message that is talk, and the talk that has no answer yet.
@@ -96,77 +89,6 @@ def is_whole(run: Run, talk: Talk) -> bool:
     return run.first == 0 and run.last >= next(answers, len(talk.roles) - 2)
 
 
-def said_above(run: Run, below: Sequence[int] | None) -> Counter[int]:
-    """What is on the path of *run* besides, with what stands *below* it when that counts."""
-    return Counter([*(below or ()), *list(talk_up_from(run.node))[run.length :]])
-
-
-def unknown_before(run: Run, identities: Sequence[int], above: Counter[int]) -> list[int]:
-    """Positions in the request's talk before *run* of what is not on the path *above* it.
-
-    What is there is taken out of *above*: one message of the path is one of the request.
-    """
-    unknown = []
-    for place, identity in enumerate(identities[: run.first]):
-        if above[identity] > 0:
-            above[identity] -= 1
-        else:
-            unknown.append(place)
-    return unknown
-
-
-def fresh_after(run: Run, said: Talk, above: Counter[int]) -> list[int]:
-    """Positions in the request's talk after *run*, without questions and answers sent once more.
-
-    Those are taken out of what is *above* the run, and new when they are not there any more: then
-    they were said twice. The last one is new: it is what the model is asked.
-    """
-    identities, end = said.identities, len(said.identities) - 1
-    at = run.last + 1
-    path = list(talk_up_from(run.node))[::-1] if at < end else []
-    places: dict[int, list[int]] = {}
-    for place, identity in enumerate(path):
-        places.setdefault(identity, []).append(place)
-    fresh: list[int] = []
-    while at < end:
-        newest = places.get(identities[at], [])[-MOST_RUNS:]
-        # Nothing is looked at twice: a request may say one word a thousand times.
-        length = max((_common(identities, at, path, place) for place in newest), default=1)
-        is_answered = Role.ASSISTANT in said.roles[at : at + length]
-        is_turn = is_answered and length > 1 and at + length <= end
-        turn = Counter(identities[at : at + length]) if is_turn else Counter()
-        if is_turn and all(above[identity] >= often for identity, often in turn.items()):
-            above.subtract(turn)
-        else:
-            fresh += range(at, at + length)
-        at += length
-    return fresh + list(range(at, end + 1))
-
-
-def talk_up_from(node: Node) -> Iterator[int]:
-    """The identities of the talk on the path from *node* up to the root."""
-    at: Node | None = node
-    while at is not None:
-        if at.role not in INSTRUCTIONS:
-            yield at.identity
-        at = at.parent
-
-
-def is_note(node: Node, below: Node) -> bool:
-    """Whether *node* is something that a client once put in front of *below*, which follows it.
-
-    Neither has it an answer, nor is it one: who speaks in it speaks on.
-    """
-    return node.role == below.role and node.role not in ANSWERS
-
-
-def nearest_talk(node: Node | None) -> Node | None:
-    """*node*, or what is said before it, without the instructions between."""
-    while node is not None and node.is_instruction:
-        node = node.parent
-    return node
-
-
 def _without_notes(node: Node, told: Collection[int]) -> Iterator[int]:
     """What `talk_up_from` gives, but for notes that are not *told* any more."""
     below = node
@@ -223,9 +145,7 @@ def _overlap(run: Run, said: Counter[int], below: Sequence[int] | None) -> int:
 
 def _stored_of(run: Run, talk: Talk, below: Sequence[int] | None) -> int:
     """How many of the messages in *talk* are not new when *run* decides."""
-    above = said_above(run, below)
-    unknown = unknown_before(run, talk.identities, above)
-    return len(talk.identities) - len(unknown) - len(fresh_after(run, talk, above))
+    return len(talk.identities) - Remainder.of(run, talk, below).size
 
 
 def _is_answered_late(begin: Run, best: Run, talk: Talk, unknown: Collection[int]) -> bool:
@@ -272,9 +192,3 @@ def _has_edited_answer(begin: Run, best: Run, talk: Talk, unknown: Sequence[int]
         if (talk.identities[at - 1], talk.identities[known]) not in neighbours:
             return True
     return False
-
-
-def _common(some: Sequence[int], at: int, others: Sequence[int], place: int) -> int:
-    """How many of *some*, from *at* on, are the same as *others* from *place* on."""
-    most = min(len(some) - at, len(others) - place)
-    return next((n for n in range(most) if some[at + n] != others[place + n]), most)

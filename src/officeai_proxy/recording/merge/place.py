@@ -1,7 +1,6 @@
-"""Where a request continues its conversation, and which of its messages are new; pure, no I/O.
+"""A request and the end of its conversation, or more of it, in, its place there out; pure, no I/O.
 
-Clients send the whole conversation again with every turn, or only its newest message, or a window,
-or a summary and a window. The rules, in the order in which they are tried:
+The rules, in the order in which they are tried:
 
 1. Nothing is stored yet: everything is new.
 2. One message besides instructions: a client without memory. It is appended, unless the newest
@@ -15,15 +14,8 @@ or a summary and a window. The rules, in the order in which they are tried:
 5. When no run can be trusted, append: a message stored twice is a blemish, a message in the wrong
    place is a defect.
 
-The longest run alone would not do: clients put something that changes (the time, open files, a
-summary) before what they keep, and what was stored of it stands between the turns ever after. Of
-the history that they resend no run is longer than a turn then, and all but one would be new again.
-Others put what they keep behind the history each time, before the new question: a question with its
-answer that are on the path already are not new there either.
-
-Instructions (system and developer messages) do not take part in runs: clients change them from turn
-to turn. One is stored when the path does not have it, or when what the path ends with has changed;
-see `instructions`. Nothing comes between a call of tools and their answers.
+Instructions take no part in this, see `instructions`. Nothing comes between a call of tools and
+their answers.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,21 +25,13 @@ from itertools import takewhile
 from typing import Protocol, TypeVar
 
 from officeai_proxy.model import Role
-from officeai_proxy.recording.branches import hanging, talk_hanging
-from officeai_proxy.recording.choice import (
-    ANSWERS,
-    Ending,
-    Talk,
-    best_run,
-    fresh_after,
-    is_whole,
-    nearest_talk,
-    said_above,
-    unknown_before,
-)
-from officeai_proxy.recording.instructions import instructions_in, new_instructions
-from officeai_proxy.recording.rewordings import rewordings
-from officeai_proxy.recording.runs import Run, trusted_runs
+from officeai_proxy.recording.merge.branches import hanging, talk_hanging
+from officeai_proxy.recording.merge.choice import Ending, best_run, is_whole
+from officeai_proxy.recording.merge.instructions import instructions_in, new_instructions
+from officeai_proxy.recording.merge.remainder import Remainder
+from officeai_proxy.recording.merge.rewordings import rewordings
+from officeai_proxy.recording.merge.runs import Run, trusted_runs
+from officeai_proxy.recording.merge.talk import ANSWERS, Talk, nearest_talk
 from officeai_proxy.tree import Node, PathEnd
 from officeai_proxy.wire.identity import INSTRUCTIONS, chains
 
@@ -153,15 +137,13 @@ def place_by_run(
     if run is None:
         return _place(request, end, talk) if seen is Seen.ALL else None
     below = ending.told_below(run, said)
-    above = said_above(run, below)
-    unknown = unknown_before(run, said.identities, above)
-    reworded = rewordings(unknown, run, said, nodes)
-    before = [at for at in unknown if at not in reworded]
-    after = fresh_after(run, said, above)
+    rest = Remainder.of(run, said, below)
+    reworded = rewordings(rest.before, run, said, nodes)
+    before = [at for at in rest.before if at not in reworded]
     node = end.leaf if run.node is ending.newest else run.node
     if below is not None:
         node = ending.place
-    new = _New(_at(talk, before), _at(talk, after), known_to=talk[run.last])
+    new = _New(_at(talk, before), _at(talk, rest.after), known_to=talk[run.last])
     tells_more = bool(reworded) or new.tells_answers(request)
     if not (node is end.leaf or seen is Seen.ALL) or not seen.decides(
         is_whole=is_whole(run, said), tells_more=tells_more

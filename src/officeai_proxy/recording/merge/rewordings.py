@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Collection, Container, Iterable, Set
 
 from officeai_proxy.model import Role
-from officeai_proxy.recording.choice import ANSWERS, Talk, is_note, nearest_talk, talk_up_from
-from officeai_proxy.recording.runs import Run
+from officeai_proxy.recording.merge.runs import Run
+from officeai_proxy.recording.merge.talk import ANSWERS, Talk, is_note, nearest_talk, talk_up_from
 from officeai_proxy.tree import Node
 
 

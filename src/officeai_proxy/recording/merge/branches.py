@@ -7,7 +7,7 @@ once more with each answer. Pure, no I/O.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from officeai_proxy.recording.choice import nearest_talk
+from officeai_proxy.recording.merge.talk import nearest_talk
 from officeai_proxy.tree import Node
 
 
@@ -20,8 +20,7 @@ def talk_hanging(
     place: Node | None, identities: Sequence[int], nodes: Iterable[Node]
 ) -> list[Node]:
     """The same of the talk alone, whatever instructions stand in between."""
-    talk = (node for node in nodes if not node.is_instruction)
-    return _line(nearest_talk(place), identities, talk, lambda node: nearest_talk(node.parent))
+    return _line(nearest_talk(place), identities, nodes, lambda node: nearest_talk(node.parent))
 
 
 def _line(
