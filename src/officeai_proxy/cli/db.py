@@ -49,8 +49,8 @@ def check_() -> None:
 
 @command.command("reindex")
 def reindex_() -> None:
-    """Build the search index anew, also while the proxy runs; searches find too little
-    meanwhile.
+    """Build the search index anew, also where its tables are gone or damaged, and while the proxy
+    runs; searches find too little meanwhile.
     """
 
     async def work(database: Database) -> int:
