@@ -22,7 +22,11 @@ ANSWERS = frozenset({Role.TOOL.value, Role.FUNCTION.value})
 """The roles of what answers a call of tools."""
 
 MOST_RUNS = 8
-"""How many of the longest runs are weighed, and how many of those that end last in the request."""
+"""How many of the longest runs are weighed, and how many of those that end last in the request.
+
+Besides, the one that ends last of those at the newest message: behind a note that is always the
+same, words that are said again and again would crowd it out.
+"""
 
 
 # Not frozen, as in `model`: these are made for every call.
@@ -77,7 +81,11 @@ def best_run(runs: Sequence[Run], talk: Talk, ending: Ending) -> Run | None:
         return max(whole, key=attrgetter("length", "order"))
     longest = nlargest(MOST_RUNS, runs, key=attrgetter("length", "order"))
     newest = nlargest(MOST_RUNS, runs, key=attrgetter("last", "length", "order"))
-    weighable = [run for run in longest + newest if not _is_put_before(run, longest, talk, ending)]
+    at_end = (run for run in runs if run.node is ending.newest)
+    latest = nlargest(1, at_end, key=attrgetter("last", "length"))
+    weighable = [
+        run for run in longest + newest + latest if not _is_put_before(run, longest, talk, ending)
+    ]
     best = _of_which_most_is_stored(weighable, talk, ending)
     begins = [run for run in runs if run.first == 0 and run.length > best.length]
     if begins:
@@ -104,14 +112,17 @@ def said_above(run: Run, below: Sequence[int] | None) -> Counter[int]:
 def unknown_before(run: Run, identities: Sequence[int], above: Counter[int]) -> list[int]:
     """Positions in the request's talk before *run* of what is not on the path *above* it.
 
-    What is there is taken out of *above*: one message of the path is one of the request.
+    What is there is taken out of *above*: one message of the path is one of the request, the last
+    of those that are the same. Those that the path has not as often are older, and in other words.
     """
     unknown = []
-    for place, identity in enumerate(identities[: run.first]):
+    for place in reversed(range(run.first)):
+        identity = identities[place]
         if above[identity] > 0:
             above[identity] -= 1
         else:
             unknown.append(place)
+    unknown.reverse()
     return unknown
 
 
