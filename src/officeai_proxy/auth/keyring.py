@@ -63,6 +63,9 @@ class Keyring:
             for place, key in enumerate(configured, start=1)
         }
         self._managed: dict[bytes, _Managed] | None = None
+        self._ended: set[bytes] = set()
+        self.is_outdated = False
+        """Whether the managed keys cannot be read now, so that there may be more of them."""
         self._wrong_keys = WrongKeys()
         # Clients send the same header with every call: whose it is has to be worked out once.
         self._seen: dict[bytes, _Managed | Caller] = {}
@@ -79,7 +82,9 @@ class Keyring:
 
     def replace_managed(self, keys: Sequence[ApiKey]) -> None:
         """From now on *keys* are the managed ones, and no others."""
+        before = self._managed or {}
         self._managed = {key.digest: _Managed(key, key.caller()) for key in keys}
+        self._ended = (self._ended | before.keys()) - self._managed.keys()
         self._seen.clear()
 
     def limited_accounts(self) -> set[str]:
@@ -94,7 +99,7 @@ class Keyring:
 
         Raises:
             InvalidKey: there is no key, or it opens nothing (any more).
-            KeysUnavailable: nobody knows yet, because the managed keys could never be read.
+            KeysUnavailable: nobody knows, because the managed keys cannot be read.
             TooManyWrongKeys: the key opens nothing, as many others from the same address.
         """
         seen = self._seen.get(authorization or b"")
@@ -119,6 +124,8 @@ class Keyring:
             raise KeysUnavailable
         managed = self._managed.get(found) or self._just_made(found)
         if managed is None:
+            if self.is_outdated and found not in self._ended:
+                raise KeysUnavailable
             self._wrong_keys.note(address, found)
             raise InvalidKey(WRONG_KEY)
         return managed

@@ -70,8 +70,10 @@ class KeyRefresher:
         except Exception as exc:  # noqa: BLE001 - calls go on with the old keys, whatever happens here
             self._report_failure(exc)
             self._remember()
+            self._keyring.is_outdated = True
             return
         self._keyring.replace_managed(keys)
+        self._keyring.is_outdated = False
         if self._failing:
             _log.info("the managed keys can be read again")
         self._failing = False

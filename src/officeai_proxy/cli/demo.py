@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 from pydantic import SecretStr
 
+from officeai_proxy.cli.ending import end_while_starting
 from officeai_proxy.cli.serving import serve
 from officeai_proxy.demo.upstream import DemoUpstream
 from officeai_proxy.settings import load_settings
@@ -21,6 +22,7 @@ def command(**options: object) -> None:
 
     Example: officeai-proxy demo, then the curl lines that its first start prints.
     """
+    end_while_starting()
     given = {name: value for name, value in options.items() if value is not None}
     with DemoUpstream() as upstream:
         given |= {"upstream_base_url": upstream.base_url, "upstream_api_key": SecretStr("demo")}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from officeai_proxy.cli.ending import end_while_starting
 from officeai_proxy.settings import load_settings
 
 
@@ -21,6 +22,7 @@ def command(**options: object) -> None:
 
     Example: OPENAI_API_KEY=sk-... officeai-proxy serve --port 8000
     """
+    end_while_starting()
     given = {name: value for name, value in options.items() if value is not None}
     if "upstream" in given:
         given["upstream_base_url"] = given.pop("upstream")

@@ -2,15 +2,11 @@
 
 import json
 import logging
-import multiprocessing
-import os
 import re
-import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NoReturn
 
 import click
 
@@ -44,7 +40,6 @@ _NO_CHAT = re.compile(
 
 def serve(settings: Settings, *, upstream_note: str = "") -> None:
     """Serve with *settings* until a signal; never returns."""
-    signal.signal(signal.SIGTERM, _end)
     configure_logging(settings)
     for fault in strange_names():
         click.echo(f"officeai-proxy: {fault}", err=True)
@@ -63,19 +58,6 @@ def serve(settings: Settings, *, upstream_note: str = "") -> None:
         keys, place = _open_database(settings)
         lines = banner(settings, keys=keys, database_note=place, upstream_note=upstream_note)
         sys.exit(run(settings, listener, on_ready=lambda: _tell(lines)))
-
-
-def _end(*_: object) -> NoReturn:
-    """SIGTERM before anything is served; the server puts its own handler in the place of this one.
-
-    Without any it would be a failure, and in a container, where the program has the number 1, it
-    would not even be heard. It does not raise `SystemExit`: Python may call this out of a callback
-    of its garbage collector, where that is printed with a trace and forgotten. What is cut off
-    here is nothing that a `kill -9` might not cut off.
-    """
-    for process in multiprocessing.active_children():
-        process.terminate()
-    os._exit(0)
 
 
 def _tell(lines: str) -> None:

@@ -12,7 +12,7 @@ from officeai_proxy.auth.keyring import Keyring
 from officeai_proxy.auth.keys import digest
 from officeai_proxy.auth.refresher import KeyRefresher
 from officeai_proxy.auth.remembered import RememberedKeys
-from officeai_proxy.errors import DatabaseUnavailable, InvalidKey
+from officeai_proxy.errors import DatabaseUnavailable, InvalidKey, KeysUnavailable
 from officeai_proxy.model import ApiKey, Scope
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -75,6 +75,26 @@ async def test_a_failed_reading_keeps_the_old_keys(
     assert why in caplog.text
 
 
+async def test_a_key_that_cannot_be_checked_is_not_called_wrong():
+    """While the keys cannot be read a strange one may be new; one that ended stays wrong."""
+    source, keyring = Source([A_KEY]), a_keyring()
+    keys = KeyRefresher(source, keyring)
+    await keys.refresh()
+    source.keys = []
+    await keys.refresh()
+    source.keys = DatabaseUnavailable()
+    await keys.refresh()
+
+    with pytest.raises(KeysUnavailable):
+        keyring.caller_of(b"Bearer sk-other")
+    with pytest.raises(InvalidKey):
+        keyring.caller_of(b"Bearer sk-managed")
+    source.keys = []
+    await keys.refresh()
+    with pytest.raises(InvalidKey):
+        keyring.caller_of(b"Bearer sk-other")
+
+
 async def test_a_reading_that_began_earlier_does_not_end_later():
     """A key that was made while the keys were read is not forgotten until they are read again."""
     came = [asyncio.Event(), asyncio.Event()]
@@ -118,7 +138,7 @@ async def test_a_start_without_the_database_knows_the_keys_of_the_last_run(tmp_p
 
     await keys.refresh()
     assert keyring.caller_of(b"Bearer sk-managed").workspace == "team"
-    with pytest.raises(InvalidKey):
+    with pytest.raises(KeysUnavailable):
         keyring.caller_of(b"Bearer sk-other")
     source.keys = []
     await keys.refresh()
