@@ -350,6 +350,69 @@ CASES = [
         8,
     ),
     Case(
+        "questions that lose their documents, in a window that has the first one's words again",
+        [
+            ([user("docs, a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("docs, b")], [assistant("B")]),
+            (
+                [user("a"), assistant("A"), user("b"), assistant("B"), user("docs, c")],
+                [assistant("C")],
+            ),
+            (
+                [user("b"), assistant("B"), user("c"), assistant("C"), user("docs, a")],
+                [assistant("D")],
+            ),
+            (
+                [user("c"), assistant("C"), user("a"), assistant("D"), user("docs, e")],
+                [assistant("E")],
+            ),
+        ],
+        ["docs, a", "A", "a", "docs, b", "B", "docs, c", "C", "docs, a", "D", "docs, e", "E"],
+        13,
+    ),
+    Case(
+        "questions that lose their documents, with the same words said and answered again",
+        [
+            ([user("docs, a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("docs, yes")], [assistant("ok")]),
+            (
+                [user("a"), assistant("A"), user("yes"), assistant("ok"), user("docs, b")],
+                [assistant("ok")],
+            ),
+            (
+                [
+                    *(user("a"), assistant("A"), user("yes"), assistant("ok")),
+                    *(user("b"), assistant("ok"), user("docs, yes")),
+                ],
+                [assistant("ok")],
+            ),
+            *(
+                (
+                    [
+                        *(user("a"), assistant("A"), user("yes"), assistant("ok")),
+                        *(user("b"), assistant("ok"), user("yes"), assistant("ok")),
+                        user("docs, c"),
+                    ],
+                    [assistant(answer)],
+                )
+                for answer in ("C", "C2")
+            ),
+            (
+                [
+                    *(user("a"), assistant("A"), user("yes"), assistant("ok")),
+                    *(user("b"), assistant("ok"), user("yes"), assistant("ok")),
+                    *(user("c"), assistant("C2"), user("docs, yes")),
+                ],
+                [assistant("D")],
+            ),
+        ],
+        [
+            *("docs, a", "A", "a", "docs, yes", "ok", "docs, b", "ok"),
+            *("yes", "ok", "docs, c", "C2", "docs, yes", "D"),
+        ],
+        20,
+    ),
+    Case(
         "a note that changes, and stands in another question of the history each time",
         [
             ([user("1, a")], [assistant("A")]),

@@ -296,6 +296,10 @@ class DatabaseDamaged(DatabaseUnavailable):
     may_pass = False
 
 
+class SearchIndexDamaged(DatabaseDamaged):
+    """The search index is damaged: run `officeai-proxy db reindex`. Calls go on and are kept."""
+
+
 class DatabaseIncomplete(DatabaseUnavailable):
     """The database lacks a table, or a right on one; calls go on. The proxy's log says which."""
 

@@ -30,6 +30,7 @@ from officeai_proxy.formats.reading.imported import Reading
 from officeai_proxy.formats.writing.passages import Options
 from officeai_proxy.imports import Importer
 from officeai_proxy.model import Caller
+from officeai_proxy.storage import rotation
 from officeai_proxy.storage.calls import CallFilter, CallRepository
 from officeai_proxy.storage.conversations import (
     ConversationFilter,
@@ -526,6 +527,27 @@ class TestRotation:
         assert await seal_all(database, told=ignored) == 150 + 1
         assert await retire(database) == ("old",)
         assert await everything(database) == before
+        assert await check(database) == []
+
+    @pytest.mark.parametrize("place", ["content", "extra", "metadata"])
+    async def test_it_takes_large_messages_a_few_at_a_time(
+        self, open_with: Open, place: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whatever makes them large: pictures are in `extra`, and no batch has all of them."""
+        monkeypatch.setattr(rotation, "LARGE_BYTES", 10_000)
+        plain = await open_with(None)
+        large = "x" * 4_000
+        one = {
+            "content": said(large),
+            "extra": said("a picture", extra=json.dumps({"content": large})),
+            "metadata": said("noted", metadata={"note": large}),
+        }[place]
+        await say(plain, await start(plain, "s"), *[one] * 5)
+        await plain.close()
+        database = await open_with(OLD)
+        batches: list[int] = []
+        await seal_all(database, told=batches.append)
+        assert batches == [2, 2, 1, 1]
         assert await check(database) == []
 
     async def test_nothing_is_lost_under_load(self, open_with: Open) -> None:

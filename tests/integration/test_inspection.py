@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import text
 from tests.integration.stored import said, say, start
 
+from officeai_proxy.storage.conversation_models import note_forgotten
 from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.inspection import TOLD
 from officeai_proxy.storage.migrations import check
@@ -63,6 +64,21 @@ async def test_damage_is_told(database: Database, statement: str, sentence: str)
     await damage(database, statement)
 
     assert any(sentence in problem for problem in await check(database))
+
+
+async def test_models_that_were_not_listed_are(database: Database) -> None:
+    """What an older version wrote beside this one is told, and an upgrade lists it, once."""
+    long = said("long", model_name="m" * 300)
+    await say(database, await start(database, "s1"), said("c", model_name="gpt-x"), "d", long)
+    await say(database, await start(database, "s2"), *[said("e", model_name="gpt-x")] * 2)
+    await damage(database, "DELETE FROM conversation_models WHERE model_name = 'gpt-x'")
+    await damage(database, "DELETE FROM conversation_models WHERE conversation_id = 1")
+
+    (problem, *_) = await check(database)
+    assert "`officeai-proxy db upgrade`" in problem
+    assert await note_forgotten(database) == 3
+    assert await check(database) == []
+    assert await note_forgotten(database) == 0
 
 
 async def test_much_damage_stays_readable(database: Database) -> None:

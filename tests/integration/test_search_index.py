@@ -35,6 +35,19 @@ async def indexed(database: Database) -> Sequence[int]:
         return (await connection.execute(text(query))).scalars().all()
 
 
+async def definitions(database: Database) -> Sequence[str]:
+    """How the index's tables and indexes are made."""
+    query = """
+        SELECT concat_ws(' ', table_name, column_name, data_type, is_nullable, collation_name)
+        FROM information_schema.columns WHERE table_name = 'message_search'
+        UNION ALL SELECT indexdef FROM pg_indexes WHERE tablename = 'message_search' ORDER BY 1
+    """
+    if database.dialect is Dialect.SQLITE:
+        query = "SELECT sql FROM sqlite_master WHERE tbl_name LIKE 'message_search%' ORDER BY 1"
+    async with database.read() as connection:
+        return (await connection.execute(text(query))).scalars().all()
+
+
 class TestSameTransaction:
     """What is in the index is what is in the table, at every moment."""
 
@@ -140,6 +153,50 @@ class TestCheckAndReindex:
         assert await reindex(database) == 3
         assert await check(database) == []
         assert await found(database, "数据") == ["数据库"]
+
+    @pytest.mark.parametrize(
+        ("dialect", "statement", "sentence"),
+        [
+            (Dialect.SQLITE, "DROP TABLE message_search", "the search index lacks message_search"),
+            (Dialect.SQLITE, "DROP TABLE message_search_purges", "the search index lacks"),
+            (
+                Dialect.SQLITE,
+                "DELETE FROM message_search_data WHERE id > 10",
+                "The search index is damaged",
+            ),
+            (
+                Dialect.POSTGRESQL,
+                "DROP TABLE message_search",
+                "the search index lacks message_search",
+            ),
+            (Dialect.POSTGRESQL, "DROP INDEX ix_message_search_words", "the search index lacks ix"),
+            (
+                Dialect.POSTGRESQL,
+                "DROP INDEX ix_message_search_long_words",
+                "the search index lacks ix",
+            ),
+        ],
+    )
+    async def test_its_tables_are_made_anew(
+        self, database: Database, dialect: Dialect, statement: str, sentence: str
+    ) -> None:
+        """What somebody dropped or damaged is told, and is as the migrations made it afterwards."""
+        if database.dialect is not dialect:
+            pytest.skip("the other database's index")
+        conversation = await start(database)
+        await say(database, conversation, "one", "数据库")
+        before = await definitions(database)
+        async with database.write() as connection:
+            await connection.execute(text(statement))
+
+        (problem, *_) = await check(database)
+        assert problem.startswith(sentence)
+        assert "`officeai-proxy db reindex`" in problem
+        assert await reindex(database) == 2
+        assert await definitions(database) == before
+        assert await check(database) == []
+        await say(database, conversation, "数据")
+        assert await found(database, "数据") == ["数据", "数据库"]
 
     async def test_much_damage_stays_readable(self, database: Database) -> None:
         """Hundreds of missing messages are told as a few."""

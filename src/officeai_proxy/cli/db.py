@@ -17,6 +17,7 @@ from officeai_proxy.cli.rotation import rotate
 from officeai_proxy.model import Caller
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.audit_chain import Action
+from officeai_proxy.storage.conversation_models import note_forgotten
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.migrations import SCHEMA_REVISION, check, prepare
 from officeai_proxy.storage.search_upkeep import reindex
@@ -31,9 +32,17 @@ def command() -> None:
 
 @command.command()
 def upgrade() -> None:
-    """Bring the schema to what this version needs; `serve` does it by itself."""
-    done = _run(prepare)
-    click.echo(f"The schema is at {SCHEMA_REVISION}" + (" now." if done else " already."))
+    """Bring the schema to what this version needs, as `serve` does by itself, and list the models
+    of what an older version wrote beside this one.
+    """
+
+    async def work(database: Database) -> tuple[bool, int]:
+        return await prepare(database), await note_forgotten(database)
+
+    is_new, listed = _run(work)
+    click.echo(f"The schema is at {SCHEMA_REVISION}" + (" now." if is_new else " already."))
+    if listed:
+        click.echo(f"Models of conversations that an older version had not listed: {listed}.")
 
 
 @command.command("check")
@@ -49,8 +58,8 @@ def check_() -> None:
 
 @command.command("reindex")
 def reindex_() -> None:
-    """Build the search index anew, also while the proxy runs; searches find too little
-    meanwhile.
+    """Build the search index anew, also where its tables are gone or damaged, and while the proxy
+    runs; searches find too little meanwhile.
     """
 
     async def work(database: Database) -> int:

@@ -28,25 +28,38 @@ class Filters:
     """What the call log may be narrowed down to."""
 
     user: Annotated[
-        str | None, AfterValidator(label_or_none("user")), WithJsonSchema(NAME_SCHEMA), Query()
+        str | None,
+        AfterValidator(label_or_none("user")),
+        WithJsonSchema(NAME_SCHEMA),
+        Query(description="As in `X-User-ID`, or the client's address."),
     ] = None
-    session: TextQuery = None
+    session: Annotated[TextQuery, Query(description="As in `X-Session-ID`.")] = None
     model: Annotated[TextQuery, Query(description="Asked for or served.")] = None
     key: Annotated[TextQuery, Query(description="The id of a key, as in `key_id`.")] = None
     upstream: Annotated[TextQuery, Query(description="Such as `api.openai.com`.")] = None
     method: Annotated[TextQuery, Query(description="Such as `POST`.")] = None
-    client_ip: TextQuery = None
-    outcome: Outcome | None = None
-    status: Annotated[int | None, Query(ge=100, le=599), BeforeValidator(plain_digits)] = None
+    client_ip: Annotated[TextQuery, Query(description="The caller's address.")] = None
+    outcome: Annotated[Outcome | None, Query(description="How the call ended.")] = None
+    status: Annotated[
+        int | None,
+        Query(ge=100, le=599, description="The status that the caller got."),
+        BeforeValidator(plain_digits),
+    ] = None
     api: Annotated[TextQuery, Query(description="Such as `/v1/chat/completions`.")] = None
-    exchange_id: UUID | None = None
+    exchange_id: Annotated[UUID | None, Query(description="As in `X-Exchange-ID`.")] = None
     stream: Annotated[bool | None, Query(description="Whether a stream was asked for.")] = None
     has_error: Annotated[
         bool | None, Query(description="Whether the call failed, or its status is 400 or more.")
     ] = None
-    min_latency_ms: Milliseconds = None
-    max_latency_ms: Milliseconds = None
-    min_ttft_ms: Milliseconds = None
+    min_latency_ms: Annotated[
+        Milliseconds, Query(description="At least so long until the reply's end.")
+    ] = None
+    max_latency_ms: Annotated[
+        Milliseconds, Query(description="At most so long until the reply's end.")
+    ] = None
+    min_ttft_ms: Annotated[
+        Milliseconds, Query(description="At least so long until the reply's first byte.")
+    ] = None
     after: MomentQuery = None
     before: MomentQuery = None
 

@@ -76,7 +76,9 @@ async def list_calls(
     trail: Annotated[Trail, audited(Action.LIST_CALLS)],
     caller: Reader,
     services: Fresh,
-    format: Annotated[CallFormat, Query()] = CallFormat.JSON,  # noqa: A002 - the parameter's name
+    format: Annotated[  # noqa: A002 - the parameter's name
+        CallFormat, Query(description="A page as JSON; or the whole log, without `limit`.")
+    ] = CallFormat.JSON,
     limit: OptionalLimit = None,
     cursor: Cursor = None,
 ) -> CallLog | Response:

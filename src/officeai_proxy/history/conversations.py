@@ -344,8 +344,13 @@ async def restore_conversation(
 
 @router.delete("/conversations", summary="Clear a user's history", responses=problems())
 async def clear_history(
-    user_identifier: Annotated[RequiredUser, Query(openapi_examples=examples.OTHER_USER)],
-    confirm: Annotated[str, Query(openapi_examples=examples.OTHER_USER)],
+    user_identifier: Annotated[
+        RequiredUser,
+        Query(description="Whose conversations.", openapi_examples=examples.OTHER_USER),
+    ],
+    confirm: Annotated[
+        str, Query(description="The same again.", openapi_examples=examples.OTHER_USER)
+    ],
     trail: Annotated[Trail, audited(Action.CLEAR_USER)],
     caller: Writer,
     services: Fresh,

@@ -134,7 +134,7 @@ async def count_calls(
     trail: Annotated[Trail, audited(Action.READ_STATISTICS)],
     caller: Reader,
     services: Fresh,
-    group_by: GroupBy = GroupBy.DAY,
+    group_by: Annotated[GroupBy, Query(description="What calls are added up by.")] = GroupBy.DAY,
     utc_offset: Annotated[
         ClockOffset | None,
         Query(description="Whose days and hours: an offset such as `+08:00`; UTC without it."),

@@ -7,10 +7,11 @@ that it does not matter if a file is read twice, or if the end of the call was s
 
 import fcntl
 import logging
+import mmap
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
@@ -45,9 +46,9 @@ class Estate:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the pieces of one call are in a file; each begins at one of `starts`."""
+    """Where the pieces of one call are in the bytes of a file; each begins at one of `starts`."""
 
-    file: Path
+    data: mmap.mmap | bytes
     starts: tuple[int, ...]
 
 
@@ -76,12 +77,13 @@ class Adoption:
     def entries(self, estate: Estate) -> Iterator[Entry]:
         """The exchanges that the worker did not bring to an end, one at a time."""
         places: dict[UUID, _Place] = {}
-        for file in estate.files:
-            # A later file has all of a call that it has anything of.
-            places.update(self._places(file))
-        for call_id, place in sorted(places.items(), key=lambda item: item[0]):
-            if not setaside.is_set_aside(self._directory, call_id):
-                yield self._entry(place)
+        with ExitStack() as stack:
+            for file in estate.files:
+                # A later file has all of a call that it has anything of.
+                places.update(self._places(file, stack.enter_context(pieces.mapped(file))))
+            for call_id, place in sorted(places.items(), key=lambda item: item[0]):
+                if not setaside.is_set_aside(self._directory, call_id):
+                    yield self._entry(place)
 
     def settle(self, estate: Estate) -> None:
         """Delete the files for good, once all of their exchanges are stored."""
@@ -112,20 +114,19 @@ class Adoption:
                     last = max(last, file.stat().st_mtime_ns)
         return last + _CLOCK_GRAIN_NS
 
-    def _places(self, file: Path) -> dict[UUID, _Place]:
-        """Where each call's pieces are in *file*; a call that has no beginning there is left out.
+    def _places(self, file: Path, data: mmap.mmap | bytes) -> dict[UUID, _Place]:
+        """Where each call's pieces are in *data* of *file*, if its beginning is there.
 
         Pieces after a gap are left out: what is told of a reply is a beginning of it.
         """
         starts: dict[UUID, list[int]] = {}
-        with pieces.mapped(file) as data:
-            for frame in frames.scan(data):
-                piece = self._piece(frame.payload)
-                if piece is None:
-                    log.warning("%s: a piece of a call cannot be read", file.name)
-                elif piece.number == len(known := starts.setdefault(piece.exchange.id, [])):
-                    known.append(frame.start)
-        return {call: _Place(file, tuple(known)) for call, known in starts.items() if known}
+        for frame in frames.scan(data):
+            piece = self._piece(frame.payload)
+            if piece is None:
+                log.warning("%s: a piece of a call cannot be read", file.name)
+            elif piece.number == len(known := starts.setdefault(piece.exchange.id, [])):
+                known.append(frame.start)
+        return {call: _Place(data, tuple(known)) for call, known in starts.items() if known}
 
     def _piece(self, payload: bytes) -> Piece | None:
         try:
@@ -135,13 +136,13 @@ class Adoption:
 
     def _entry(self, place: _Place) -> Entry:
         found: list[Piece] = []
-        with pieces.mapped(place.file) as data:
-            for start in place.starts:
-                header = frames.read_header(data, start)
-                assert header is not None  # noqa: S101 - it was read there a moment ago
-                piece = self._piece(data[start + frames.HEADER_SIZE : start + header.size])
-                assert piece is not None  # noqa: S101 - the same
-                found.append(piece)
+        data = place.data
+        for start in place.starts:
+            header = frames.read_header(data, start)
+            assert header is not None  # noqa: S101 - it was read there a moment ago
+            piece = self._piece(data[start + frames.HEADER_SIZE : start + header.size])
+            assert piece is not None  # noqa: S101 - the same
+            found.append(piece)
         exchange = replace(
             found[-1].exchange,
             request=found[0].exchange.request,

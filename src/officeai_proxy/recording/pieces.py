@@ -19,7 +19,7 @@ from typing import Protocol
 from uuid import UUID
 
 from officeai_proxy.model import Exchange
-from officeai_proxy.recording import frames
+from officeai_proxy.recording import frames, segments
 from officeai_proxy.recording.frame_seal import FrameSeal
 
 SUFFIX = ".pieces"
@@ -214,13 +214,40 @@ def worker_of(name: str) -> str:
 
 @contextmanager
 def mapped(path: Path) -> Iterator[mmap.mmap | bytes]:
-    """A file's bytes, without reading them all into memory; nothing for an empty one."""
+    """A file's bytes, without holding them all in memory; nothing for an empty one.
+
+    Where the disk is bad there are zeros in their place. A process that meets such a place in a map
+    is ended by the system (SIGBUS), so it is read before.
+    """
     with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size == 0:
+        descriptor = file.fileno()
+        size = os.fstat(descriptor).st_size
+        if size == 0:
             yield b""
-            return
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            yield data
+        elif _is_readable(descriptor, size):
+            with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as data:
+                yield data
+        else:
+            log.error("%s: a part of it cannot be read, and what it held is left out", path.name)
+            yield _read_around(descriptor, size)
+
+
+def _is_readable(descriptor: int, size: int) -> bool:
+    try:
+        for at in range(0, size, len(_ZEROS)):
+            segments.read_all(descriptor, len(_ZEROS), at)
+    except OSError:
+        return False
+    return True
+
+
+def _read_around(descriptor: int, size: int) -> bytes:
+    data = bytearray(size)
+    for at in range(0, size, segments.PAGE):
+        with suppress(OSError):
+            page = segments.read_all(descriptor, segments.PAGE, at)
+            data[at : at + len(page)] = page
+    return bytes(data)
 
 
 def _joined(ranges: Iterable[tuple[int, int]]) -> Sequence[tuple[int, int]]:

@@ -117,6 +117,24 @@ def is_behind(stored: Mapping[str, int], wanted: Mapping[str, int], directory: P
     )
 
 
+def read_all(descriptor: int, size: int, offset: int) -> bytes:
+    """*size* bytes from *offset* of a file, fewer only where it ends.
+
+    The kernel gives what stands before a bad sector, and tells of it only whoever reads on. What
+    comes short is not to be taken for damage: what is behind it would go with the file.
+
+    Raises:
+        OSError: a part of it cannot be read.
+    """
+    found = os.pread(descriptor, size, offset)
+    while len(found) < size:
+        more = os.pread(descriptor, size - len(found), offset + len(found))
+        if not more:
+            break
+        found += more
+    return found
+
+
 class Segment:
     """One segment, open for reading."""
 
@@ -150,7 +168,7 @@ class Segment:
             return found
         if size <= self._damaged_until or offset >= size:
             return None
-        rest = os.pread(self._fd, size - offset, offset)
+        rest = read_all(self._fd, size - offset, offset)
         found = next(frames.scan(rest, base=offset), None)
         if found is None:
             self._damaged_until = size
@@ -167,7 +185,7 @@ class Segment:
             return None
         if header.size <= len(self._stretch):
             return self._frame_in_stretch(offset, size)
-        payload = os.pread(self._fd, header.length, offset + frames.HEADER_SIZE)
+        payload = read_all(self._fd, header.length, offset + frames.HEADER_SIZE)
         return _intact(header, payload, offset)
 
     def _frame_in_stretch(self, offset: int, size: int) -> frames.Frame | None:
@@ -200,7 +218,7 @@ class Segment:
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes from *start* to *end* as they stand there."""
-        return os.pread(self._fd, end - start, start)
+        return read_all(self._fd, end - start, start)
 
     def close(self) -> None:
         """Close the file; a lock on it goes with it."""

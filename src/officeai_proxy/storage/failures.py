@@ -17,6 +17,7 @@ from officeai_proxy.errors import (
     DatabaseIncomplete,
     DatabaseOnlyReads,
     DatabaseUnavailable,
+    SearchIndexDamaged,
 )
 
 CANCELED = "57014"
@@ -90,7 +91,9 @@ def unavailable(error: BaseException) -> DatabaseUnavailable:
 
     A damaged file is one too: a backup in its place is what its records wait for.
     """
-    codes = (getattr(cause, "sqlite_errorcode", None) for cause in _causes(error))
+    codes = {getattr(cause, "sqlite_errorcode", None) for cause in _causes(error)}
+    if sqlite3.SQLITE_CORRUPT_VTAB in codes:
+        return SearchIndexDamaged(said=said_by(error))
     if any(code is not None and code & 0xFF in _SQLITE_DAMAGE for code in codes):
         return DatabaseDamaged(said=said_by(error))
     states = {getattr(cause, "sqlstate", None) for cause in _causes(error)}

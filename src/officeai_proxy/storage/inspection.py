@@ -77,7 +77,8 @@ _RULES = (
     (_PATHS, "the path is broken at message {}: its parent {} is not the message before it"),
     (
         _MODELS,
-        "conversation {} has a message of the model {!r}, and is not in the list of that one",
+        "conversation {} has a message of the model {!r}, and is not in the list of that one: "
+        "run `officeai-proxy db upgrade`",
     ),
 )
 

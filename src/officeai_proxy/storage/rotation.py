@@ -9,7 +9,17 @@ any more by then, because each transaction that writes asks which key is the pre
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.crypto.sealing import Sealer
@@ -44,6 +54,19 @@ LARGE_BYTES = 4 * 1024 * 1024
 _TRIES = 20
 
 _c, _m, _x, _k = conversations.c, conversation_messages.c, exchanges.c, encryption_keys.c
+
+
+def _size(*texts: ColumnElement[Any]) -> ColumnElement[int]:
+    """How long *texts* of a row are together; pictures, for one, are not in its content."""
+    first, *others = (func.coalesce(func.length(text), 0) for text in texts)
+    return sum(others, start=first)
+
+
+_SIZES: Mapping[Table, ColumnElement[int]] = {
+    conversation_messages: _size(*(_m[name] for name in MESSAGE_TEXTS)),
+    conversations: _size(*(_c[name] for name in CONVERSATION_TEXTS)),
+    exchanges: _size(_x.error),
+}
 
 Told = Callable[[int], None]
 Change = Mapping[str, object]
@@ -101,8 +124,7 @@ async def _next(database: Database, table: Table, last: int) -> Sequence[int]:
     """The ids of the next rows of *table* that may have to be sealed, behind the id *last*."""
     async with database.read() as connection:
         current = _sealer(connection).current
-        size: Any = func.length(_m.content) if table is conversation_messages else 0
-        rows = select(table.c.id, func.coalesce(size, 0).label("size")).where(table.c.id > last)
+        rows = select(table.c.id, _SIZES[table].label("size")).where(table.c.id > last)
         if table is conversation_messages:
             rows = rows.where(or_(_m.sealed_with.is_(None), _m.sealed_with != current))
         elif table is exchanges:

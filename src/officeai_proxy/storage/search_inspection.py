@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection, text
 
+from officeai_proxy.errors import SearchIndexDamaged
 from officeai_proxy.storage.search_documents import Document, Entry, fts5_text
 from officeai_proxy.storage.search_index import documents_of
+from officeai_proxy.storage.search_tables import missing
 
 SAMPLES = 40
 """Places of the table at which messages are compared with the index."""
@@ -17,27 +19,33 @@ SAMPLES = 40
 SAMPLE = 25
 """Messages that are compared at each."""
 
+_REMEDY = "officeai-proxy db reindex"
+
 _PROBES = 12
 """SQLite: tokens of a message that are looked up at most."""
 
 
 def index_faults(connection: Connection, *, told: int) -> list[str]:
     """What is wrong with the index, a sentence each, *told* of each kind at most."""
+    if lacking := missing(connection):
+        return [f"the search index lacks {name}: run `{_REMEDY}`" for name in lacking]
     is_sqlite = connection.dialect.name == "sqlite"
     table, key = ("message_search_docsize", "id") if is_sqlite else ("message_search", "message_id")
     faults = [
-        f"message {number} is not in the search index: run `officeai-proxy db reindex`"
+        f"message {number} is not in the search index: run `{_REMEDY}`"
         for number in _ids(connection, _MISSING.format(table=table, key=key), told)
     ]
     faults += [
-        f"the search index has a message {number}, which does not exist: "
-        "run `officeai-proxy db reindex`"
+        f"the search index has a message {number}, which does not exist: run `{_REMEDY}`"
         for number in _ids(connection, _ORPHANED.format(table=table, key=key), told)
     ]
     differing = _differing_sqlite if is_sqlite else _differing_postgresql
-    wrong = [number for batch in _samples(connection) for number in differing(connection, batch)]
+    try:
+        wrong = [one for batch in _samples(connection) for one in differing(connection, batch)]
+    except SearchIndexDamaged as exc:
+        return [*faults, str(exc)]
     faults += [
-        f"the search index has other words than message {number}: run `officeai-proxy db reindex`"
+        f"the search index has other words than message {number}: run `{_REMEDY}`"
         for number in wrong[:told]
     ]
     return faults

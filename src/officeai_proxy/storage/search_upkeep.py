@@ -7,7 +7,7 @@ import time
 
 from sqlalchemy import Connection, text
 
-from officeai_proxy.storage import search_index
+from officeai_proxy.storage import search_index, search_tables
 from officeai_proxy.storage.database import Database, Dialect
 
 PURGE_SECONDS = 0.5
@@ -19,7 +19,7 @@ _NOTHING_TO_DO = 2
 
 
 async def reindex(database: Database) -> int:
-    """Build the index anew; how many messages were indexed.
+    """Build the index anew, also where its tables are gone; how many messages were indexed.
 
     Searches find too little until it is done. Whoever stopped it half way runs it again.
 
@@ -27,7 +27,7 @@ async def reindex(database: Database) -> int:
         DatabaseUnavailable: the database cannot be reached, or is too busy for it right now.
     """
     async with database.write() as connection:
-        await connection.run_sync(search_index.clear)
+        await connection.run_sync(search_tables.make_anew)
     count, last = 0, 0
     while True:
         async with database.write() as connection:

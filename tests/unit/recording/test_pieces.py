@@ -13,7 +13,7 @@ from tests.fakes import FakeCall
 
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.model import Exchange
-from officeai_proxy.recording import frames, setaside
+from officeai_proxy.recording import frames, segments, setaside
 from officeai_proxy.recording.adoption import Adoption, Estate
 from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.pieces import PiecesFile, PiecesLog
@@ -210,6 +210,30 @@ def test_a_spoilt_file_is_no_trouble(tmp_path: Path, spoil: Callable[[bytes], by
     adoption.settle(estate)
     assert adoption.found() is None
     assert files_in(tmp_path) == []
+
+
+def test_a_bad_sector_costs_what_stands_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A call of which a piece cannot be read is told up to there; all others are told whole."""
+    log = PiecesLog(tmp_path, worker="w")
+    begun, spoilt, whole = FakeCall(), FakeCall(), FakeCall()
+    log.write(begun.says(b"one "))
+    log.write(spoilt.says(b"x" * 3 * segments.PAGE))
+    log.write(begun.says(b"two"))
+    log.write(whole.says(b"y" * 3 * segments.PAGE))
+    log.close(is_kept=True)
+    read, sector = os.pread, range(segments.PAGE, 2 * segments.PAGE)
+
+    def read_up_to_it(descriptor: int, size: int, offset: int) -> bytes:
+        if offset in sector:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(descriptor, min(size, max(sector.start - offset, 0) or size), offset)
+
+    monkeypatch.setattr(os, "pread", read_up_to_it)
+
+    assert [call.reply for call in left_behind(tmp_path)] == [b"one two", b"y" * 3 * segments.PAGE]
+    assert "a part of it cannot be read" in caplog.text
 
 
 def test_a_call_that_is_set_aside_is_not_made_twice(tmp_path: Path) -> None:

@@ -161,6 +161,29 @@ def test_a_file_on_a_bad_part_of_the_disk_holds_up_no_other(
     ]
 
 
+def test_what_stands_behind_a_bad_sector_is_not_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel reads as far as it can, and fails from there on; no damage is seen in that."""
+    said = [an_exchange(reply=b"long " * 2000) for _ in range(3)]
+    bad = tmp_path / "others-00000001.seg"
+    bad.write_bytes(b"".join(map(frames.encode, said)))
+    sector, read = len(frames.encode(said[0])) + segments.PAGE, os.pread
+
+    def read_up_to_it(descriptor: int, size: int, offset: int) -> bytes:
+        if offset >= sector:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(descriptor, min(size, sector - offset), offset)
+
+    reader = JournalReader(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pread", read_up_to_it)
+        batches = read_all(reader)
+        assert exchanges_in(batches) == said[:1]
+        assert [batch.damage for batch in batches] == [()]
+    assert exchanges_in(read_all(reader)) == said[1:]
+
+
 def test_nothing_overtakes_what_waits_for_a_free_descriptor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -283,6 +283,19 @@ async def test_whatever_clients_put_around_the_history_each_message_is_stored_on
     )
 
 
+async def test_a_note_that_is_always_the_same_moves_no_words_that_are_said_again() -> None:
+    """However often they were said with the note behind them: each turn stands behind the last."""
+    store, history = InMemoryExchangeStore(), list[Message]()
+    for word in ["a", "b", "c", "b", "b", "b", "b", "b", "a", "a", "b", "a"]:
+        request = [*history, user("note"), user(word)]
+        reply = assistant("what?" if word == "c" else "ok")
+        await store_one_by_one(store, [an_exchange(request, [reply])])
+        history += [user(word), reply]
+
+    path = [message.content for message in store.only().path()]
+    assert [text for text in path if text != "note"] == [one["content"] for one in history]
+
+
 @pytest.mark.parametrize("window", [None, 90], ids=["the whole history", "a window"])
 @pytest.mark.parametrize("tells_time", [False, True], ids=["notes", "notes and the time"])
 async def test_instructions_before_each_question_are_stored_once(

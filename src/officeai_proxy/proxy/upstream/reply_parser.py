@@ -205,6 +205,9 @@ class ReplyParser:
             raise BadReply(f"it sent status {status}, which nobody asked for")
         if self._interim_replies > MAX_INTERIM_REPLIES:
             raise BadReply("it sent interim replies without end")
+        # llhttp would read such a body, and it would stand in front of the final reply's.
+        if any(header != (b"content-length", b"0") for header in self._framing):
+            raise BadReply(f"it sent status {status} with a body, which has none")
         self._headers = []
         self._framing = []
 

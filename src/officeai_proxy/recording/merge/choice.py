@@ -23,7 +23,11 @@ from officeai_proxy.recording.merge.talk import ANSWERS, Talk, is_note, nearest_
 from officeai_proxy.tree import Node
 
 MOST_RUNS = 8
-"""How many of the longest runs are weighed, and how many of those that end last in the request."""
+"""How many of the longest runs are weighed, and how many of those that end last in the request.
+
+Besides, the one that ends last of those at the newest message: behind a note that is always the
+same, words that are said again and again would crowd it out.
+"""
 
 
 # Not frozen, as in `model`: one is made for every call that is not the ordinary one.
@@ -70,7 +74,11 @@ def best_run(runs: Sequence[Run], talk: Talk, ending: Ending) -> Run | None:
         return max(whole, key=attrgetter("length", "order"))
     longest = nlargest(MOST_RUNS, runs, key=attrgetter("length", "order"))
     newest = nlargest(MOST_RUNS, runs, key=attrgetter("last", "length", "order"))
-    weighable = [run for run in longest + newest if not _is_put_before(run, longest, talk, ending)]
+    at_end = (run for run in runs if run.node is ending.newest)
+    latest = nlargest(1, at_end, key=attrgetter("last", "length"))
+    weighable = [
+        run for run in longest + newest + latest if not _is_put_before(run, longest, talk, ending)
+    ]
     best = _of_which_most_is_stored(weighable, talk, ending)
     begins = [run for run in runs if run.first == 0 and run.length > best.length]
     if begins:

@@ -45,14 +45,17 @@ def said_above(run: Run, below: Sequence[int] | None) -> Counter[int]:
 def unknown_before(run: Run, identities: Sequence[int], above: Counter[int]) -> list[int]:
     """Positions in the request's talk before *run* of what is not on the path *above* it.
 
-    What is there is taken out of *above*: one message of the path is one of the request.
+    What is there is taken out of *above*: one message of the path is one of the request, the last
+    of those that are the same. Those that the path has not as often are older, and in other words.
     """
     unknown = []
-    for place, identity in enumerate(identities[: run.first]):
+    for place in reversed(range(run.first)):
+        identity = identities[place]
         if above[identity] > 0:
             above[identity] -= 1
         else:
             unknown.append(place)
+    unknown.reverse()
     return unknown
 
 

@@ -42,30 +42,54 @@ def _questions(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
     left_out = Counter(talk_up_from(run.node)) - known
     found: dict[int, Node] = {}
     maybe: dict[int, Node] = {}
+    rewords = False
     below = _first_of(run)
     for at in reversed(range(run.first)):
         above = nearest_talk(below.parent)
-        if at not in new:
-            while (
-                above is not None
-                and talk.identities[at] != above.identity
-                and (above.identity not in left_out or is_note(above, below))
-            ):
-                below, above = above, nearest_talk(above.parent)
-        if above is None:
-            return found
-        if above.identity == talk.identities[at]:
+        told = _same_above(below, talk.identities[at], left_out, is_near=at in new)
+        if told is not None:
             found |= maybe
             maybe = {}
+            if at in new:  # One that is the same, further down in the request, was taken for it.
+                found[at] = told
+            below = told
+        elif above is None:
+            return found
+        elif _is_in_place(above, below, talk, at, left_out, is_new=at in new):
+            below = above
+            if at in new:
+                maybe[at] = above
+            else:
+                rewords = True
         elif at not in new:
             return found
-        elif below.role == Role.ASSISTANT and _is_other(above, talk, at, left_out):
-            maybe[at] = above
-        else:
-            continue  # A note.
-        below = above
     is_all = nearest_talk(below.parent) is None and _answers_in(talk, run) > 1
-    return found | maybe if is_all or found else found
+    return found | maybe if is_all or found or rewords else found
+
+
+def _same_above(
+    below: Node, identity: int, left_out: Container[int], *, is_near: bool
+) -> Node | None:
+    """What has *identity* above *below*: at once when it *is_near*, else up to what the request
+    has *left_out*, notes aside.
+    """
+    above = nearest_talk(below.parent)
+    while above is not None and above.identity != identity:
+        if is_near or (above.identity in left_out and not is_note(above, below)):
+            return None
+        below, above = above, nearest_talk(above.parent)
+    return above
+
+
+def _is_in_place(
+    node: Node, below: Node, talk: Talk, at: int, left_out: Container[int], *, is_new: bool
+) -> bool:
+    """Whether *node* is another question in the place of the one *at* a position, with the answer
+    that is *below* it. That follows at once where the same words were said elsewhere, too.
+    """
+    if below.role != Role.ASSISTANT or not _is_other(node, talk, at, left_out):
+        return False
+    return is_new or talk.identities[at + 1] == below.identity
 
 
 def _answers_in(talk: Talk, run: Run) -> int:

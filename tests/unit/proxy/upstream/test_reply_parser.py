@@ -75,6 +75,14 @@ def parsed(*data: bytes, is_head_request: bool = False) -> tuple[ReplyParser, In
         pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n", id="ssh"),
         pytest.param(b"<html>not http</html>", id="html"),
         pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" * 17, id="interim-storm"),
+        pytest.param(
+            b"HTTP/1.1 104 Uploading\r\nContent-Length: 2\r\n\r\nno" + OK + b"\r\n",
+            id="interim-body",
+        ),
+        pytest.param(
+            b"HTTP/1.1 104 Uploading\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + OK,
+            id="interim-chunks",
+        ),
         pytest.param(OK + b"X-A: %b\r\n\r\n" % (b"a" * 65536), id="large-header"),
         pytest.param(OK + b"X-A: " + b"a" * 70000, id="endless-header"),
         pytest.param(
@@ -162,9 +170,10 @@ def test_a_reply_that_never_has_a_body_ends_with_its_head(status: bytes) -> None
 
 
 def test_interim_replies_are_skipped() -> None:
-    """100 and 103, with headers of their own, leave no trace in the final reply."""
+    """100, 102 and 103, with headers of their own, leave no trace in the final reply."""
     _, inbox = parsed(
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n",
+        b"HTTP/1.1 102 Processing\r\nContent-Length: 0\r\n\r\n",
         OK + b"X-A: 1\r\nContent-Length: 2\r\n\r\nhi",
     )
     assert inbox.status == 200
