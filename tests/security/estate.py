@@ -245,7 +245,7 @@ class Estate:
         listed = await client.get(f"/conversations?user_identifier={names.user}&deleted=with")
         assert names.session in listed.text
         async with self.database.read() as connection:
-            keys = await ApiKeyRepository(connection).all(workspace=THEIRS)
+            keys = await ApiKeyRepository(connection).all()
         return conversation.text, listed.text, [key for key in keys if key.id == names.key]
 
 

@@ -36,12 +36,13 @@ _LONG_SPEAKER = 200
 _SAID = "|".join(sorted({label.casefold() for label in _LABELS.values()} | {"cursor", "unknown"}))
 _SAYS = re.compile(rf"({_SAID})([:(].*)?", re.DOTALL)
 _EXPORTED = re.compile(rf"_Exported on .* from {OURS}_")
-_MARKUP = re.compile(r"<[^>]*>|[*_~`#>\\\s]")
+_TAGS = re.compile(r"<[^>]*>")
+_SIGNS = re.compile(r"[*_~`#>\\\s]")
 _SPECIAL = re.compile(r"([\\`*_~#<>\[\]&|])")
 _ESCAPED = re.compile(r"\\([\\`*_~#<>\[\]&|])")
 _ESCAPED_LINE = re.compile(r"(?:[^\\`*_~#<>\[\]&|]++|\\[\\`*_~#<>\[\]&|])*+")
-# The backslashes in front count: of an even number none is left for the tag.
-_TAG = re.compile(r"(\\*)<(?=[A-Za-z/!?])")
+# The backslashes in front count, all of them: of an even number none is left for the tag.
+_TAG = re.compile(r"(?<!\\)(\\*+)<(?=[A-Za-z/!?])")
 _CODE_SPAN = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
 
 
@@ -191,7 +192,10 @@ def _passes_for_ours(line: str) -> bool:
     if "_Exported on " in line and _EXPORTED.fullmatch(line.strip()):
         return True
     plain = unicodedata.normalize("NFKC", html.unescape(line))
-    bare = _MARKUP.sub("", plain).casefold()
+    # Behind the last end of a tag none ends: to look for it from each beginning there would take
+    # time that grows with the square of the line.
+    end = plain.rfind(">") + 1
+    bare = _SIGNS.sub("", _TAGS.sub("", plain[:end]) + plain[end:]).casefold()
     return bare != plain.casefold().strip() and _SAYS.fullmatch(bare) is not None
 
 

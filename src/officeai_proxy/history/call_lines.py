@@ -143,11 +143,6 @@ def csv_head() -> str:
     return text.getvalue()
 
 
-def as_csv(lines: Sequence[CallLine]) -> str:
-    """A table with a header, for spreadsheets."""
-    return csv_head() + csv_rows(lines)
-
-
 def csv_rows(lines: Sequence[CallLine]) -> str:
     """Rows of a table, without its header; no cell is run as a formula."""
     text = io.StringIO(newline="")

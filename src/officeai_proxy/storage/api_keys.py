@@ -56,11 +56,9 @@ class ApiKeyRepository:
         except IntegrityError as exc:
             raise KeyMade from exc
 
-    async def all(self, *, workspace: str | None = None) -> list[ApiKey]:
-        """All keys, revoked ones too, oldest first; of one workspace if it is given."""
+    async def all(self) -> list[ApiKey]:
+        """The keys of all workspaces, revoked ones too, oldest first."""
         rows = select(api_keys).order_by(_k.created_at, _k.id)
-        if workspace is not None:
-            rows = rows.where(_k.workspace == workspace)
         return [api_key_of(row) for row in await self._connection.execute(rows)]
 
     async def active(self, now: datetime, *, at_once: int = AT_ONCE) -> list[ApiKey]:
@@ -135,11 +133,9 @@ class ApiKeyRepository:
         ends = {"expires_at": until} if until > now else {"revoked_at": now}
         await self._connection.execute(update(api_keys).where(_k.id == old.id).values(ends))
 
-    async def revoke(self, key_id: str, *, now: datetime, workspace: str | None = None) -> bool:
+    async def revoke(self, key_id: str, *, now: datetime) -> bool:
         """Make a key worthless; whether there was one that still was not."""
         valid = update(api_keys).where(_k.id == key_id, _k.revoked_at.is_(None))
-        if workspace is not None:
-            valid = valid.where(_k.workspace == workspace)
         return (await self._connection.execute(valid.values(revoked_at=now))).rowcount > 0
 
 

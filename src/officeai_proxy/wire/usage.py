@@ -9,7 +9,7 @@ from json import JSONDecoder
 from officeai_proxy.wire.cleantext import clean_text
 from officeai_proxy.wire.jsontext import loads
 
-_KEY = b'"usage"'
+_KEY = '"usage"'
 _DECODER = JSONDecoder()
 # In what somebody said, each of these quotation marks has a backslash in front.
 _MODEL = re.compile(rb'"model"\s{0,9}:\s{0,9}("(?:[^"\\]|\\.){1,255}")')
@@ -18,7 +18,7 @@ _MODEL = re.compile(rb'"model"\s{0,9}:\s{0,9}("(?:[^"\\]|\\.){1,255}")')
 def usage_in(tail: bytes) -> str | None:
     """The JSON text of the last `usage` object in *tail*, or None when there is none whole."""
     text = tail.decode("utf-8", "replace")
-    at = text.rfind('"usage"')
+    at = text.rfind(_KEY)
     while at >= 0:
         start = text.find("{", at)
         if start >= 0 and text[at + len(_KEY) : start].strip() == ":":
@@ -28,7 +28,7 @@ def usage_in(tail: bytes) -> str | None:
                 # JSONDecodeError is a ValueError, and so is a number with thousands of digits.
                 return None
             return text[start:end]
-        at = text.rfind('"usage"', 0, at)
+        at = text.rfind(_KEY, 0, at)
     return None
 
 

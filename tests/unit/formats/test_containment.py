@@ -97,5 +97,9 @@ def test_long_lines_take_no_time():
     began = process_time()
     for text in ("`" * 500_000 + "<b>", "` `` " * 200_000 + "<b>", "<b>*_" * 200_000):
         assert released(contained(text)) == text
+    # Openings of tags that never end, and backslashes before what is no tag; in code as well.
+    for text in ("**" + "<" * 300_000, "\\" * 300_000 + "<1", "```\n__" + "<" * 300_000 + "\n```"):
+        assert released(contained(text)) == text
+        assert unfenced(fenced(text)) == text
 
     assert process_time() - began < 5

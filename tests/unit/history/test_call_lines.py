@@ -12,8 +12,9 @@ from tests.passages import FORMULAS
 from officeai_proxy.history.call_lines import (
     CallLine,
     ServiceType,
-    as_csv,
     as_jsonl,
+    csv_head,
+    csv_rows,
     service_type,
 )
 from officeai_proxy.model import CallRecord, Outcome, Usage
@@ -36,21 +37,22 @@ def a_record(**more: Any) -> CallRecord:
     return CallRecord(**{**fields, **more})
 
 
-def rows(text: str) -> list[dict[str, str]]:
+def rows(*lines: CallLine) -> list[dict[str, str]]:
+    text = csv_head() + csv_rows(lines)
     return list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
 
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_no_cell_is_run_as_a_formula(text: str):
     """A cell that a spreadsheet would run gets an apostrophe in front, as in exports."""
-    [row] = rows(as_csv([CallLine.of(a_record(user=text))]))
+    [row] = rows(CallLine.of(a_record(user=text)))
 
     assert row["user"] == "'" + text
 
 
 def test_an_empty_table_has_its_header():
     """No call is a table without rows, and not nothing."""
-    assert as_csv([]).startswith("\ufefftime,api,service_name,")
+    assert csv_head().startswith("\ufefftime,api,service_name,")
     assert as_jsonl([]) == ""
 
 
@@ -100,7 +102,7 @@ def test_a_call_that_was_told_nothing_has_no_status():
 
     assert line.result.status_code is None
     assert line.model == "officeai"
-    assert rows(as_csv([line]))[0]["status_code"] == ""
+    assert rows(line)[0]["status_code"] == ""
 
 
 def test_jsonl_is_an_object_a_line():
@@ -113,4 +115,4 @@ def test_jsonl_is_an_object_a_line():
 
 def test_negative_numbers_stay_numbers():
     """Only text is defused."""
-    assert rows(as_csv([CallLine.of(a_record(cost=-1.5))]))[0]["cost"] == "-1.5"
+    assert rows(CallLine.of(a_record(cost=-1.5)))[0]["cost"] == "-1.5"

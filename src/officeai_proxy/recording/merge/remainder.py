@@ -1,4 +1,4 @@
-"""A run and the request that it is of in, what else of the request is new out; pure, no I/O.
+"""A request and the run of it that decides in, what else of the request is new out; pure, no I/O.
 
 New is what is not on the path to the end of the run. Each message of the path counts for one of the
 request: what the request has twice is stored twice.

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from html.parser import HTMLParser
+from time import process_time
 
 import pytest
 from tests.passages import NASTY, PICTURE, everything, line, talk, written
@@ -124,6 +125,15 @@ def test_contents_list_several_conversations():
     assert two.attributes("href") == ["#c1", "#c2"]
     assert [name for name in two.attributes("id") if name] == ["c1", "c2"]
     assert one.attributes("href") == []
+
+
+def test_a_fence_without_end_takes_no_time():
+    """A megabyte of what begins a block of code is read once: nobody else is served meanwhile."""
+    began = process_time()
+    text = "~" * 300_000 + " x`"
+
+    assert text in Page(written("html", [talk(text)])).text
+    assert process_time() - began < 5
 
 
 def test_code_is_code():
