@@ -1008,6 +1008,61 @@ CASES = [
         11,
     ),
     Case(
+        "a client that keeps none of the answers, and asks for one of them again",
+        [
+            ([system("s"), user("a")], [assistant("A")]),
+            ([system("s"), user("a"), user("b")], [assistant("B")]),
+            ([system("s"), user("a"), user("b")], [assistant("B2")]),
+            ([system("s"), user("a"), user("b"), user("b")], None),
+            ([system("s"), user("a"), user("b"), user("b")], [assistant("C")]),
+            ([system("s"), user("a"), user("b"), user("b"), user("d")], [assistant("D")]),
+        ],
+        ["s", "a", "A", "b", "B2", "b", "C", "d", "D"],
+        10,
+    ),
+    Case(
+        "the last few questions without their answers",
+        [
+            ([user("a"), user("b")], [assistant("B")]),
+            ([user("b"), user("c")], half("C is")),
+            ([user("b"), user("c")], [assistant("C")]),
+            ([user("c"), user("d")], [assistant("D")]),
+        ],
+        ["a", "b", "B", "c", "C", "d", "D"],
+        8,
+    ),
+    Case(
+        "a first message that stays, behind which only the new question has room",
+        [
+            ([user("task")], [assistant("A")]),
+            ([user("task"), assistant("A"), user("b")], [ASKS_TOOL]),
+            ([user("task"), user("b"), ASKS_TOOL, TOOL_SAYS], [assistant("B")]),
+            ([user("task"), user("c")], None),
+            ([user("task"), user("c")], half("C is")),
+            ([user("task"), user("c")], [assistant("C")]),
+            ([user("task"), user("note"), user("d")], [assistant("D")]),
+        ],
+        ["task", "A", "b", "", "noon", "B", "c", "C", "note", "d", "D"],
+        12,
+    ),
+    Case(
+        "the same words again after an answer that was stopped, of which the client kept less",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("go on")], half("B is 2")),
+            (
+                [user("a"), assistant("A"), user("go on"), assistant("B is"), user("go on")],
+                [assistant("C")],
+            ),
+            (
+                [user("go on"), assistant("B is"), user("go on"), assistant("C"), user("go on")],
+                None,
+            ),
+        ],
+        ["a", "A", "go on", "B is", "go on", "C", "go on"],
+        8,
+    ),
+    Case(
         "a question that the client has deleted from the middle stays",
         [
             ([user("a")], [assistant("A")]),

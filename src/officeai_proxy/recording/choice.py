@@ -61,6 +61,19 @@ class Ending:
             node = node.parent
         return cls(nearest_talk(leaf), waiting, place)
 
+    def is_asked_anew(self, talk: Talk) -> bool:
+        """Whether the request asks the newest of `waiting` again, behind an answer to it that only
+        the client has: somebody stopped the model and says the same. It is no retry then.
+        """
+        *before, last = talk.identities
+        if not self.waiting or last != self.waiting[0].identity or last not in before:
+            return False
+        behind = len(before) - before[::-1].index(last)
+        if talk.roles[behind] != Role.ASSISTANT:
+            return False
+        # What is known behind it is its answer: then it was answered, and what precedes is a note.
+        return set(before[behind:]).isdisjoint(talk_up_from(self.waiting[0]))
+
     def told_below(self, run: Run, talk: Talk) -> list[int] | None:
         """What waits for an answer below *run* when all of it is in the request: a retry; or None.
 

@@ -19,7 +19,8 @@ The longest run alone would not do: clients put something that changes (the time
 summary) before what they keep, and what was stored of it stands between the turns ever after. Of
 the history that they resend no run is longer than a turn then, and all but one would be new again.
 Others put what they keep behind the history each time, before the new question: a question with its
-answer that are on the path already are not new there either.
+answer that are on the path already are not new there either. And some tell their questions without
+the answers, which is no run at all; see `questions`.
 
 Instructions (system and developer messages) do not take part in runs: clients change them from turn
 to turn. One is stored when the path does not have it, or when what the path ends with has changed;
@@ -46,6 +47,7 @@ from officeai_proxy.recording.choice import (
     unknown_before,
 )
 from officeai_proxy.recording.instructions import instructions_in, new_instructions
+from officeai_proxy.recording.questions import Asked, asked_again
 from officeai_proxy.recording.rewordings import rewordings
 from officeai_proxy.recording.runs import Run, trusted_runs
 from officeai_proxy.tree import Node, PathEnd
@@ -148,6 +150,8 @@ def place_by_run(
     if len(talk) == 1 and end.leaf is not None and _may_wait_above(end.leaf):
         return _place_after_failure(request, end, end.leaf, talk, seen=seen)
     said = Talk(_at(request.identities, talk), _at(request.roles, talk))
+    if seen is Seen.ALL and (asked := asked_again(said, end.leaf)):
+        return _place_question(request, end, talk, asked)
     ending = Ending.of(end.leaf)
     run = best_run(list(_trusted(said, nodes, ending)), said, ending)
     if run is None:
@@ -204,7 +208,8 @@ def _place_in_branch(request: Request, node: Node, new: _New, nodes: Sequence[No
 
 def _trusted(said: Talk, nodes: Sequence[Node], ending: Ending) -> Iterator[Run]:
     ends = {ending.newest, *ending.waiting[:1]}
-    return trusted_runs(said.identities, nodes, ends=ends, waiting=ending.waiting)
+    waiting = () if ending.is_asked_anew(said) else ending.waiting
+    return trusted_runs(said.identities, nodes, ends=ends, waiting=waiting)
 
 
 def _may_wait_above(leaf: Node) -> bool:
@@ -225,6 +230,14 @@ def _place_after_failure(
         return None
     goes_on = PathEnd.at(leaf.parent, remembered=len(request.roles))
     return _place(request, goes_on, [], known_to=talk[0])
+
+
+def _place_question(request: Request, end: PathEnd, talk: Sequence[int], asked: Asked) -> Place:
+    """Rule 4 for a request that tells no answers."""
+    if asked.last is not end.leaf:
+        end = PathEnd.at(asked.last, remembered=len(request.roles))
+    known_to = talk[asked.fresh[0] - 1] if asked.fresh else talk[-1]
+    return _place(request, end, _at(talk, asked.fresh), known_to=known_to)
 
 
 def _asks(node: Node, request: Request, talk: Sequence[int]) -> bool:
