@@ -42,6 +42,12 @@ TOOL_SAYS: Message = {"role": "tool", "tool_call_id": "c1", "content": "noon"}
 CLEARED: Message = {"role": "tool", "tool_call_id": "c1", "content": "[cleared]"}
 ASKS_AGAIN: Message = {"role": "assistant", "tool_calls": [{**CALL, "id": "c3"}]}
 SAYS_AGAIN: Message = {"role": "tool", "tool_call_id": "c3", "content": "night"}
+CUT: Message = {"role": "assistant", "tool_calls": [{**CALL, "function": {"name": "time"}}]}
+CUT_AGAIN: Message = {
+    "role": "assistant",
+    "tool_calls": [{**CALL, "id": "c3", "function": {"name": "time", "arguments": "{}"}}],
+}
+CLEARED_AGAIN = CLEARED | {"tool_call_id": "c3"}
 A_BY_ANN = assistant("A") | {"name": "Ann"}
 
 
@@ -277,6 +283,18 @@ CASES = [
         ],
         ["a", "", "noon", "rain", "A", "b", "", "night", "B"],
         11,
+    ),
+    Case(
+        "calls of tools whose arguments the client cuts once they are old, and then their answers",
+        [
+            ([user("a")], [ASKS_TOOL]),
+            ([user("a"), ASKS_TOOL, TOOL_SAYS], [ASKS_AGAIN]),
+            ([user("a"), CUT, TOOL_SAYS, ASKS_AGAIN, SAYS_AGAIN], [assistant("A")]),
+            ([user("a"), CUT, CLEARED, CUT_AGAIN, CLEARED_AGAIN, assistant("A"), user("b")], None),
+            ([CUT_AGAIN, CLEARED_AGAIN, assistant("A"), user("b")], [assistant("B")]),
+        ],
+        ["a", "", "noon", "", "night", "A", "b", "B"],
+        12,
     ),
     Case(
         "questions that lose their documents once they are answered, but for the first",

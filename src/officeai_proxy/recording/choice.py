@@ -273,7 +273,8 @@ def _has_edited_answer(begin: Run, best: Run, talk: Talk, unknown: Sequence[int]
     Somebody has edited that answer, or goes on with another one of several. To hang it behind all
     that was said later would make it the answer to something else. But the message behind *begin*,
     behind which more is known than is in *begin*, is a summary of what the client left out there.
-    And what stands between a question and the answer that this has on the path is a note.
+    And what stands between a question and the answer that this has on the path is a note. Nobody
+    edits a call of tools.
     """
     kept = best.last - begin.last - sum(at > begin.last for at in unknown)
     if begin.last + 1 in unknown and kept >= begin.length:
@@ -286,6 +287,7 @@ def _has_edited_answer(begin: Run, best: Run, talk: Talk, unknown: Sequence[int]
         and at - 1 not in new
         and talk.roles[at] == Role.ASSISTANT
         and talk.roles[at - 1] != Role.ASSISTANT
+        and talk.roles[at + 1] not in ANSWERS
     ]
     if not edited:
         return False
