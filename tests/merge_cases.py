@@ -297,6 +297,30 @@ CASES = [
         12,
     ),
     Case(
+        "answers that are all the same, of calls whose ids begin anew each turn, cut when old",
+        [
+            ([user("a")], [ASKS_TOOL]),
+            ([user("a"), ASKS_TOOL, TOOL_SAYS], [assistant("A")]),
+            ([user("a"), ASKS_TOOL, TOOL_SAYS, assistant("A"), user("b")], [ASKS_TOOL]),
+            (
+                [
+                    *(user("a"), ASKS_TOOL, CLEARED, assistant("A")),
+                    *(user("b"), ASKS_TOOL, TOOL_SAYS),
+                ],
+                [assistant("B")],
+            ),
+            (
+                [
+                    *(user("a"), ASKS_TOOL, CLEARED, assistant("A")),
+                    *(user("b"), ASKS_TOOL, CLEARED, assistant("B"), user("c")),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        ["a", "", "noon", "A", "b", "", "noon", "B", "c", "C"],
+        12,
+    ),
+    Case(
         "questions that lose their documents once they are answered, but for the first",
         [
             ([system("s"), user("docs, a")], [assistant("A")]),

@@ -4,9 +4,9 @@ Agents cut old ones short to save room: what a tool answered, and with what it w
 later call they would be answers to nothing, and OpenAI refuses that. Pure, no I/O.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
 from officeai_proxy.model import Role
 from officeai_proxy.recording.choice import ANSWERS, Talk
@@ -33,21 +33,25 @@ def answers_of_tools(new: Collection[int], run: Run, talk: Talk) -> dict[int, No
 
 
 def calls_of_tools(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
-    """Those that call tools in the place of another call, with what the tools answered.
+    """Those that call tools in the place of another call, and what tools answered in other words.
 
     Agents cut the arguments of old calls to save room. A call stands in the place of one that has
-    as many answers, and the same behind it or before it.
+    as many answers, and the same behind it or before it. Of calls that are the same the last of the
+    request is the last of the path: some models number their calls from nought in every turn.
     """
-    told = set(talk.identities)
-    places = [at for at in range(run.first) if at in new and _calls_tools(talk, at)]
+    if all(talk.roles[at] == Role.USER for at in new):
+        return {}
+    places = [at for at in range(run.last) if _calls_tools(talk, at)]
     calls = _calls_above(run.node) if places else []
-    left_out = [call for call in calls if call.node.identity not in told]
-    by_below = _by_neighbour(left_out, lambda call: call.below)
-    by_above = _by_neighbour(left_out, lambda call: call.above)
+    same = _by(calls, lambda call: call.node)
+    left_out = _left_out(calls, talk)
+    by_below = _by(left_out, lambda call: call.below)
+    by_above = _by(left_out, lambda call: call.above)
     stands_for: dict[int, Node] = {}
     for at in reversed(places):
-        behind = at + 1 + sum(1 for _ in takewhile(ANSWERS.__contains__, talk.roles[at + 1 :]))
-        for candidates, neighbour in ((by_below, behind), (by_above, at - 1)):
+        behind = _behind_answers(talk, at + 1)
+        looks = ((by_below, behind), (by_above, at - 1)) if at in new else ((same, at),)
+        for candidates, neighbour in looks:
             call = _newest(candidates, talk, neighbour, behind - at - 1, stands_for)
             if call is not None:
                 call.is_taken = True
@@ -59,6 +63,12 @@ def calls_of_tools(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node
 
 def _calls_tools(talk: Talk, at: int) -> bool:
     return talk.roles[at] == Role.ASSISTANT and talk.roles[at + 1] in ANSWERS
+
+
+def _behind_answers(talk: Talk, at: int) -> int:
+    while at < len(talk.roles) and talk.roles[at] in ANSWERS:
+        at += 1
+    return at
 
 
 # Not frozen, as in `model`: one is made for every call of tools on a path.
@@ -73,24 +83,39 @@ class _Call:
     is_taken: bool = False
 
 
-_Neighbours = Mapping[tuple[int, int], list[_Call]]
-"""Calls in the order of the path, by a neighbour's identity and how many answers they have."""
+def _left_out(calls: Sequence[_Call], talk: Talk) -> list[_Call]:
+    """Those of *calls* that the request does not have; of equal ones it has the last."""
+    told = Counter(talk.identities)
+    left_out: list[_Call] = []
+    for call in reversed(calls):
+        if told[call.node.identity] > 0:
+            told[call.node.identity] -= 1
+        else:
+            left_out.append(call)
+    left_out.reverse()
+    return left_out
 
 
-def _by_neighbour(calls: Iterable[_Call], of: Callable[[_Call], Node | None]) -> _Neighbours:
+_Calls = Mapping[tuple[int, int], list[_Call]]
+"""Calls in the order of the path, by a neighbour's identity, or their own, and by how many answers
+they have.
+"""
+
+
+def _by(calls: Iterable[_Call], of: Callable[[_Call], Node | None]) -> _Calls:
     found: dict[tuple[int, int], list[_Call]] = {}
     for call in calls:
-        neighbour = of(call)
-        if neighbour is not None:
-            found.setdefault((neighbour.identity, len(call.answers)), []).append(call)
+        node = of(call)
+        if node is not None:
+            found.setdefault((node.identity, len(call.answers)), []).append(call)
     return found
 
 
 def _newest(
-    calls: _Neighbours, talk: Talk, at: int, answers: int, stands_for: Mapping[int, Node]
+    calls: _Calls, talk: Talk, at: int, answers: int, stands_for: Mapping[int, Node]
 ) -> _Call | None:
-    """The newest of *calls* that nothing stands for yet and whose neighbour is the one *at* a
-    position of the request, or what that one stands for.
+    """The newest of *calls* that nothing stands for yet, by what is *at* a position of the request,
+    or what that stands for.
     """
     if not 0 <= at < len(talk.identities):
         return None
@@ -107,12 +132,13 @@ def _calls_above(leaf: Node) -> list[_Call]:
     line = [node for node in leaf.path() if not node.is_instruction]
     calls: list[_Call] = []
     for at, node in enumerate(line):
-        if node.role == Role.ASSISTANT:
-            answers = list(takewhile(lambda one: one.role in ANSWERS, line[at + 1 :]))
-            below = line[at + 1 + len(answers) :][:1]
-            if answers:
-                above = line[at - 1] if at else None
-                calls.append(_Call(above, node, answers, below[0] if below else None))
+        behind = at + 1
+        while node.role == Role.ASSISTANT and behind < len(line) and line[behind].role in ANSWERS:
+            behind += 1
+        if behind > at + 1:
+            above = line[at - 1] if at else None
+            below = line[behind] if behind < len(line) else None
+            calls.append(_Call(above, node, line[at + 1 : behind], below))
     return calls
 
 
