@@ -42,6 +42,12 @@ TOOL_SAYS: Message = {"role": "tool", "tool_call_id": "c1", "content": "noon"}
 CLEARED: Message = {"role": "tool", "tool_call_id": "c1", "content": "[cleared]"}
 ASKS_AGAIN: Message = {"role": "assistant", "tool_calls": [{**CALL, "id": "c3"}]}
 SAYS_AGAIN: Message = {"role": "tool", "tool_call_id": "c3", "content": "night"}
+CUT: Message = {"role": "assistant", "tool_calls": [{**CALL, "function": {"name": "time"}}]}
+CUT_AGAIN: Message = {
+    "role": "assistant",
+    "tool_calls": [{**CALL, "id": "c3", "function": {"name": "time", "arguments": "{}"}}],
+}
+CLEARED_AGAIN = CLEARED | {"tool_call_id": "c3"}
 A_BY_ANN = assistant("A") | {"name": "Ann"}
 
 
@@ -277,6 +283,42 @@ CASES = [
         ],
         ["a", "", "noon", "rain", "A", "b", "", "night", "B"],
         11,
+    ),
+    Case(
+        "calls of tools whose arguments the client cuts once they are old, and then their answers",
+        [
+            ([user("a")], [ASKS_TOOL]),
+            ([user("a"), ASKS_TOOL, TOOL_SAYS], [ASKS_AGAIN]),
+            ([user("a"), CUT, TOOL_SAYS, ASKS_AGAIN, SAYS_AGAIN], [assistant("A")]),
+            ([user("a"), CUT, CLEARED, CUT_AGAIN, CLEARED_AGAIN, assistant("A"), user("b")], None),
+            ([CUT_AGAIN, CLEARED_AGAIN, assistant("A"), user("b")], [assistant("B")]),
+        ],
+        ["a", "", "noon", "", "night", "A", "b", "B"],
+        12,
+    ),
+    Case(
+        "answers that are all the same, of calls whose ids begin anew each turn, cut when old",
+        [
+            ([user("a")], [ASKS_TOOL]),
+            ([user("a"), ASKS_TOOL, TOOL_SAYS], [assistant("A")]),
+            ([user("a"), ASKS_TOOL, TOOL_SAYS, assistant("A"), user("b")], [ASKS_TOOL]),
+            (
+                [
+                    *(user("a"), ASKS_TOOL, CLEARED, assistant("A")),
+                    *(user("b"), ASKS_TOOL, TOOL_SAYS),
+                ],
+                [assistant("B")],
+            ),
+            (
+                [
+                    *(user("a"), ASKS_TOOL, CLEARED, assistant("A")),
+                    *(user("b"), ASKS_TOOL, CLEARED, assistant("B"), user("c")),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        ["a", "", "noon", "A", "b", "", "noon", "B", "c", "C"],
+        12,
     ),
     Case(
         "questions that lose their documents once they are answered, but for the first",
@@ -1006,6 +1048,61 @@ CASES = [
         ],
         ["a", "A", "1", "b", "", "noon", "2", "B", "3", "c", "C"],
         11,
+    ),
+    Case(
+        "a client that keeps none of the answers, and asks for one of them again",
+        [
+            ([system("s"), user("a")], [assistant("A")]),
+            ([system("s"), user("a"), user("b")], [assistant("B")]),
+            ([system("s"), user("a"), user("b")], [assistant("B2")]),
+            ([system("s"), user("a"), user("b"), user("b")], None),
+            ([system("s"), user("a"), user("b"), user("b")], [assistant("C")]),
+            ([system("s"), user("a"), user("b"), user("b"), user("d")], [assistant("D")]),
+        ],
+        ["s", "a", "A", "b", "B2", "b", "C", "d", "D"],
+        10,
+    ),
+    Case(
+        "the last few questions without their answers",
+        [
+            ([user("a"), user("b")], [assistant("B")]),
+            ([user("b"), user("c")], half("C is")),
+            ([user("b"), user("c")], [assistant("C")]),
+            ([user("c"), user("d")], [assistant("D")]),
+        ],
+        ["a", "b", "B", "c", "C", "d", "D"],
+        8,
+    ),
+    Case(
+        "a first message that stays, behind which only the new question has room",
+        [
+            ([user("task")], [assistant("A")]),
+            ([user("task"), assistant("A"), user("b")], [ASKS_TOOL]),
+            ([user("task"), user("b"), ASKS_TOOL, TOOL_SAYS], [assistant("B")]),
+            ([user("task"), user("c")], None),
+            ([user("task"), user("c")], half("C is")),
+            ([user("task"), user("c")], [assistant("C")]),
+            ([user("task"), user("note"), user("d")], [assistant("D")]),
+        ],
+        ["task", "A", "b", "", "noon", "B", "c", "C", "note", "d", "D"],
+        12,
+    ),
+    Case(
+        "the same words again after an answer that was stopped, of which the client kept less",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("go on")], half("B is 2")),
+            (
+                [user("a"), assistant("A"), user("go on"), assistant("B is"), user("go on")],
+                [assistant("C")],
+            ),
+            (
+                [user("go on"), assistant("B is"), user("go on"), assistant("C"), user("go on")],
+                None,
+            ),
+        ],
+        ["a", "A", "go on", "B is", "go on", "C", "go on"],
+        8,
     ),
     Case(
         "a question that the client has deleted from the middle stays",

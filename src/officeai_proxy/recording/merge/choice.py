@@ -54,6 +54,19 @@ class Ending:
             node = node.parent
         return cls(nearest_talk(leaf), waiting, place)
 
+    def is_asked_anew(self, talk: Talk) -> bool:
+        """Whether the request asks the newest of `waiting` again, behind an answer to it that only
+        the client has: somebody stopped the model and says the same. It is no retry then.
+        """
+        *before, last = talk.identities
+        if not self.waiting or last != self.waiting[0].identity or last not in before:
+            return False
+        behind = len(before) - before[::-1].index(last)
+        if talk.roles[behind] != Role.ASSISTANT:
+            return False
+        # What is known behind it is its answer: then it was answered, and what precedes is a note.
+        return set(before[behind:]).isdisjoint(talk_up_from(self.waiting[0]))
+
     def told_below(self, run: Run, talk: Talk) -> list[int] | None:
         """What waits for an answer below *run* when all of it is in the request: a retry; or None.
 
@@ -177,7 +190,8 @@ def _has_edited_answer(begin: Run, best: Run, talk: Talk, unknown: Sequence[int]
     Somebody has edited that answer, or goes on with another one of several. To hang it behind all
     that was said later would make it the answer to something else. But the message behind *begin*,
     behind which more is known than is in *begin*, is a summary of what the client left out there.
-    And what stands between a question and the answer that this has on the path is a note.
+    And what stands between a question and the answer that this has on the path is a note. Nobody
+    edits a call of tools.
     """
     kept = best.last - begin.last - sum(at > begin.last for at in unknown)
     if begin.last + 1 in unknown and kept >= begin.length:
@@ -190,6 +204,7 @@ def _has_edited_answer(begin: Run, best: Run, talk: Talk, unknown: Sequence[int]
         and at - 1 not in new
         and talk.roles[at] == Role.ASSISTANT
         and talk.roles[at - 1] != Role.ASSISTANT
+        and talk.roles[at + 1] not in ANSWERS
     ]
     if not edited:
         return False

@@ -11,6 +11,7 @@ The rules, in the order in which they are tried:
    `choice`. What follows it in the request is a branch there, as far as none has it yet; what
    precedes it is new where it is not on that path. One that ends with what nobody has answered
    yet is a retry, as in 2. What is only put in other words there stands beside it, off the path.
+   Questions without their answers are no run, and go on at the end (`questions`).
 5. When no run can be trusted, append: a message stored twice is a blemish, a message in the wrong
    place is a defect.
 
@@ -28,6 +29,7 @@ from officeai_proxy.model import Role
 from officeai_proxy.recording.merge.branches import hanging, talk_hanging
 from officeai_proxy.recording.merge.choice import Ending, best_run, is_whole
 from officeai_proxy.recording.merge.instructions import instructions_in, new_instructions
+from officeai_proxy.recording.merge.questions import Asked, asked_again
 from officeai_proxy.recording.merge.remainder import Remainder
 from officeai_proxy.recording.merge.rewordings import rewordings
 from officeai_proxy.recording.merge.runs import Run, trusted_runs
@@ -132,6 +134,8 @@ def place_by_run(
     if len(talk) == 1 and end.leaf is not None and _may_wait_above(end.leaf):
         return _place_after_failure(request, end, end.leaf, talk, seen=seen)
     said = Talk(_at(request.identities, talk), _at(request.roles, talk))
+    if seen is Seen.ALL and (asked := asked_again(said, end.leaf)):
+        return _place_question(request, end, talk, asked)
     ending = Ending.of(end.leaf)
     run = best_run(list(_trusted(said, nodes, ending)), said, ending)
     if run is None:
@@ -186,7 +190,8 @@ def _place_in_branch(request: Request, node: Node, new: _New, nodes: Sequence[No
 
 def _trusted(said: Talk, nodes: Sequence[Node], ending: Ending) -> Iterator[Run]:
     ends = {ending.newest, *ending.waiting[:1]}
-    return trusted_runs(said.identities, nodes, ends=ends, waiting=ending.waiting)
+    waiting = () if ending.is_asked_anew(said) else ending.waiting
+    return trusted_runs(said.identities, nodes, ends=ends, waiting=waiting)
 
 
 def _may_wait_above(leaf: Node) -> bool:
@@ -207,6 +212,14 @@ def _place_after_failure(
         return None
     goes_on = PathEnd.at(leaf.parent, remembered=len(request.roles))
     return _place(request, goes_on, [], known_to=talk[0])
+
+
+def _place_question(request: Request, end: PathEnd, talk: Sequence[int], asked: Asked) -> Place:
+    """Rule 4 for a request that tells no answers."""
+    if asked.last is not end.leaf:
+        end = PathEnd.at(asked.last, remembered=len(request.roles))
+    known_to = talk[asked.fresh[0] - 1] if asked.fresh else talk[-1]
+    return _place(request, end, _at(talk, asked.fresh), known_to=known_to)
 
 
 def _asks(node: Node, request: Request, talk: Sequence[int]) -> bool:

@@ -10,7 +10,8 @@ from collections.abc import Collection, Container, Iterable, Set
 
 from officeai_proxy.model import Role
 from officeai_proxy.recording.merge.runs import Run
-from officeai_proxy.recording.merge.talk import ANSWERS, Talk, is_note, nearest_talk, talk_up_from
+from officeai_proxy.recording.merge.talk import Talk, is_note, nearest_talk, talk_up_from
+from officeai_proxy.recording.merge.tool_calls import answers_of_tools, calls_of_tools
 from officeai_proxy.tree import Node
 
 
@@ -27,7 +28,8 @@ def rewordings(
     return (
         _questions(new, run, talk)
         | _answers(new, run, talk, nodes)
-        | _answers_of_tools(new, run, talk)
+        | answers_of_tools(new, run, talk)
+        | calls_of_tools(new, run, talk)
     )
 
 
@@ -149,24 +151,6 @@ def _places_of_answers(leaf: Node, told: Collection[int]) -> list[tuple[Node, No
     ]
 
 
-def _answers_of_tools(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
-    """Those of calls that have their answers on the path, wherever else it differs.
-
-    Behind the answers of a later call they would be answers to nothing, and OpenAI refuses that.
-    """
-    told = set(talk.identities)
-    answers = _answers_above(run.node)
-    found: dict[int, Node] = {}
-    open_ones: list[Node] = []
-    for at, role in enumerate(talk.roles[: run.first]):
-        if role not in ANSWERS:
-            known = () if at in new else answers.get(talk.identities[at], ())
-            open_ones = [node for node in known if node.identity not in told]
-        elif at in new and open_ones:
-            found[at] = open_ones.pop()
-    return found
-
-
 def _first_of(run: Run) -> Node:
     node = run.node
     for _ in range(run.length - 1):
@@ -174,19 +158,3 @@ def _first_of(run: Run) -> Node:
         assert above is not None  # noqa: S101 - a run is a line of the tree
         node = above
     return node
-
-
-def _answers_above(node: Node) -> dict[int, list[Node]]:
-    """For each call of tools on the path to *node* what answers it there, newest first."""
-    answers: dict[int, list[Node]] = {}
-    newest_first: list[Node] = []
-    at: Node | None = node
-    while at is not None:
-        if at.role in ANSWERS:
-            newest_first.append(at)
-        elif not at.is_instruction:
-            if newest_first:
-                answers[at.identity] = newest_first
-            newest_first = []
-        at = at.parent
-    return answers

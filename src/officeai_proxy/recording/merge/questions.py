@@ -1,0 +1,65 @@
+"""A request that tells no answers in, where it goes on and what of it is new out; pure, no I/O.
+
+Some clients keep only what was asked: their author forgot to put the answers into the list, or only
+the first message and the new question have room. What they send is no line of the tree, for the
+answers stand between. Their conversation goes on at its end all the same, with all that was said.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from officeai_proxy.model import Role
+from officeai_proxy.recording.merge.talk import ANSWERS, Talk
+from officeai_proxy.tree import Node
+
+
+# Not frozen, as in `model`: one is made for a call.
+@dataclass(slots=True)
+class Asked:
+    """The message that such a request goes on from, and which of its talk is new (positions)."""
+
+    last: Node
+    fresh: Sequence[int]
+
+
+def asked_again(talk: Talk, leaf: Node | None) -> Asked | None:
+    """Where a request with *talk* goes on, when it tells questions of the path to *leaf* without
+    their answers; None when it does not.
+    """
+    if leaf is None or len(talk.roles) < 2 or set(talk.roles) != {Role.USER}:
+        return None
+    path = [node for node in leaf.path() if not node.is_instruction]
+    questions = [node for node in path if node.role == Role.USER]
+    asked = [node.identity for node in questions]
+    said = list(talk.identities)
+    if path[-1].role in ANSWERS or not asked:
+        return None
+    begins_it = said[0] == path[0].identity and path[1:] and path[1].role == Role.ASSISTANT
+    unknown = _unknown(said[:-1], asked)
+    if _waits(path[-1]) and said[-1] == asked[-1]:
+        return Asked(questions[-1], []) if begins_it and not unknown else None
+    if said == asked:
+        return Asked(questions[-1], [])
+    if said[:-1] == asked[1 - len(said) :]:
+        return Asked(leaf, [len(said) - 1])
+    if said == asked[-len(said) :]:
+        return Asked(questions[-1], [])
+    return Asked(leaf, [*unknown, len(said) - 1]) if begins_it else None
+
+
+def _waits(newest: Node) -> bool:
+    """Whether what the path ends with has no answer yet, or is half of one."""
+    return newest.role == Role.USER or newest.is_half
+
+
+def _unknown(said: Sequence[int], asked: Sequence[int]) -> list[int]:
+    """Positions of what is *said* and was not *asked*, or not as often."""
+    known = Counter(asked)
+    unknown = []
+    for at, identity in enumerate(said):
+        if known[identity] > 0:
+            known[identity] -= 1
+        else:
+            unknown.append(at)
+    return unknown

@@ -1,0 +1,158 @@
+"""Calls of tools, and answers to them, that a request has in other words in, which they are out.
+
+Agents cut old ones short to save room: what a tool answered, and with what it was called. Behind a
+later call they would be answers to nothing, and OpenAI refuses that. Pure, no I/O.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from officeai_proxy.model import Role
+from officeai_proxy.recording.merge.runs import Run
+from officeai_proxy.recording.merge.talk import ANSWERS, Talk
+from officeai_proxy.tree import Node
+
+
+def answers_of_tools(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
+    """Those of calls that have their answers on the path, wherever else it differs.
+
+    Behind the answers of a later call they would be answers to nothing, and OpenAI refuses that.
+    """
+    told = set(talk.identities)
+    answers = _answers_above(run.node)
+    found: dict[int, Node] = {}
+    open_ones: list[Node] = []
+    for at, role in enumerate(talk.roles[: run.first]):
+        if role not in ANSWERS:
+            known = () if at in new else answers.get(talk.identities[at], ())
+            open_ones = [node for node in known if node.identity not in told]
+        elif at in new and open_ones:
+            found[at] = open_ones.pop()
+    return found
+
+
+def calls_of_tools(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
+    """Those that call tools in the place of another call, and what tools answered in other words.
+
+    Agents cut the arguments of old calls to save room. A call stands in the place of one that has
+    as many answers, and the same behind it or before it. Of calls that are the same the last of the
+    request is the last of the path: some models number their calls from nought in every turn.
+    """
+    if all(talk.roles[at] == Role.USER for at in new):
+        return {}
+    places = [at for at in range(run.last) if _calls_tools(talk, at)]
+    calls = _calls_above(run.node) if places else []
+    same = _by(calls, lambda call: call.node)
+    left_out = _left_out(calls, talk)
+    by_below = _by(left_out, lambda call: call.below)
+    by_above = _by(left_out, lambda call: call.above)
+    stands_for: dict[int, Node] = {}
+    for at in reversed(places):
+        behind = _behind_answers(talk, at + 1)
+        looks = ((by_below, behind), (by_above, at - 1)) if at in new else ((same, at),)
+        for candidates, neighbour in looks:
+            call = _newest(candidates, talk, neighbour, behind - at - 1, stands_for)
+            if call is not None:
+                call.is_taken = True
+                stands_for[at] = call.node
+                stands_for |= zip(range(at + 1, behind), call.answers, strict=True)
+                break
+    return {at: node for at, node in stands_for.items() if at in new}
+
+
+def _calls_tools(talk: Talk, at: int) -> bool:
+    return talk.roles[at] == Role.ASSISTANT and talk.roles[at + 1] in ANSWERS
+
+
+def _behind_answers(talk: Talk, at: int) -> int:
+    while at < len(talk.roles) and talk.roles[at] in ANSWERS:
+        at += 1
+    return at
+
+
+# Not frozen, as in `model`: one is made for every call of tools on a path.
+@dataclass(slots=True)
+class _Call:
+    """A call of tools on the path with its answers, and the talk before it and behind it."""
+
+    above: Node | None
+    node: Node
+    answers: Sequence[Node]
+    below: Node | None
+    is_taken: bool = False
+
+
+def _left_out(calls: Sequence[_Call], talk: Talk) -> list[_Call]:
+    """Those of *calls* that the request does not have; of equal ones it has the last."""
+    told = Counter(talk.identities)
+    left_out: list[_Call] = []
+    for call in reversed(calls):
+        if told[call.node.identity] > 0:
+            told[call.node.identity] -= 1
+        else:
+            left_out.append(call)
+    left_out.reverse()
+    return left_out
+
+
+_Calls = Mapping[tuple[int, int], list[_Call]]
+"""Calls in the order of the path, by a neighbour's identity, or their own, and by how many answers
+they have.
+"""
+
+
+def _by(calls: Iterable[_Call], of: Callable[[_Call], Node | None]) -> _Calls:
+    found: dict[tuple[int, int], list[_Call]] = {}
+    for call in calls:
+        node = of(call)
+        if node is not None:
+            found.setdefault((node.identity, len(call.answers)), []).append(call)
+    return found
+
+
+def _newest(
+    calls: _Calls, talk: Talk, at: int, answers: int, stands_for: Mapping[int, Node]
+) -> _Call | None:
+    """The newest of *calls* that nothing stands for yet, by what is *at* a position of the request,
+    or what that stands for.
+    """
+    if not 0 <= at < len(talk.identities):
+        return None
+    identity = stands_for[at].identity if at in stands_for else talk.identities[at]
+    candidates = calls.get((identity, answers), [])
+    while candidates:
+        call = candidates.pop()
+        if not call.is_taken:
+            return call
+    return None
+
+
+def _calls_above(leaf: Node) -> list[_Call]:
+    line = [node for node in leaf.path() if not node.is_instruction]
+    calls: list[_Call] = []
+    for at, node in enumerate(line):
+        behind = at + 1
+        while node.role == Role.ASSISTANT and behind < len(line) and line[behind].role in ANSWERS:
+            behind += 1
+        if behind > at + 1:
+            above = line[at - 1] if at else None
+            below = line[behind] if behind < len(line) else None
+            calls.append(_Call(above, node, line[at + 1 : behind], below))
+    return calls
+
+
+def _answers_above(node: Node) -> dict[int, list[Node]]:
+    """For each call of tools on the path to *node* what answers it there, newest first."""
+    answers: dict[int, list[Node]] = {}
+    newest_first: list[Node] = []
+    at: Node | None = node
+    while at is not None:
+        if at.role in ANSWERS:
+            newest_first.append(at)
+        elif not at.is_instruction:
+            if newest_first:
+                answers[at.identity] = newest_first
+            newest_first = []
+        at = at.parent
+    return answers
