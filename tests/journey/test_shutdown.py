@@ -4,10 +4,12 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 from tests.conftest import StartProxy
 from tests.journey.gates import Gate
+from tests.journey.test_workers import workers_of
 from tests.journey.wires import PATIENCE, Wire, until
 from tests.proxies import RunningProxy
 from tests.timing import soon
@@ -108,6 +110,28 @@ def test_a_running_stream_may_finish(
 
     again = restarted(start_proxy, proxy)
     assert again.path_of("s1") == [("user", "hello"), ("assistant", "one two three four")]
+
+
+def test_a_signal_is_heard_while_workers_are_replaced(
+    start_proxy: StartProxy, upstream: ScriptedUpstream, gate: Gate
+) -> None:
+    """No other worker waits for the calls of the one that is being replaced; calls may finish."""
+    upstream.script = events_around(gate)
+    proxy = start_proxy(WORKERS="2", GRACE_SECONDS="200")
+    with ExitStack() as stack:
+        wires = [stack.enter_context(Wire(proxy)) for _ in range(4)]
+        for number, wire in enumerate(wires):
+            wire.say("hello", f"s{number}", stream=True)
+            wire.head()
+            wire.content(len(b"".join(EVENTS[:3])))
+        old = set(workers_of(proxy))
+        proxy.process.send_signal(signal.SIGHUP)
+        until(lambda: old < set(workers_of(proxy)))
+        proxy.process.send_signal(signal.SIGTERM)
+        until(lambda: _refuses_connections(proxy))
+        gate.open()
+        assert [b"".join(iter(wire.piece, b"")) for wire in wires] == [b"".join(EVENTS[3:])] * 4
+    assert ended(proxy) == 0
 
 
 def _refuses_connections(proxy: RunningProxy) -> bool:
