@@ -198,6 +198,21 @@ def test_a_call_that_still_waits_is_told(
     assert again.path_of("s1") == [("user", "hello")]
 
 
+def test_a_request_of_our_own_that_still_waits_is_told(start_proxy: StartProxy) -> None:
+    """So is whoever has sent half of what a route of our own takes."""
+    proxy = start_proxy(GRACE_SECONDS="0")
+    with Wire(proxy) as wire:
+        length = ("Content-Length", "1000")
+        wire.begin("POST", "/conversations/", length, ("Expect", "100-continue"))
+        assert wire.head().status == 100
+        proxy.process.send_signal(signal.SIGTERM)
+        head, body = wire.reply()
+    assert (head.status, b'"code": "shutting_down"' in body) == (503, True)
+    assert head.all(b"x-content-type-options") == [b"nosniff"]
+    assert ended(proxy) == 0
+    assert "Traceback" not in proxy.stderr()
+
+
 Begin = Callable[[Wire], None]
 
 
