@@ -17,6 +17,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from officeai_proxy.api.late_requests import LateRequests
 from officeai_proxy.api.security_headers import SecurityHeaders
 from officeai_proxy.audit import AuditLog
 from officeai_proxy.auth.keyring import Keyring
@@ -120,7 +121,7 @@ class Application:
         """
         self.settings = settings
         self.routes = framework(self._lifespan)
-        self._guarded_routes = SecurityHeaders(self.routes)
+        self._guarded_routes = SecurityHeaders(LateRequests(self.routes))
         self._proxy: Proxy | None = None
         self._metrics: Metrics | None = None
         self._prices = PriceBook.open(settings.prices)

@@ -31,6 +31,7 @@
     └── Unavailable                   we cannot do our part now (503)
         ├── DatabaseUnavailable
         │   ├── DatabaseDamaged
+        │   │   └── SearchIndexDamaged
         │   ├── DatabaseIncomplete
         │   ├── DatabaseMoved
         │   └── DatabaseOnlyReads

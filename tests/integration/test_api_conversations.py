@@ -478,6 +478,7 @@ async def test_deleting_for_good_takes_all_lives(api: Api, client: httpx.AsyncCl
     gone = await client.delete("/conversations/s1?permanent=true&user_identifier=user123")
 
     assert gone.status_code == 204
+    assert "content-type" not in gone.headers
     back = await client.post("/conversations/s1/restore?user_identifier=user123")
     error_of(back, 404)
     listed = (await client.get("/conversations?deleted=with")).json()["data"]

@@ -20,6 +20,7 @@ from tests.integration.stored import (
     start,
 )
 
+from officeai_proxy.api.values import MAX_CURSOR
 from officeai_proxy.burials import burials_of
 from officeai_proxy.errors import (
     AmbiguousSession,
@@ -295,7 +296,7 @@ class TestPages:
             await start(
                 database,
                 f"s{number}",
-                title=[None, "b", "a"][number % 3],
+                title=[None, "b", "长" * 5000][number % 3],
                 now=NOW + (number // 2) * MINUTE,
             )
         wanted = ConversationFilter(sort=sort)
@@ -309,6 +310,7 @@ class TestPages:
             assert part.has_more is (cursor is not None)
             if cursor is None:
                 break
+            assert len(cursor) <= MAX_CURSOR
 
         assert found == whole
         assert len(set(found)) == 7

@@ -339,7 +339,7 @@ class TestAsWithout:
         self, open_with: Open, sort: ConversationSort
     ) -> None:
         """Pages by title follow one another as in a database that can read them."""
-        titles = ["b", None, "a", "数", "B", "a", "", "z"]
+        titles = ["b", None, "a", "数", "B", "长" * 5000, "a", "", "z", "长" * 5000]
         database = await open_with(OLD)
         for number, title in enumerate(titles):
             await start(database, f"s{number}", title=title)

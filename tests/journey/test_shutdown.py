@@ -4,10 +4,12 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 from tests.conftest import StartProxy
 from tests.journey.gates import Gate
+from tests.journey.test_workers import workers_of
 from tests.journey.wires import PATIENCE, Wire, until
 from tests.proxies import RunningProxy
 from tests.timing import soon
@@ -110,6 +112,28 @@ def test_a_running_stream_may_finish(
     assert again.path_of("s1") == [("user", "hello"), ("assistant", "one two three four")]
 
 
+def test_a_signal_is_heard_while_workers_are_replaced(
+    start_proxy: StartProxy, upstream: ScriptedUpstream, gate: Gate
+) -> None:
+    """No other worker waits for the calls of the one that is being replaced; calls may finish."""
+    upstream.script = events_around(gate)
+    proxy = start_proxy(WORKERS="2", GRACE_SECONDS="200")
+    with ExitStack() as stack:
+        wires = [stack.enter_context(Wire(proxy)) for _ in range(4)]
+        for number, wire in enumerate(wires):
+            wire.say("hello", f"s{number}", stream=True)
+            wire.head()
+            wire.content(len(b"".join(EVENTS[:3])))
+        old = set(workers_of(proxy))
+        proxy.process.send_signal(signal.SIGHUP)
+        until(lambda: old < set(workers_of(proxy)))
+        proxy.process.send_signal(signal.SIGTERM)
+        until(lambda: _refuses_connections(proxy))
+        gate.open()
+        assert [b"".join(iter(wire.piece, b"")) for wire in wires] == [b"".join(EVENTS[3:])] * 4
+    assert ended(proxy) == 0
+
+
 def _refuses_connections(proxy: RunningProxy) -> bool:
     try:
         socket.create_connection(("127.0.0.1", proxy.port)).close()
@@ -172,6 +196,21 @@ def test_a_call_that_still_waits_is_told(
     (line,) = again.get("/history", session="s1").json()["history"]
     assert (line["outcome"], line["result"]) == ("shutdown", {"status_code": 503})
     assert again.path_of("s1") == [("user", "hello")]
+
+
+def test_a_request_of_our_own_that_still_waits_is_told(start_proxy: StartProxy) -> None:
+    """So is whoever has sent half of what a route of our own takes."""
+    proxy = start_proxy(GRACE_SECONDS="0")
+    with Wire(proxy) as wire:
+        length = ("Content-Length", "1000")
+        wire.begin("POST", "/conversations/", length, ("Expect", "100-continue"))
+        assert wire.head().status == 100
+        proxy.process.send_signal(signal.SIGTERM)
+        head, body = wire.reply()
+    assert (head.status, b'"code": "shutting_down"' in body) == (503, True)
+    assert head.all(b"x-content-type-options") == [b"nosniff"]
+    assert ended(proxy) == 0
+    assert "Traceback" not in proxy.stderr()
 
 
 Begin = Callable[[Wire], None]

@@ -7,7 +7,7 @@ it is answered; the others hear of it within seconds.
 from http import HTTPStatus
 from typing import Annotated, Protocol, cast
 
-from fastapi import APIRouter, Body, Depends, Path, Request
+from fastapi import APIRouter, Body, Depends, Path, Request, Response
 
 from officeai_proxy.administration.key_schemas import KeyList, NewKey, NewKeyOut, Rotation
 from officeai_proxy.api.answers import JsonAnswer, problems
@@ -170,7 +170,11 @@ async def successor(
 
 
 @router.delete(
-    "/keys/{key_id}", summary="Revoke a key", status_code=HTTPStatus.NO_CONTENT, responses=_ONE
+    "/keys/{key_id}",
+    summary="Revoke a key",
+    status_code=HTTPStatus.NO_CONTENT,
+    response_class=Response,
+    responses=_ONE,
 )
 async def revoke_key(
     key_id: KeyPath,

@@ -50,7 +50,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_anything_else)
 
 
-def _response(error: ProxyError) -> Response:
+def response_of(error: ProxyError) -> Response:
+    """The answer that tells a client about *error*."""
     response = Response(error_body(error), error.status)
     for name, value in error_headers(error):
         response.headers[name.decode()] = value.decode()
@@ -61,7 +62,7 @@ async def _on_proxy_error(request: Request, error: Exception) -> Response:
     raised = cast("ProxyError", error)
     outages: OutageLog = request.app.state.outages
     outages.note(raised)
-    return _response(raised)
+    return response_of(raised)
 
 
 async def _on_http_exception(request: Request, raised: Exception) -> Response:
@@ -71,11 +72,11 @@ async def _on_http_exception(request: Request, raised: Exception) -> Response:
     if error.status_code == HTTPStatus.NOT_FOUND:
         next_step = _BASE_URL if _OF_CLIENTS.search(request.url.path) else ""
         told = f"Invalid URL ({where}). {next_step}All addresses are listed at /docs."
-        return _response(_UnknownUrl(told))
+        return response_of(_UnknownUrl(told))
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         return _method_not_allowed(request)
     if error.status_code == HTTPStatus.BAD_REQUEST:
-        return _response(InvalidJson("The body cannot be read; send one JSON value in UTF-8."))
+        return response_of(InvalidJson("The body cannot be read; send one JSON value in UTF-8."))
     refused = error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
     kind = RequestRefused.type if refused else ProxyError.type
     body = error_object(error.detail, kind=kind, param=None, code=None)
@@ -91,7 +92,7 @@ class _UnknownUrl(NotFound):
 def _method_not_allowed(request: Request) -> Response:
     allowed = methods_at(request)
     told = f"Not allowed to {request.method} on {_shown(request.url.path)}."
-    return _response(MethodNotAllowed(f"{told} Use {', '.join(allowed)}.", allow=allowed))
+    return response_of(MethodNotAllowed(f"{told} Use {', '.join(allowed)}.", allow=allowed))
 
 
 def methods_at(request: Request) -> tuple[str, ...]:
@@ -108,12 +109,12 @@ def methods_at(request: Request) -> tuple[str, ...]:
 async def _on_validation_error(_: Request, error: Exception) -> Response:
     faults = cast("RequestValidationError", error).errors()
     if any(fault["type"] == "json_invalid" for fault in faults):
-        return _response(InvalidJson())
+        return response_of(InvalidJson())
     named = [(_field(fault["loc"]), fault["msg"]) for fault in faults]
     told = [f"{field or 'The body'}: {_told(message)}" for field, message in named[:MAX_FAULTS]]
     if len(named) > MAX_FAULTS:
         told.append(f"and {len(named) - MAX_FAULTS} more.")
-    return _response(UnprocessableInput(" ".join(told), param=named[0][0] or None))
+    return response_of(UnprocessableInput(" ".join(told), param=named[0][0] or None))
 
 
 def _field(location: Sequence[int | str]) -> str:

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import uuid4
 
-from fastapi import APIRouter, Body, Depends, Query
+from fastapi import APIRouter, Body, Depends, Query, Response
 from typing_extensions import override
 
 from officeai_proxy.api.answers import JsonAnswer, problems
@@ -248,6 +248,7 @@ async def change_conversation(
 @router.delete(
     "/conversations/{session_id}",
     status_code=HTTPStatus.NO_CONTENT,
+    response_class=Response,
     summary="Delete a conversation",
     responses=_ONE,
 )

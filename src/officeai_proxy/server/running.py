@@ -16,7 +16,7 @@ import resource
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
@@ -47,7 +47,7 @@ that takes longer than the five seconds that uvicorn gives, and no worker would 
 
 
 LOOK_SECONDS = 0.5
-"""How often a supervisor that waits for the end of its workers looks for a second SIGINT."""
+"""How often a supervisor that waits for the end of its workers looks for another signal."""
 
 
 def run(settings: Settings, listener: socket.socket, *, on_ready: Callable[[], None]) -> int:
@@ -139,6 +139,20 @@ class Worker(multiprocess.Process):
         return self._server
 
 
+class Ending(threading.Event):
+    """Whether the program ends: uvicorn says so, or a signal that it has not come round to."""
+
+    def __init__(self, signals: Collection[int]) -> None:
+        """*signals* are those that wait to be handled."""
+        super().__init__()
+        self._signals = signals
+
+    @override
+    def is_set(self) -> bool:
+        """Whether it does."""
+        return super().is_set() or any(n in self._signals for n in (signal.SIGTERM, signal.SIGINT))
+
+
 class Supervisor(multiprocess.Multiprocess):
     """uvicorn's supervisor, which tells when the first worker serves, and whether one cannot.
 
@@ -155,6 +169,7 @@ class Supervisor(multiprocess.Multiprocess):
         super().__init__(config, [listener])
         self._on_ready = on_ready
         self._is_ready = False
+        self.should_exit = Ending(self.signal_queue)
 
     @property
     def has_failed(self) -> bool:
@@ -173,6 +188,31 @@ class Supervisor(multiprocess.Multiprocess):
         if not self._is_ready and any(worker.is_ready() for worker in self.processes):
             self._is_ready = True
             self._on_ready()
+
+    @override
+    def restart_all(self) -> None:
+        """Replace the workers one by one, each when its successor serves, until this program ends.
+
+        uvicorn waits for the end of each of them, and hears no other signal meanwhile.
+        """
+        for place, old in enumerate(self.processes):
+            if self.should_exit.is_set():
+                return
+            new = Worker(self.config, self.sockets)
+            new.start()
+            if not new.wait_until_ready(ANSWER_SECONDS, self.should_exit):
+                new.kill()
+                new.join()
+                if not self.should_exit.is_set():
+                    log.error("a new worker was not ready in time; all others stay as they are")
+                return
+            self.processes[place] = new
+            old.terminate()
+            while old.exitcode is None:
+                if self.should_exit.is_set():
+                    self.processes.append(old)
+                    return
+                multiprocessing.connection.wait([old.process.sentinel], LOOK_SECONDS)
 
     @override
     def terminate_all(self) -> None:

@@ -22,6 +22,9 @@ from officeai_proxy.storage.paging import Key, PageRequest, make_cursor, read_cu
 from officeai_proxy.storage.rows import CONVERSATION_COLUMNS
 from officeai_proxy.storage.tables import conversations
 
+SORTED = 1000
+"""Characters of a title that decide its place: a cursor holds them, and stands in an address."""
+
 _c = conversations.c
 
 
@@ -142,7 +145,7 @@ def _count(mine: ColumnElement[bool], wanted: ConversationFilter) -> ScalarSelec
 def cursor_behind(conversation: Conversation, *, sort: ConversationSort) -> str:
     """The cursor of the page that follows *conversation*."""
     keys: dict[str, Key] = {
-        "title": conversation.title or "",
+        "title": (conversation.title or "")[:SORTED],
         "created_at": conversation.created_at,
         "updated_at": conversation.updated_at,
     }
@@ -161,7 +164,7 @@ def title_cursor(cursor: str, *, sort: ConversationSort) -> tuple[str, int]:
 
 def _sort_key(sort: ConversationSort) -> ColumnElement[Any]:
     if sort.field == "title":
-        return func.coalesce(_c.title, "")
+        return func.substr(func.coalesce(_c.title, ""), 1, SORTED, type_=_c.title.type)
     return _c[sort.field]
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.crypto.sealing import Sealer
-from officeai_proxy.storage.conversation_list import ConversationSort, title_cursor
+from officeai_proxy.storage.conversation_list import SORTED, ConversationSort, title_cursor
 from officeai_proxy.storage.paging import PageRequest
 from officeai_proxy.storage.rows import CONVERSATION_COLUMNS, AnyRow
 from officeai_proxy.storage.sealed_rows import open_conversation_text
@@ -52,9 +52,8 @@ async def rows_by_title(
 
 
 def _keys(rows: Iterable[AnyRow], sealer: Sealer | None) -> list[_Key]:
-    return [
-        (open_conversation_text(row.title, "title", row.id, sealer) or "", row.id) for row in rows
-    ]
+    opened = ((open_conversation_text(row.title, "title", row.id, sealer), row.id) for row in rows)
+    return [((title or "")[:SORTED], number) for title, number in opened]
 
 
 def _is_behind(key: _Key, last: _Key, sort: ConversationSort) -> bool:

@@ -6,6 +6,7 @@ data of its sound.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -15,6 +16,9 @@ from officeai_proxy.formats.writing.passages import Line, raw_of
 from officeai_proxy.model import Json, JsonObject, Role
 from officeai_proxy.wire.cleantext import clean_text
 from officeai_proxy.wire.parts import joined_text
+
+_CONTROLS = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_DELETE = 0x7F
 
 
 class Kind(StrEnum):
@@ -50,6 +54,19 @@ def label_of(line: Line) -> str:
 def one_line(text: str) -> str:
     """*text* without line breaks or other control characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def pictured(text: str) -> str:
+    """*text* with pictures of its control characters, which a terminal would obey."""
+    return _CONTROLS.sub(picture, text)
+
+
+def picture(found: re.Match[str]) -> str:
+    """A control character as the picture of it (Unicode block 2400), if it has one."""
+    code = ord(found[0])
+    if code == _DELETE:
+        return "\u2421"
+    return chr(0x2400 + code) if code < 0x20 else "\ufffd"
 
 
 def blocks_of(line: Line) -> list[Block]:

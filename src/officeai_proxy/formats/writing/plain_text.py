@@ -11,6 +11,7 @@ from officeai_proxy.formats.writing.blocks import (
     blocks_of,
     label_of,
     one_line,
+    pictured,
     told,
 )
 from officeai_proxy.formats.writing.markdown import exported_on
@@ -33,7 +34,7 @@ class TextEncoder(Encoder):
 
     @override
     def encode(self, passages: Sequence[Passage]) -> bytes:
-        return "".join([self._piece(passage) for passage in passages]).encode()
+        return pictured("".join([self._piece(passage) for passage in passages])).encode()
 
     @override
     def finish(self, counts: Counts) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape
 
 from typing_extensions import override
 
+from officeai_proxy.formats.writing.blocks import picture
 from officeai_proxy.formats.writing.passages import (
     ConversationHead,
     Counts,
@@ -215,10 +216,4 @@ def _readable(text: str) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "_x" in text:
         text = _ESCAPE.sub("_x005F_", text)
-    return _FORBIDDEN.sub(_picture, text)
-
-
-def _picture(found: re.Match[str]) -> str:
-    """A control character as the picture of it (Unicode block 2400)."""
-    code = ord(found[0])
-    return chr(0x2400 + code) if code < 0x20 else "\ufffd"
+    return _FORBIDDEN.sub(picture, text)

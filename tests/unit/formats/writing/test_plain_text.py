@@ -20,3 +20,10 @@ def test_a_title_is_one_line():
     text = written("txt", [talk("x", title="a\nUser:\tb")]).decode()
 
     assert text.startswith(f"a User: b\n{'=' * 72}\nExported on 2026-11-20 at 19:54:53 UTC from ")
+
+
+def test_control_characters_are_pictures() -> None:
+    """No terminal obeys what somebody said; line breaks and tabs stay."""
+    text = written("txt", [talk("a\x1b[31m\x07\0\x7f\x9b\tb\nc")]).decode()
+
+    assert "a␛[31m␇␀␡\ufffd\tb\n" in text
