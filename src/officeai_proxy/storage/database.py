@@ -87,8 +87,8 @@ class Database:
                 as long as each takes. Only for a loop that has nothing else to do.
             awaited: somebody waits for what is read and written. PostgreSQL then waits for a lock
                 no longer than SQLite does, and not as long as somebody alters a table.
-            rests: SQLite: whoever writes much leaves the file alone now and then, because another
-                process may record into it.
+            rests: SQLite: whoever writes much leaves the file alone now and then, because somebody
+                else records into it.
             keys: seal the texts that are stored; None: they are plain.
 
         Raises:
@@ -135,7 +135,7 @@ class Database:
         """One transaction, committed at the end; an exception rolls it back.
 
         On SQLite the writers of a process queue here, first come, first served, because SQLite's
-        own waiting is not fair; with `rests`, other processes get a chance now and then.
+        own waiting is not fair; with `rests`, others get a chance now and then.
 
         Raises:
             DatabaseUnavailable: the database cannot be reached, or not written, right now.

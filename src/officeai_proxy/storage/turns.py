@@ -10,7 +10,7 @@ import time
 from types import TracebackType
 
 AT_A_STRETCH = 0.5
-"""Seconds in all that the lock may be held before others get a chance."""
+"""Seconds in all that the lock may be held, without a rest, before others get a chance."""
 
 REST_SECONDS = 0.2
 """How long that chance is; longer than the naps, for whoever naps has to look meanwhile."""
@@ -24,12 +24,15 @@ class TurnWithRests:
         self._lock = asyncio.Lock()
         self._held = 0.0
         self._since = 0.0
+        self._left = 0.0
 
     async def __aenter__(self) -> None:
         """Wait for the turn; and, after much work, for others as well."""
         await self._lock.acquire()
         try:
-            if self._held >= AT_A_STRETCH:
+            if time.monotonic() - self._left >= REST_SECONDS:
+                self._held = 0.0  # Others have had their chance.
+            elif self._held >= AT_A_STRETCH:
                 self._held = 0.0
                 await asyncio.sleep(REST_SECONDS)
         except BaseException:
@@ -44,5 +47,6 @@ class TurnWithRests:
         traceback: TracebackType | None,
     ) -> None:
         """Give it to whoever is next."""
-        self._held += time.monotonic() - self._since
+        self._left = time.monotonic()
+        self._held += self._left - self._since
         self._lock.release()
