@@ -311,7 +311,7 @@ def _services(
 ) -> Services:
     sealing = MasterKeys.of(settings.encryption_secrets)
     database = Database(
-        settings.database, durability=settings.durability, awaited=True, keys=sealing
+        settings.database, durability=settings.durability, awaited=True, rests=True, keys=sealing
     )
     remembered = RememberedKeys(settings.data_dir, database.identity)
     configured = [key.get_secret_value() for key in settings.api_keys]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from uuid import UUID
 
@@ -16,8 +17,12 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from tests.databases import free_port
 from tests.integration.stored import HERE, NOW, say, start
 
+from officeai_proxy.app import create_app
+from officeai_proxy.cli.opening import database_of
 from officeai_proxy.errors import DatabaseMoved, DatabaseUnavailable
 from officeai_proxy.model import Durability
+from officeai_proxy.settings import load_settings
+from officeai_proxy.storage import turns
 from officeai_proxy.storage.conversations import ConversationRepository
 from officeai_proxy.storage.database import Database, Dialect, is_transient
 from officeai_proxy.storage.migrations import prepare
@@ -424,6 +429,38 @@ class TestSqliteFile:
         await bury(database, 1)
         assert await count(database) == 1
         await database.close()
+
+    @pytest.mark.parametrize("who", ["a command", "a route"])
+    async def test_who_writes_much_lets_others_write(
+        self, who: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """After some work there is a rest before the next, and whoever waits gets the file."""
+        settings = load_settings(data_dir=tmp_path, api_keys="sk-test-0123456789", _env_file=None)
+        recording = Database(settings.database)
+        await prepare(recording)
+        async with AsyncExitStack() as stack:
+            if who == "a command":
+                busy = database_of(settings)
+                stack.push_async_callback(busy.close)
+            else:
+                routes = create_app(settings).routes
+                await stack.enter_async_context(routes.router.lifespan_context(routes))
+                busy = routes.state.services.database
+            await bury(busy, 1)
+            monkeypatch.setattr(turns, "AT_A_STRETCH", 0)
+            monkeypatch.setattr(turns, "REST_SECONDS", 600)
+            resting = asyncio.create_task(bury(busy, 2))
+            for number in range(3, 13):
+                await bury(recording, number)
+            assert not resting.done()
+            assert await count(recording) == 11
+
+            resting.cancel()
+            await asyncio.wait([resting])
+            monkeypatch.setattr(turns, "REST_SECONDS", 0)
+            await bury(busy, 2)
+            assert await count(recording) == 12
+        await recording.close()
 
     async def test_what_is_no_database(self, tmp_path: Path) -> None:
         """A file of something else, a folder, and a place that does not exist are unavailable."""

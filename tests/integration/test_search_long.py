@@ -1,5 +1,6 @@
 """Long messages on both databases: every word is found, and deleting them leaves nothing."""
 
+import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
-from tests.integration.stored import ALICE_ONLY, BOB_ONLY, ELSEWHERE, HERE, say, start
+from tests.integration.stored import ALICE_ONLY, BOB_ONLY, ELSEWHERE, HERE, said, say, start
 from tests.integration.test_search import LETTERS, _skip_ids, _words, brute_force, found, hits
 from tests.integration.test_search_index import erase, go_to, indexed
 
@@ -151,6 +152,36 @@ class TestPages:
             cursor = page.next_cursor
 
         assert sizes == [[1000, 4], [3500], [1000, 1000]]
+
+    @pytest.mark.parametrize(
+        ("room", "first_look", "expected"),
+        [(2500, 4, [[6, 5, 4, 3, 2], [1, 0]]), (500, 1, [[6], [5], [4], [3], [2], [1], [0]])],
+    )
+    async def test_pictures_count_as_well(
+        self,
+        database: Database,
+        monkeypatch: pytest.MonkeyPatch,
+        room: int,
+        first_look: int,
+        expected: list[list[int]],
+    ) -> None:
+        """A page ends before its pictures are too many, and the next goes on there."""
+        monkeypatch.setattr(search, "PAGE_TEXT", room)
+        monkeypatch.setattr(search, "FIRST_LOOK", first_look)
+        picture = json.dumps({"content": "x" * 1000})
+        shown = [said(f"word {n}", extra=picture if n % 2 else None) for n in range(7)]
+        await say(database, await start(database), *shown)
+        pages: list[list[str]] = []
+        cursor = None
+        while cursor is not None or not pages:
+            async with database.read() as connection:
+                page = await SearchRepository(connection, HERE).page(
+                    SearchFilter(query=Query.of("word")), PageRequest(100, cursor=cursor)
+                )
+            pages.append([hit.message.content for hit in page.items])
+            cursor = page.next_cursor
+
+        assert pages == [[f"word {n}" for n in page] for page in expected]
 
     async def test_what_is_too_slow(
         self, database: Database, monkeypatch: pytest.MonkeyPatch

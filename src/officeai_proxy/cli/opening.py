@@ -28,7 +28,7 @@ T = TypeVar("T")
 def database_of(settings: Settings) -> Database:
     """The configured database, not opened yet."""
     keys = MasterKeys.of(settings.encryption_secrets)
-    return Database(settings.database, durability=settings.durability, keys=keys)
+    return Database(settings.database, durability=settings.durability, rests=True, keys=keys)
 
 
 def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:

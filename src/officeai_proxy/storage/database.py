@@ -32,6 +32,7 @@ from officeai_proxy.storage.engines import (
     truncate_wal,
 )
 from officeai_proxy.storage.failures import is_transient, unavailable
+from officeai_proxy.storage.turns import TurnWithRests
 from officeai_proxy.storage.vault import OPTION, Vault
 
 __all__ = ["Database", "Dialect", "is_transient"]
@@ -71,6 +72,7 @@ class Database:
         pool_size: int = 5,
         inline: bool = False,
         awaited: bool = False,
+        rests: bool = False,
         keys: MasterKeys | None = None,
     ) -> None:
         """Read *url*; nothing is opened yet.
@@ -85,6 +87,8 @@ class Database:
                 as long as each takes. Only for a loop that has nothing else to do.
             awaited: somebody waits for what is read and written. PostgreSQL then waits for a lock
                 no longer than SQLite does, and not as long as somebody alters a table.
+            rests: SQLite: whoever writes much leaves the file alone now and then, because somebody
+                else records into it.
             keys: seal the texts that are stored; None: they are plain.
 
         Raises:
@@ -95,6 +99,7 @@ class Database:
             durability=durability, checkpoints=checkpoints, pool_size=pool_size, inline=inline
         )
         self._awaited = awaited
+        self._rests = rests
         self._vault = Vault(keys)
         self._pool: _Pool | None = None
         self.dialect = self._address.dialect
@@ -130,7 +135,7 @@ class Database:
         """One transaction, committed at the end; an exception rolls it back.
 
         On SQLite the writers of a process queue here, first come, first served, because SQLite's
-        own waiting is not fair.
+        own waiting is not fair; with `rests`, others get a chance now and then.
 
         Raises:
             DatabaseUnavailable: the database cannot be reached, or not written, right now.
@@ -223,17 +228,21 @@ class Database:
         loop = asyncio.get_running_loop()
         if self._pool is None:
             engine = self._engine(self._options)
-            is_sqlite = self.dialect is Dialect.SQLITE
             self._pool = _Pool(
                 loop=loop,
                 engine=engine,
                 reader=self._sealing(for_reading(engine, self.dialect)),
                 writer=self._sealing(for_writing(engine, self.dialect)),
-                turn=asyncio.Lock() if is_sqlite else nullcontext(),
+                turn=self._turn(),
             )
         if self._pool.loop is not loop:
             raise RuntimeError("this Database belongs to another event loop; make one per loop")
         return self._pool
+
+    def _turn(self) -> AbstractAsyncContextManager[object]:
+        if self.dialect is not Dialect.SQLITE:
+            return nullcontext()
+        return TurnWithRests() if self._rests else asyncio.Lock()
 
     def _sealing(self, engine: AsyncEngine) -> AsyncEngine:
         """The same engine and pool, whose connections carry the keys."""

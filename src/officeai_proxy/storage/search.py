@@ -62,7 +62,12 @@ LONG_TEXT = 256 * 1024
 """How long a text is that is read by itself."""
 
 PAGE_TEXT = 8 * 1024 * 1024
-"""Characters of the texts of a page, which ends before the next hit; but one may have more."""
+"""Characters of the texts of a page, which ends before the next hit; but one may have more. What
+stands beside a text, such as a picture, is one of them.
+"""
+
+FIRST_LOOK = 4
+"""Candidates that are read first; how large they are says how many are read next."""
 
 _LISTING = "search"
 _STEPS_BETWEEN_LOOKS = 1000
@@ -97,10 +102,17 @@ class _Hits:
     found: list[Hit] = field(default_factory=list)
     text: int = 0
 
-    def add(self, hit: Hit) -> None:
-        """Take a hit that is older than all others."""
+    def add(self, hit: Hit, *, extra: str | None) -> None:
+        """Take a hit that is older than all others; *extra* stands beside its text."""
         self.found.append(hit)
-        self.text += len(hit.message.content)
+        self.text += len(hit.message.content) + len(extra or "")
+
+    def next_look(self, last: int) -> int:
+        """How many more to read after *last*: what fills the page, if all are like those found."""
+        if not self.found:
+            return last * 4
+        room = max(PAGE_TEXT - self.text, 0)
+        return room * len(self.found) // max(self.text, 1) + 1
 
     @property
     def has_room(self) -> bool:
@@ -148,7 +160,11 @@ class SearchRepository:
         at_once = hits.limit + 1
         while True:
             ids = await self._candidates(wanted, before, count=at_once)
-            await self._look_at(wanted, ids, hits, deadline=deadline)
+            begin, look = 0, FIRST_LOOK
+            while begin < len(ids) and not hits.are_enough:
+                some = ids[begin : begin + look]
+                await self._look_at(wanted, some, hits, deadline=deadline)
+                begin, look = begin + look, hits.next_look(look)
             if hits.are_enough or len(ids) < at_once:
                 return hits
             if time.monotonic() > deadline:
@@ -195,8 +211,6 @@ class SearchRepository:
         self, wanted: SearchFilter, ids: Sequence[int], hits: "_Hits", *, deadline: float
     ) -> None:
         """Add those of *ids* that the caller may see and that say what is wanted."""
-        if not ids:
-            return
         # SQLite knows no numbers of rows, and for some dozens of ids would go through all of a
         # workspace's conversations instead, each with every id. An expression fits no index, so it
         # takes the messages first.
@@ -223,7 +237,7 @@ class SearchRepository:
                 asked = visible.where(_m.id == number)
                 row = (await self._connection.execute(asked)).one_or_none()
             if row is not None and says(open_content(row, sealer)):
-                hits.add(_hit(row, sealer))
+                hits.add(_hit(row, sealer), extra=row.extra)
                 if hits.are_enough:
                     return
 
