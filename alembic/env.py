@@ -7,8 +7,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from officeai_proxy.settings import load_settings
-from officeai_proxy.storage.alembic_runner import is_compared, is_for
 from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.schema.alembic_runner import is_compared, is_for
 from officeai_proxy.storage.tables import UtcDateTime, schema
 
 

@@ -35,7 +35,7 @@ from tests.proxies import KEY, RunningProxy
 
 from officeai_proxy.formats.registry import FORMATS
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.migrations import prepare
+from officeai_proxy.storage.schema.migrations import prepare
 from officeai_proxy.storage.tables import conversation_messages, conversations
 
 MISSING = 2

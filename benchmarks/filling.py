@@ -15,17 +15,17 @@ from benchmarks.search import Speaker
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from officeai_proxy.storage.conversations.tree import reserve_ids
 from officeai_proxy.storage.database import Database, Dialect
-from officeai_proxy.storage.migrations import prepare
-from officeai_proxy.storage.search_documents import Document
-from officeai_proxy.storage.search_index import add
+from officeai_proxy.storage.schema.migrations import prepare
+from officeai_proxy.storage.search.documents import Document
+from officeai_proxy.storage.search.index import add
 from officeai_proxy.storage.tables import (
     conversation_messages,
     conversation_models,
     conversations,
     exchanges,
 )
-from officeai_proxy.storage.tree import reserve_ids
 
 MESSAGES_EACH = 20
 CONVERSATIONS_AT_ONCE = 250

@@ -27,7 +27,7 @@ from officeai_proxy.formats.reading.imported import Reading
 from officeai_proxy.imports import Account, Importer
 from officeai_proxy.model import Caller
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.migrations import prepare
+from officeai_proxy.storage.schema.migrations import prepare
 
 WORDS = "what one says to the other in a talk about nothing much, "
 TEXT_BYTES = 250

@@ -26,7 +26,7 @@ from tests.page.stories import tell_long, tell_many
 from tests.proxies import KEY, RunningProxy
 
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.migrations import prepare
+from officeai_proxy.storage.schema.migrations import prepare
 
 OK = 200
 UNAUTHORIZED = 401

@@ -22,10 +22,10 @@ from officeai_proxy.recording import segments
 from officeai_proxy.recording.journal import Journal, open_directory
 from officeai_proxy.recording.recorder import Pace, Recorder
 from officeai_proxy.recording.setaside import count
-from officeai_proxy.storage.address import Dialect
 from officeai_proxy.storage.database import Database, is_transient
+from officeai_proxy.storage.engine.address import Dialect
 from officeai_proxy.storage.exchanges import SqlExchangeStore
-from officeai_proxy.storage.migrations import prepare
+from officeai_proxy.storage.schema.migrations import prepare
 
 QUESTION_BYTES = 100
 ANSWER_BYTES = 400

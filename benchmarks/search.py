@@ -25,14 +25,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.databases import new_postgres_server
 
 from officeai_proxy.model import Caller, NewMessage
-from officeai_proxy.storage import search_queries, tree
-from officeai_proxy.storage.conversations import ConversationRepository
+from officeai_proxy.storage.conversations import tree
+from officeai_proxy.storage.conversations.conversations import ConversationRepository
+from officeai_proxy.storage.conversations.messages import MessageRepository
 from officeai_proxy.storage.database import Database, Dialect
-from officeai_proxy.storage.messages import MessageRepository
-from officeai_proxy.storage.migrations import prepare
 from officeai_proxy.storage.paging import PageRequest
-from officeai_proxy.storage.search import SearchFilter, SearchRepository
-from officeai_proxy.storage.search_upkeep import purge
+from officeai_proxy.storage.schema.migrations import prepare
+from officeai_proxy.storage.search import queries as search_queries
+from officeai_proxy.storage.search.hits import SearchFilter, SearchRepository
+from officeai_proxy.storage.search.upkeep import purge
 from officeai_proxy.words.query import Query
 
 HERE = Caller("benchmark", "default")

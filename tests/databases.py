@@ -22,7 +22,7 @@ import pytest
 from tests import ports
 
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.migrations import prepare
+from officeai_proxy.storage.schema.migrations import prepare
 
 T = TypeVar("T")
 

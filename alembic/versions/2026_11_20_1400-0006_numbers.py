@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from officeai_proxy.storage import call_hours
+from officeai_proxy.storage.calls import hours as call_hours
 
 revision = "0006"
 down_revision = "0005"

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from officeai_proxy.storage import search_index
+from officeai_proxy.storage.search import index as search_index
 
 revision = "0008"
 down_revision = "0007"

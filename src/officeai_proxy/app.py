@@ -52,14 +52,14 @@ from officeai_proxy.recording.thread import RecorderThread
 from officeai_proxy.retention.keeper import Keeper
 from officeai_proxy.session_memory import StoredSessions
 from officeai_proxy.settings import MEGABYTE, Settings
-from officeai_proxy.storage.address import read_address
-from officeai_proxy.storage.api_keys import ApiKeyRepository
+from officeai_proxy.storage.access.api_keys import ApiKeyRepository
+from officeai_proxy.storage.access.key_use import KeyUseBoard
 from officeai_proxy.storage.database import Database, Dialect, is_transient
+from officeai_proxy.storage.engine.address import read_address
+from officeai_proxy.storage.engine.failures import ran_out_of_time
 from officeai_proxy.storage.exchanges import SqlExchangeStore
-from officeai_proxy.storage.failures import ran_out_of_time
-from officeai_proxy.storage.key_use import KeyUseBoard
-from officeai_proxy.storage.migrations import prepare
-from officeai_proxy.storage.search_upkeep import purge
+from officeai_proxy.storage.schema.migrations import prepare
+from officeai_proxy.storage.search.upkeep import purge
 
 DRAIN_SECONDS = 10.0
 """How long the program's end waits for the recorder; what is left is stored at the next start."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from officeai_proxy.model import Caller
-from officeai_proxy.storage.audit import append
-from officeai_proxy.storage.audit_chain import Action, Detail, Event
+from officeai_proxy.storage.audit.chain import Action, Detail, Event
+from officeai_proxy.storage.audit.log import append
 from officeai_proxy.storage.database import Database
 
 COMMAND_LINE = "command-line"

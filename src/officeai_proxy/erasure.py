@@ -14,14 +14,14 @@ from officeai_proxy.audit import Trail
 from officeai_proxy.burials import burial_of_user
 from officeai_proxy.errors import NotFound
 from officeai_proxy.model import Caller
-from officeai_proxy.storage import shortening
-from officeai_proxy.storage.audit import anonymise, append
-from officeai_proxy.storage.audit_chain import Action, Detail, Event
-from officeai_proxy.storage.burials import bury
-from officeai_proxy.storage.conversations import ConversationRepository
+from officeai_proxy.storage.audit.chain import Action, Detail, Event
+from officeai_proxy.storage.audit.log import anonymise, append
+from officeai_proxy.storage.conversations import shortening
+from officeai_proxy.storage.conversations.burials import bury
+from officeai_proxy.storage.conversations.conversations import ConversationRepository
+from officeai_proxy.storage.conversations.shortening import shorten
+from officeai_proxy.storage.conversations.users import UserRepository
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.shortening import shorten
-from officeai_proxy.storage.users import UserRepository
 
 CALLS_AT_ONCE = 1000
 """How many lines of the call log one transaction deletes; others can write between two."""

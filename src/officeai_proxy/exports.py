@@ -1,9 +1,9 @@
 """What to export in, the bytes of one file out, in pieces; never a request and never a file name.
 
-Reading is `storage.snapshot`'s and writing `formats`'; here they are put together. Encoding a page
-takes milliseconds, so it runs in a thread. While a piece is on its way the next one is encoded and
-the page after that is read, and no more: whoever takes no more pieces holds two pages in memory,
-and no connection.
+Reading is `storage.transfer.snapshot`'s and writing `formats`'; here they are put together.
+Encoding a page takes milliseconds, so it runs in a thread. While a piece is on its way the next one
+is encoded and the page after that is read, and no more: whoever takes no more pieces holds two
+pages in memory, and no connection.
 """
 
 import asyncio
@@ -16,9 +16,9 @@ from officeai_proxy.errors import TooManyExports
 from officeai_proxy.formats.registry import Format, format_of, is_whole_tree
 from officeai_proxy.formats.writing.passages import Counts, Encoder, Options, Passage
 from officeai_proxy.model import Caller
-from officeai_proxy.storage.conversations import ConversationFilter
+from officeai_proxy.storage.conversations.conversations import ConversationFilter
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.snapshot import Snapshot, Wanted
+from officeai_proxy.storage.transfer.snapshot import Snapshot, Wanted
 
 T = TypeVar("T")
 

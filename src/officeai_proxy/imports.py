@@ -1,8 +1,8 @@
 """A file in, its conversations in the database and an account of it out; never a request.
 
-Reading is `formats.reading`'s and runs in a thread, storing is `storage.imports`'; here they are
-put together. A few conversations at most are in memory. One that cannot be imported fails alone;
-a database that is away for a moment is waited for.
+Reading is `formats.reading`'s and runs in a thread, storing is `storage.transfer.imports`'; here
+they are put together. A few conversations at most are in memory. One that cannot be imported fails
+alone; a database that is away for a moment is waited for.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from officeai_proxy.formats.reading.imported import (
 )
 from officeai_proxy.model import Caller
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.imports import ImportRepository, Outcome, Owned
+from officeai_proxy.storage.transfer.imports import ImportRepository, Outcome, Owned
 
 NOBODY = "imported"
 """The user of conversations for which nobody is named."""

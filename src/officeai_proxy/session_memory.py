@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from officeai_proxy.errors import AmbiguousSession, NotFound
 from officeai_proxy.model import FAILED, Caller, Conversation, JsonObject, Role
-from officeai_proxy.storage.conversations import ConversationRepository
+from officeai_proxy.storage.conversations.conversations import ConversationRepository
+from officeai_proxy.storage.conversations.messages import MessageRepository, Order
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.messages import MessageRepository, Order
 from officeai_proxy.storage.paging import PageRequest
 
 

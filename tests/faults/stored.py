@@ -10,7 +10,7 @@ from tests.faults.history import Stored
 from tests.proxies import RunningProxy
 
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.migrations import check
+from officeai_proxy.storage.schema.migrations import check
 from officeai_proxy.storage.tables import conversation_messages, conversations, exchanges
 
 

@@ -9,11 +9,11 @@ from sqlalchemy import Connection, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.model import Caller, Conversation, JsonObject, Message, NewMessage, Outcome
-from officeai_proxy.storage import alembic_runner
-from officeai_proxy.storage.conversations import ConversationRepository
+from officeai_proxy.storage.conversations.conversations import ConversationRepository
+from officeai_proxy.storage.conversations.messages import MessageRepository, Order
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.messages import MessageRepository, Order
 from officeai_proxy.storage.paging import PageRequest
+from officeai_proxy.storage.schema import alembic_runner
 from officeai_proxy.storage.tables import exchanges
 from officeai_proxy.wire.identity import identity
 

@@ -15,8 +15,8 @@ from officeai_proxy.history.schemas import (
     ConversationOut,
     ConversationWithMessages,
 )
-from officeai_proxy.storage.audit import AuditFilter, detail_of
-from officeai_proxy.storage.migrations import check
+from officeai_proxy.storage.audit.log import AuditFilter, detail_of
+from officeai_proxy.storage.schema.migrations import check
 
 CONVERSATION = {
     "id",

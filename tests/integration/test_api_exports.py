@@ -18,9 +18,9 @@ from tests.integration.stored import HERE, find, say, start
 
 from officeai_proxy.errors import DatabaseUnavailable
 from officeai_proxy.formats.registry import FORMATS
-from officeai_proxy.storage import snapshot
-from officeai_proxy.storage.conversations import ConversationRepository
+from officeai_proxy.storage.conversations.conversations import ConversationRepository
 from officeai_proxy.storage.database import Database, Dialect
+from officeai_proxy.storage.transfer import snapshot
 
 ENDS_OF_TIME = ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z")
 KEPT_ENDS = ["0001-01-01T00:00:00.000001Z", "9999-12-31T23:59:59.999998Z"]

@@ -17,7 +17,7 @@ from officeai_proxy.auth.keys import digest
 from officeai_proxy.auth.refresher import KeyRefresher
 from officeai_proxy.model import ApiKey, Limits, Scope
 from officeai_proxy.settings import load_settings
-from officeai_proxy.storage.api_keys import ApiKeyRepository
+from officeai_proxy.storage.access.api_keys import ApiKeyRepository
 from officeai_proxy.storage.database import Database
 
 SMALL = "sk-test-small-admin"

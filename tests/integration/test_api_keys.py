@@ -7,7 +7,7 @@ import pytest
 
 from officeai_proxy.errors import KeyMade
 from officeai_proxy.model import ApiKey, Scope
-from officeai_proxy.storage.api_keys import ApiKeyRepository
+from officeai_proxy.storage.access.api_keys import ApiKeyRepository
 from officeai_proxy.storage.database import Database
 
 NOW = datetime(2026, 11, 20, 9, 0, 0, 123456, tzinfo=UTC)

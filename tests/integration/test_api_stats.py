@@ -16,7 +16,7 @@ from officeai_proxy import cli
 from officeai_proxy.history.stats import Stats
 from officeai_proxy.model import Outcome, Usage
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.migrations import prepare
+from officeai_proxy.storage.schema.migrations import prepare
 
 HOUR = timedelta(hours=1)
 USAGE = Usage(10, 5, 15)

@@ -16,7 +16,8 @@ from tests.integration.stored import ALICE_ONLY, ELSEWHERE, HERE, MINUTE, NOW
 from officeai_proxy.audit import AuditLog
 from officeai_proxy.errors import DatabaseUnavailable, Unavailable, UnprocessableInput
 from officeai_proxy.model import Caller
-from officeai_proxy.storage.audit import (
+from officeai_proxy.storage.audit.chain import Action, Event, Row
+from officeai_proxy.storage.audit.log import (
     AuditFilter,
     AuditRepository,
     Head,
@@ -25,8 +26,7 @@ from officeai_proxy.storage.audit import (
     cut_off,
     detail_of,
 )
-from officeai_proxy.storage.audit_chain import Action, Event, Row
-from officeai_proxy.storage.audit_verification import Verdict, verify
+from officeai_proxy.storage.audit.verification import Verdict, verify
 from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.paging import Page, PageRequest
 
@@ -38,7 +38,7 @@ import asyncio, sys
 from datetime import UTC, datetime
 from officeai_proxy.audit import AuditLog
 from officeai_proxy.model import Caller
-from officeai_proxy.storage.audit_chain import Action
+from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.database import Database
 
 async def main(url, count):
@@ -288,7 +288,7 @@ async def test_the_chain_walks_in_pages(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A log that is longer than a page is walked to its end."""
-    monkeypatch.setattr("officeai_proxy.storage.audit_verification.PAGE", 2)
+    monkeypatch.setattr("officeai_proxy.storage.audit.verification.PAGE", 2)
     await five_rows(database)
 
     assert (await verify(database)).rows == 5

@@ -7,7 +7,7 @@ from tests.integration.stored import ALICE_ONLY, ELSEWHERE, HERE, MINUTE, NOW, l
 
 from officeai_proxy.errors import UnprocessableInput
 from officeai_proxy.model import Caller, CallRecord, Outcome, Usage
-from officeai_proxy.storage.calls import CallFilter, CallRepository
+from officeai_proxy.storage.calls.log import CallFilter, CallRepository
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.paging import PageRequest, Stretch, make_cursor
 

@@ -30,7 +30,7 @@ from officeai_proxy.errors import (
     UnprocessableInput,
 )
 from officeai_proxy.model import Caller, Conversation, JsonObject
-from officeai_proxy.storage.conversations import (
+from officeai_proxy.storage.conversations.conversations import (
     ConversationFilter,
     ConversationRepository,
     ConversationSort,

@@ -22,11 +22,11 @@ from officeai_proxy.cli.opening import database_of
 from officeai_proxy.errors import DatabaseMoved, DatabaseUnavailable
 from officeai_proxy.model import Durability
 from officeai_proxy.settings import load_settings
-from officeai_proxy.storage import turns
-from officeai_proxy.storage.conversations import ConversationRepository
+from officeai_proxy.storage.conversations.conversations import ConversationRepository
 from officeai_proxy.storage.database import Database, Dialect, is_transient
-from officeai_proxy.storage.migrations import prepare
-from officeai_proxy.storage.search_upkeep import purge
+from officeai_proxy.storage.engine import turns
+from officeai_proxy.storage.schema.migrations import prepare
+from officeai_proxy.storage.search.upkeep import purge
 from officeai_proxy.storage.tables import conversation_messages, tombstones
 
 

@@ -14,9 +14,9 @@ from tests.integration.test_exchanges import store
 from officeai_proxy.model import Conversation, Exchange
 from officeai_proxy.recording import frames, setaside
 from officeai_proxy.recording.reader import Entry
-from officeai_proxy.storage.conversations import ConversationRepository
+from officeai_proxy.storage.conversations.conversations import ConversationRepository
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.migrations import check
+from officeai_proxy.storage.schema.migrations import check
 from officeai_proxy.storage.tables import conversations, exchanges
 
 

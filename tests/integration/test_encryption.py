@@ -30,19 +30,19 @@ from officeai_proxy.formats.reading.imported import Reading
 from officeai_proxy.formats.writing.passages import Options
 from officeai_proxy.imports import Importer
 from officeai_proxy.model import Caller
-from officeai_proxy.storage import rotation
-from officeai_proxy.storage.calls import CallFilter, CallRepository
-from officeai_proxy.storage.conversations import (
+from officeai_proxy.storage.calls.log import CallFilter, CallRepository
+from officeai_proxy.storage.conversations.conversations import (
     ConversationFilter,
     ConversationRepository,
     ConversationSort,
 )
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.migrations import check, prepare
 from officeai_proxy.storage.paging import PageRequest
-from officeai_proxy.storage.rotation import retire, seal_all
-from officeai_proxy.storage.search import SearchFilter, SearchRepository
-from officeai_proxy.storage.search_upkeep import purge, reindex
+from officeai_proxy.storage.schema.migrations import check, prepare
+from officeai_proxy.storage.sealing import rotation
+from officeai_proxy.storage.sealing.rotation import retire, seal_all
+from officeai_proxy.storage.search.hits import SearchFilter, SearchRepository
+from officeai_proxy.storage.search.upkeep import purge, reindex
 from officeai_proxy.storage.tables import conversation_messages, conversations, encryption_keys
 from officeai_proxy.words.query import Query
 

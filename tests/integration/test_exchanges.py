@@ -10,14 +10,17 @@ from tests.merge_cases import CASES
 from officeai_proxy.model import Caller, Conversation, Exchange, Message
 from officeai_proxy.recording.turns import read_turn
 from officeai_proxy.recording.writer import write
-from officeai_proxy.storage.calls import CallFilter, CallRepository
-from officeai_proxy.storage.conversations import ConversationFilter, ConversationRepository
+from officeai_proxy.storage.calls.log import CallFilter, CallRepository
+from officeai_proxy.storage.conversations.conversations import (
+    ConversationFilter,
+    ConversationRepository,
+)
+from officeai_proxy.storage.conversations.messages import MessageRepository
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.exchanges import SqlExchangeStore
-from officeai_proxy.storage.messages import MessageRepository
-from officeai_proxy.storage.migrations import check, prepare
 from officeai_proxy.storage.paging import PageRequest
-from officeai_proxy.storage.search import SearchFilter, SearchRepository
+from officeai_proxy.storage.schema.migrations import check, prepare
+from officeai_proxy.storage.search.hits import SearchFilter, SearchRepository
 from officeai_proxy.storage.tables import (
     call_hours,
     conversation_messages,

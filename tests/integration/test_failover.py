@@ -15,9 +15,9 @@ from officeai_proxy.recording import setaside
 from officeai_proxy.recording.journal import Journal
 from officeai_proxy.recording.recorder import Pace, Recorder, RecorderEvent
 from officeai_proxy.storage.database import Database, is_transient
+from officeai_proxy.storage.engine.failures import ran_out_of_time
 from officeai_proxy.storage.exchanges import SqlExchangeStore
-from officeai_proxy.storage.failures import ran_out_of_time
-from officeai_proxy.storage.migrations import prepare
+from officeai_proxy.storage.schema.migrations import prepare
 from officeai_proxy.storage.tables import exchanges
 
 QUICK = Pace(poll=0.01, first_backoff=0.01, last_backoff=0.05)

@@ -31,14 +31,14 @@ from officeai_proxy.formats.reading.imported import Reading, UnknownFile
 from officeai_proxy.formats.writing.passages import Options
 from officeai_proxy.imports import MAX_ERRORS, NOBODY, Account, Importer
 from officeai_proxy.model import Caller, JsonObject
-from officeai_proxy.storage.conversations import (
+from officeai_proxy.storage.conversations.conversations import (
     ConversationFilter,
     ConversationRepository,
     Deleted,
 )
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.migrations import check, prepare
 from officeai_proxy.storage.rows import AnyRow
+from officeai_proxy.storage.schema.migrations import check, prepare
 from officeai_proxy.storage.tables import conversation_messages, conversations
 from officeai_proxy.wire.messages import new_messages
 

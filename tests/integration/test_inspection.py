@@ -4,10 +4,10 @@ import pytest
 from sqlalchemy import text
 from tests.integration.stored import said, say, start
 
-from officeai_proxy.storage.conversation_models import note_forgotten
+from officeai_proxy.storage.conversations.models import note_forgotten
 from officeai_proxy.storage.database import Database, Dialect
-from officeai_proxy.storage.inspection import TOLD
-from officeai_proxy.storage.migrations import check
+from officeai_proxy.storage.schema.inspection import TOLD
+from officeai_proxy.storage.schema.migrations import check
 
 
 async def damage(database: Database, statement: str) -> None:

@@ -9,8 +9,8 @@ from officeai_proxy.auth.limits.ledger import Ledger
 from officeai_proxy.auth.limits.sharing import UseSharing
 from officeai_proxy.errors import DatabaseUnavailable, RequestsLimited
 from officeai_proxy.model import HostUse, Limits
+from officeai_proxy.storage.access.key_use import KeyUseBoard
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.key_use import KeyUseBoard
 
 on_postgresql = pytest.mark.parametrize("prepared_url", ["postgresql"], indirect=True)
 

@@ -21,13 +21,13 @@ from tests.integration.stored import (
 
 from officeai_proxy.errors import NotFound, UnprocessableInput
 from officeai_proxy.model import Caller, Outcome
-from officeai_proxy.storage.conversations import ConversationRepository
+from officeai_proxy.storage.conversations.conversations import ConversationRepository
+from officeai_proxy.storage.conversations.messages import MessageRepository, Order
+from officeai_proxy.storage.conversations.tree import Placed, insert_messages, reserve_ids
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.messages import MessageRepository, Order
-from officeai_proxy.storage.migrations import check
 from officeai_proxy.storage.paging import PageRequest
+from officeai_proxy.storage.schema.migrations import check
 from officeai_proxy.storage.tables import conversation_messages, conversations
-from officeai_proxy.storage.tree import Placed, insert_messages, reserve_ids
 
 MEGABYTE = 1024 * 1024
 

@@ -11,20 +11,26 @@ from tests.databases import PostgresServer
 from tests.integration.stored import HERE, contents, go_to, said, say, start
 
 from officeai_proxy.errors import ConfigurationError
-from officeai_proxy.storage import alembic_runner
-from officeai_proxy.storage.conversations import ConversationFilter, ConversationRepository
+from officeai_proxy.storage.conversations.conversations import (
+    ConversationFilter,
+    ConversationRepository,
+)
 from officeai_proxy.storage.database import Database, Dialect
-from officeai_proxy.storage.migrations import SCHEMA_REVISION, check, prepare, revision_of
 from officeai_proxy.storage.paging import PageRequest
+from officeai_proxy.storage.schema import alembic_runner
+from officeai_proxy.storage.schema.migrations import SCHEMA_REVISION, check, prepare, revision_of
 from officeai_proxy.storage.tables import metadata, schema
 
 ROOT = Path(__file__).resolve().parents[2]
 
 PREPARE = """
 import asyncio, sys
-from officeai_proxy.storage.conversations import ConversationFilter, ConversationRepository
+from officeai_proxy.storage.conversations.conversations import (
+    ConversationFilter,
+    ConversationRepository,
+)
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.migrations import prepare
+from officeai_proxy.storage.schema.migrations import prepare
 
 async def main():
     database = Database(sys.argv[1])

@@ -14,7 +14,7 @@ from officeai_proxy.cli.opening import database_of, first_key, upgrade_apart, wi
 from officeai_proxy.errors import ConfigurationError, DatabaseUnavailable
 from officeai_proxy.settings import Settings, load_settings
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.migrations import SCHEMA_REVISION, revision_of
+from officeai_proxy.storage.schema.migrations import SCHEMA_REVISION, revision_of
 
 SOURCES = Path(__file__).resolve().parents[2] / "src"
 
@@ -23,7 +23,7 @@ UPGRADE = """
 import sys
 from officeai_proxy.cli.opening import upgrade_apart, with_database
 from officeai_proxy.settings import load_settings
-from officeai_proxy.storage.migrations import revision_of
+from officeai_proxy.storage.schema.migrations import revision_of
 
 settings = load_settings(database_url=sys.argv[1], _env_file=None)
 for _ in range(2):

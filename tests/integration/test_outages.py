@@ -11,7 +11,7 @@ from tests.integration.stored import NOW
 
 from officeai_proxy.errors import ConfigurationError, DatabaseOnlyReads, DatabaseUnavailable
 from officeai_proxy.storage.database import Database, is_transient
-from officeai_proxy.storage.migrations import prepare
+from officeai_proxy.storage.schema.migrations import prepare
 from officeai_proxy.storage.tables import tombstones
 
 _BURIAL = insert(tombstones).values(exchange_id=UUID(int=1), deleted_at=NOW)

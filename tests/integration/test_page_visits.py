@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from tests.integration.stored import NOW
 
+from officeai_proxy.storage.access.page_visits import PageVisit, PageVisitRepository, VisitKind
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.page_visits import PageVisit, PageVisitRepository, VisitKind
 
 HOUR = timedelta(hours=1)
 

@@ -15,24 +15,24 @@ from tests.integration.stored import ALICE_ONLY, HERE, MINUTE, NOW, log_call, sa
 from officeai_proxy.formats.reading.imported import ImportedConversation
 from officeai_proxy.model import Caller
 from officeai_proxy.recording.writer import SessionName
-from officeai_proxy.storage.audit import AuditFilter, AuditRepository
-from officeai_proxy.storage.calls import CallFilter, CallRepository
-from officeai_proxy.storage.conversations import (
+from officeai_proxy.storage.audit.log import AuditFilter, AuditRepository
+from officeai_proxy.storage.calls.log import CallFilter, CallRepository
+from officeai_proxy.storage.calls.stats import GroupBy, StatsRepository
+from officeai_proxy.storage.conversations.conversations import (
     ConversationFilter,
     ConversationRepository,
     ConversationSort,
     Deleted,
 )
+from officeai_proxy.storage.conversations.messages import MessageRepository, Order
+from officeai_proxy.storage.conversations.users import UserRepository
 from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.exchanges import SqlExchangeTransaction
-from officeai_proxy.storage.imports import ImportRepository, Owned
-from officeai_proxy.storage.messages import MessageRepository, Order
 from officeai_proxy.storage.paging import PageRequest
-from officeai_proxy.storage.search import SearchFilter, SearchRepository
-from officeai_proxy.storage.snapshot import Snapshot, Wanted
-from officeai_proxy.storage.snapshot_queries import SnapshotQueries
-from officeai_proxy.storage.stats import GroupBy, StatsRepository
-from officeai_proxy.storage.users import UserRepository
+from officeai_proxy.storage.search.hits import SearchFilter, SearchRepository
+from officeai_proxy.storage.transfer.imports import ImportRepository, Owned
+from officeai_proxy.storage.transfer.snapshot import Snapshot, Wanted
+from officeai_proxy.storage.transfer.snapshot_queries import SnapshotQueries
 from officeai_proxy.words.query import Query
 
 _SQLITE_SCAN = re.compile(r"\bSCAN (conversations|conversation_messages|exchanges)\b")

@@ -24,17 +24,17 @@ from officeai_proxy.retention.archive import ArchiveNotWritten
 from officeai_proxy.retention.keeper import Keeper
 from officeai_proxy.retention.pruning import Plan, Pruning, plan_of
 from officeai_proxy.settings import load_settings
-from officeai_proxy.storage.audit import AuditFilter, detail_of
-from officeai_proxy.storage.audit_verification import verify
-from officeai_proxy.storage.conversations import (
+from officeai_proxy.storage.audit.log import AuditFilter, detail_of
+from officeai_proxy.storage.audit.verification import verify
+from officeai_proxy.storage.conversations.conversations import (
     ConversationFilter,
     ConversationRepository,
     Deleted,
 )
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.migrations import check
 from officeai_proxy.storage.paging import PageRequest
 from officeai_proxy.storage.retention import Amount, Due
+from officeai_proxy.storage.schema.migrations import check
 
 DAY = timedelta(days=1)
 TICK = timedelta(microseconds=1)

@@ -12,8 +12,8 @@ from tests.databases import PostgresServer, free_port, run_apart
 from officeai_proxy import cli
 from officeai_proxy.errors import DatabaseUnavailable
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.migrations import prepare
-from officeai_proxy.storage.rights import missing_right
+from officeai_proxy.storage.schema.migrations import prepare
+from officeai_proxy.storage.schema.rights import missing_right
 
 
 @pytest.fixture

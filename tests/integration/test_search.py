@@ -24,12 +24,12 @@ from tests.integration.stored import (
 
 from officeai_proxy.errors import SearchTooSlow, UnprocessableInput
 from officeai_proxy.model import Caller
-from officeai_proxy.storage import search
-from officeai_proxy.storage.conversations import ConversationRepository
+from officeai_proxy.storage.conversations.conversations import ConversationRepository
 from officeai_proxy.storage.database import Database, Dialect
-from officeai_proxy.storage.migrations import prepare
 from officeai_proxy.storage.paging import PageRequest
-from officeai_proxy.storage.search import Hit, SearchFilter, SearchRepository
+from officeai_proxy.storage.schema.migrations import prepare
+from officeai_proxy.storage.search import hits as search
+from officeai_proxy.storage.search.hits import Hit, SearchFilter, SearchRepository
 from officeai_proxy.words.query import Query
 
 

@@ -13,12 +13,12 @@ from tests.integration.stored import ELSEWHERE, HERE, NOW, go_to, say, start
 from tests.integration.test_search import found
 
 from officeai_proxy.model import Conversation
-from officeai_proxy.storage import search_index
-from officeai_proxy.storage.conversations import ConversationRepository
+from officeai_proxy.storage.conversations.conversations import ConversationRepository
 from officeai_proxy.storage.database import Database, Dialect
-from officeai_proxy.storage.migrations import check, prepare
-from officeai_proxy.storage.search_documents import Document
-from officeai_proxy.storage.search_upkeep import purge, reindex
+from officeai_proxy.storage.schema.migrations import check, prepare
+from officeai_proxy.storage.search import index as search_index
+from officeai_proxy.storage.search.documents import Document
+from officeai_proxy.storage.search.upkeep import purge, reindex
 
 
 async def erase(database: Database, conversation: Conversation) -> None:

@@ -18,13 +18,15 @@ from tests.integration.test_search_index import erase, go_to, indexed
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import SearchTooSlow
 from officeai_proxy.model import Caller
-from officeai_proxy.storage import search, search_documents, search_index
 from officeai_proxy.storage.database import Database, Dialect
-from officeai_proxy.storage.migrations import check, prepare
 from officeai_proxy.storage.paging import PageRequest
-from officeai_proxy.storage.rotation import retire, seal_all
-from officeai_proxy.storage.search import SearchFilter, SearchRepository
-from officeai_proxy.storage.search_upkeep import purge, reindex
+from officeai_proxy.storage.schema.migrations import check, prepare
+from officeai_proxy.storage.sealing.rotation import retire, seal_all
+from officeai_proxy.storage.search import documents as search_documents
+from officeai_proxy.storage.search import hits as search
+from officeai_proxy.storage.search import index as search_index
+from officeai_proxy.storage.search.hits import SearchFilter, SearchRepository
+from officeai_proxy.storage.search.upkeep import purge, reindex
 from officeai_proxy.words import parts, query, tokens
 from officeai_proxy.words.query import Query
 

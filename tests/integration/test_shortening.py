@@ -11,15 +11,15 @@ from tests.integration.stored import HERE, NOW, contents, find
 from tests.integration.test_exchanges import store
 
 from officeai_proxy.retention.pruning import Plan, Pruning
-from officeai_proxy.storage import shortening
-from officeai_proxy.storage.audit import AuditFilter, AuditRepository
-from officeai_proxy.storage.calls import CallFilter, CallRepository
-from officeai_proxy.storage.conversations import ConversationRepository
+from officeai_proxy.storage.audit.log import AuditFilter, AuditRepository
+from officeai_proxy.storage.calls.log import CallFilter, CallRepository
+from officeai_proxy.storage.conversations import shortening
+from officeai_proxy.storage.conversations.conversations import ConversationRepository
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.migrations import check
 from officeai_proxy.storage.paging import PageRequest
 from officeai_proxy.storage.retention import Due
-from officeai_proxy.storage.search import SearchFilter, SearchRepository
+from officeai_proxy.storage.schema.migrations import check
+from officeai_proxy.storage.search.hits import SearchFilter, SearchRepository
 from officeai_proxy.words.query import Query
 
 ALL = PageRequest(100)

@@ -24,18 +24,18 @@ from officeai_proxy.formats.writing.passages import Passage
 from officeai_proxy.model import Caller, Exchange
 from officeai_proxy.recording.turns import read_turn
 from officeai_proxy.recording.writer import write
-from officeai_proxy.storage import shortening
-from officeai_proxy.storage import snapshot as module
-from officeai_proxy.storage import snapshot_queries as queries
-from officeai_proxy.storage.conversations import (
+from officeai_proxy.storage.conversations import shortening
+from officeai_proxy.storage.conversations.conversations import (
     ConversationFilter,
     ConversationRepository,
     Deleted,
 )
 from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.exchanges import SqlExchangeStore
-from officeai_proxy.storage.migrations import prepare
-from officeai_proxy.storage.snapshot import Snapshot, Wanted
+from officeai_proxy.storage.schema.migrations import prepare
+from officeai_proxy.storage.transfer import snapshot as module
+from officeai_proxy.storage.transfer import snapshot_queries as queries
+from officeai_proxy.storage.transfer.snapshot import Snapshot, Wanted
 
 LATER = NOW + timedelta(hours=1)
 

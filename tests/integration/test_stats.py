@@ -18,15 +18,15 @@ from officeai_proxy.errors import UnprocessableInput
 from officeai_proxy.model import Caller, CallRecord, Outcome, Usage
 from officeai_proxy.recording.turns import read_turn
 from officeai_proxy.recording.writer import LoggedCall, write
-from officeai_proxy.storage.call_filter import CallFilter
-from officeai_proxy.storage.conversations import ConversationRepository
+from officeai_proxy.storage.calls.filter import CallFilter
+from officeai_proxy.storage.calls.stats import CallStats, GroupBy, StatsPage, StatsRepository
+from officeai_proxy.storage.conversations.conversations import ConversationRepository
+from officeai_proxy.storage.conversations.users import UserRepository
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.exchanges import SqlExchangeStore
-from officeai_proxy.storage.migrations import check
 from officeai_proxy.storage.paging import PageRequest
-from officeai_proxy.storage.stats import CallStats, GroupBy, StatsPage, StatsRepository
+from officeai_proxy.storage.schema.migrations import check
 from officeai_proxy.storage.tables import call_hour_times, call_hours, exchanges
-from officeai_proxy.storage.users import UserRepository
 
 DAY = timedelta(days=1)
 PERCENTS = (50, 95, 99)

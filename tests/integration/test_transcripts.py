@@ -6,9 +6,9 @@ from tests.integration.stored import ALICE_ONLY, BOB_ONLY, ELSEWHERE, HERE, log_
 
 from officeai_proxy.errors import NotFound
 from officeai_proxy.model import Caller, Conversation
+from officeai_proxy.storage.conversations.transcripts import TranscriptRepository, Tree, Window
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.tables import conversation_messages, conversations
-from officeai_proxy.storage.transcripts import TranscriptRepository, Tree, Window
 
 _m, _c = conversation_messages.c, conversations.c
 

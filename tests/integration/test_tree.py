@@ -6,9 +6,7 @@ from dataclasses import replace
 from sqlalchemy import select
 from tests.integration.stored import MINUTE, NOW, find, say, start
 
-from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.tables import conversation_messages, conversations, exchanges
-from officeai_proxy.storage.tree import (
+from officeai_proxy.storage.conversations.tree import (
     HEAD_COLUMNS,
     Head,
     HeadUpdate,
@@ -18,6 +16,8 @@ from officeai_proxy.storage.tree import (
     reserve_ids,
     set_heads,
 )
+from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.tables import conversation_messages, conversations, exchanges
 
 
 async def take(database: Database, count: int) -> list[int]:

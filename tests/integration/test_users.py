@@ -9,17 +9,17 @@ from tests.integration.test_exchanges import store
 from officeai_proxy import erasure
 from officeai_proxy.errors import NotFound, UnprocessableInput
 from officeai_proxy.model import Conversation
-from officeai_proxy.storage.audit import AuditFilter, AuditRepository
-from officeai_proxy.storage.calls import CallFilter, CallRepository
-from officeai_proxy.storage.conversations import (
+from officeai_proxy.storage.audit.log import AuditFilter, AuditRepository
+from officeai_proxy.storage.calls.log import CallFilter, CallRepository
+from officeai_proxy.storage.conversations.conversations import (
     ConversationFilter,
     ConversationRepository,
     Deleted,
 )
+from officeai_proxy.storage.conversations.users import UserRepository
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.migrations import check
 from officeai_proxy.storage.paging import PageRequest
-from officeai_proxy.storage.users import UserRepository
+from officeai_proxy.storage.schema.migrations import check
 
 ALL = PageRequest(limit=100)
 

@@ -20,7 +20,7 @@ from tests.proxies import KEY, PLAIN, CopiedProxy, RunningProxy
 from tests.upstream import ScriptedUpstream
 
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.migrations import prepare
+from officeai_proxy.storage.schema.migrations import prepare
 
 FLAGS = (
     "--headless",

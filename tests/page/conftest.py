@@ -14,7 +14,7 @@ from tests.databases import run_apart
 from officeai_proxy import page
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.migrations import prepare
+from officeai_proxy.storage.schema.migrations import prepare
 
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 

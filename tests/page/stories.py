@@ -18,10 +18,10 @@ from tests.proxies import RunningProxy
 from tests.upstream import Answer, ReceivedRequest, chunk_event, completion
 
 from officeai_proxy.model import Caller, NewMessage, Outcome
-from officeai_proxy.storage import call_hours
-from officeai_proxy.storage.conversations import ConversationRepository
+from officeai_proxy.storage.calls import hours as call_hours
+from officeai_proxy.storage.conversations.conversations import ConversationRepository
+from officeai_proxy.storage.conversations.messages import MessageRepository
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.messages import MessageRepository
 from officeai_proxy.storage.tables import conversations, exchanges
 from officeai_proxy.wire.messages import new_messages
 

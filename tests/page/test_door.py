@@ -10,7 +10,7 @@ from tests.page.conftest import SAME_ORIGIN, Reader
 from officeai_proxy.auth.keyring import Keyring
 from officeai_proxy.model import Scope
 from officeai_proxy.page.visits import INVITATION_LIFE, LIFE, invite
-from officeai_proxy.storage.api_keys import ApiKeyRepository
+from officeai_proxy.storage.access.api_keys import ApiKeyRepository
 from officeai_proxy.storage.tables import page_visits
 
 ADDRESSES = ("/ui", "/ui/c/1", "/ui/search?q=a", "/ui/users", "/ui/export", "/ui/download")

@@ -26,7 +26,7 @@ from officeai_proxy.model import Role, Scope
 from officeai_proxy.recording.turns import read_turn
 from officeai_proxy.recording.writer import write
 from officeai_proxy.settings import load_settings
-from officeai_proxy.storage.api_keys import ApiKeyRepository
+from officeai_proxy.storage.access.api_keys import ApiKeyRepository
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.exchanges import SqlExchangeStore
 

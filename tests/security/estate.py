@@ -20,9 +20,9 @@ from officeai_proxy.app import Application, create_app
 from officeai_proxy.auth.keys import digest, new_key
 from officeai_proxy.model import ApiKey, Scope
 from officeai_proxy.settings import load_settings
-from officeai_proxy.storage.api_keys import ApiKeyRepository
+from officeai_proxy.storage.access.api_keys import ApiKeyRepository
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.migrations import prepare
+from officeai_proxy.storage.schema.migrations import prepare
 
 OURS, THEIRS = "team-ours", "team-them"
 

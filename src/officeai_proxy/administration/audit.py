@@ -25,8 +25,8 @@ from officeai_proxy.api.values import (
 from officeai_proxy.audit import Trail
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.model import Caller
-from officeai_proxy.storage.audit import AuditFilter, AuditRepository, detail_of
-from officeai_proxy.storage.audit_chain import Action, Row
+from officeai_proxy.storage.audit.chain import Action, Row
+from officeai_proxy.storage.audit.log import AuditFilter, AuditRepository, detail_of
 from officeai_proxy.storage.paging import Page, PageRequest
 
 router = APIRouter(tags=["Audit"], route_class=JsonRoute, default_response_class=JsonAnswer)

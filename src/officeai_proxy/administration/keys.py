@@ -21,9 +21,9 @@ from officeai_proxy.audit import Trail
 from officeai_proxy.auth.granting import check_within
 from officeai_proxy.auth.keys import end_of_overlap, make_key, rotated
 from officeai_proxy.model import Caller
-from officeai_proxy.storage.api_keys import ApiKeyRepository
-from officeai_proxy.storage.audit import append
-from officeai_proxy.storage.audit_chain import Action
+from officeai_proxy.storage.access.api_keys import ApiKeyRepository
+from officeai_proxy.storage.audit.chain import Action
+from officeai_proxy.storage.audit.log import append
 
 router = APIRouter(tags=["Keys"], route_class=JsonRoute, default_response_class=JsonAnswer)
 

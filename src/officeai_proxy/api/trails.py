@@ -13,7 +13,7 @@ from officeai_proxy.api.dependencies import Services
 from officeai_proxy.audit import Trail
 from officeai_proxy.auth.dependencies import authenticate
 from officeai_proxy.errors import NotAllowed, NotFound
-from officeai_proxy.storage.audit_chain import Action
+from officeai_proxy.storage.audit.chain import Action
 
 
 class Audited:

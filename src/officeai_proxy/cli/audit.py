@@ -10,9 +10,9 @@ from officeai_proxy.cli.parameters import Moment, Name
 from officeai_proxy.cli.standard import json_line
 from officeai_proxy.model import DEFAULT_WORKSPACE, Caller
 from officeai_proxy.settings import load_settings
-from officeai_proxy.storage.audit import AuditFilter, AuditRepository, Head, detail_of
-from officeai_proxy.storage.audit_chain import Action, Row
-from officeai_proxy.storage.audit_verification import Verdict, verify
+from officeai_proxy.storage.audit.chain import Action, Row
+from officeai_proxy.storage.audit.log import AuditFilter, AuditRepository, Head, detail_of
+from officeai_proxy.storage.audit.verification import Verdict, verify
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.paging import Page, PageRequest
 

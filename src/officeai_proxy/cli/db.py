@@ -16,11 +16,11 @@ from officeai_proxy.cli.opening import database_of, with_database
 from officeai_proxy.cli.rotation import rotate
 from officeai_proxy.model import Caller
 from officeai_proxy.settings import load_settings
-from officeai_proxy.storage.audit_chain import Action
-from officeai_proxy.storage.conversation_models import note_forgotten
+from officeai_proxy.storage.audit.chain import Action
+from officeai_proxy.storage.conversations.models import note_forgotten
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.migrations import SCHEMA_REVISION, check, prepare
-from officeai_proxy.storage.search_upkeep import reindex
+from officeai_proxy.storage.schema.migrations import SCHEMA_REVISION, check, prepare
+from officeai_proxy.storage.search.upkeep import reindex
 
 T = TypeVar("T")
 

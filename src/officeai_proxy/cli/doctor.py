@@ -19,9 +19,9 @@ from officeai_proxy.proxy.upstream import (
 from officeai_proxy.recording.journal import open_directory
 from officeai_proxy.retention.archive import check_directory
 from officeai_proxy.settings import MEGABYTE, Settings, load_settings, strange_names
-from officeai_proxy.storage.inspection import look_over
-from officeai_proxy.storage.migrations import SCHEMA_REVISION, revision_of
-from officeai_proxy.storage.rights import missing_right
+from officeai_proxy.storage.schema.inspection import look_over
+from officeai_proxy.storage.schema.migrations import SCHEMA_REVISION, revision_of
+from officeai_proxy.storage.schema.rights import missing_right
 
 LITTLE_SPACE = 512 * MEGABYTE
 SERVER_ERROR = 500

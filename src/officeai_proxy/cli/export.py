@@ -21,8 +21,8 @@ from officeai_proxy.formats.registry import (
 from officeai_proxy.formats.writing.passages import Options
 from officeai_proxy.model import DEFAULT_WORKSPACE, Caller
 from officeai_proxy.settings import load_settings
-from officeai_proxy.storage.audit_chain import Action
-from officeai_proxy.storage.conversations import ConversationFilter, Deleted
+from officeai_proxy.storage.audit.chain import Action
+from officeai_proxy.storage.conversations.conversations import ConversationFilter, Deleted
 from officeai_proxy.storage.database import Database
 
 DEFAULT_FORMAT = "json"

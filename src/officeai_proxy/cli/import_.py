@@ -20,7 +20,7 @@ from officeai_proxy.formats.reading.imported import Reading
 from officeai_proxy.imports import Account, Importer
 from officeai_proxy.model import DEFAULT_WORKSPACE, Caller
 from officeai_proxy.settings import Settings, load_settings
-from officeai_proxy.storage.audit_chain import Action
+from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.database import Database
 
 SECONDS_BETWEEN_LINES = 5.0

@@ -13,9 +13,9 @@ from officeai_proxy.cli.parameters import Name, Scopes, Span
 from officeai_proxy.cli.standard import json_line
 from officeai_proxy.model import DEFAULT_WORKSPACE, ApiKey, Limits, Scope
 from officeai_proxy.settings import load_settings
-from officeai_proxy.storage.api_keys import ApiKeyRepository
-from officeai_proxy.storage.audit import append
-from officeai_proxy.storage.audit_chain import Action, Detail, Event
+from officeai_proxy.storage.access.api_keys import ApiKeyRepository
+from officeai_proxy.storage.audit.chain import Action, Detail, Event
+from officeai_proxy.storage.audit.log import append
 from officeai_proxy.storage.database import Database
 
 MOST = 2**63 - 1

@@ -16,11 +16,11 @@ from officeai_proxy.cli import ending
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import ProxyError
 from officeai_proxy.settings import Settings
-from officeai_proxy.storage.api_keys import ApiKeyRepository
-from officeai_proxy.storage.audit import append, locked_head
-from officeai_proxy.storage.audit_chain import Action, Event
+from officeai_proxy.storage.access.api_keys import ApiKeyRepository
+from officeai_proxy.storage.audit.chain import Action, Event
+from officeai_proxy.storage.audit.log import append, locked_head
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.migrations import SCHEMA_REVISION, prepare, revision_of
+from officeai_proxy.storage.schema.migrations import SCHEMA_REVISION, prepare, revision_of
 
 T = TypeVar("T")
 

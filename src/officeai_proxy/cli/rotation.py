@@ -13,8 +13,8 @@ from officeai_proxy.recording.journal_keys import check_keys, note_keys, waiting
 from officeai_proxy.recording.setaside import SetAsideFolder
 from officeai_proxy.settings import Settings, load_settings
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.rotation import retire, seal_all
-from officeai_proxy.storage.search_upkeep import purge
+from officeai_proxy.storage.sealing.rotation import retire, seal_all
+from officeai_proxy.storage.search.upkeep import purge
 
 SECONDS_BETWEEN_LINES = 5.0
 

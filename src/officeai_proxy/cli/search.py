@@ -12,10 +12,10 @@ from officeai_proxy.cli.standard import json_line
 from officeai_proxy.errors import RequestRefused
 from officeai_proxy.model import DEFAULT_WORKSPACE, Caller, Role
 from officeai_proxy.settings import load_settings
-from officeai_proxy.storage.audit_chain import Action
+from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.paging import PageRequest, Stretch
-from officeai_proxy.storage.search import Hit, SearchFilter, SearchRepository
+from officeai_proxy.storage.search.hits import Hit, SearchFilter, SearchRepository
 from officeai_proxy.words.excerpt import Excerpt, excerpt
 from officeai_proxy.words.query import Query
 

@@ -25,8 +25,8 @@ from officeai_proxy.recording.journal import open_directory
 from officeai_proxy.recording.journal_keys import check_keys
 from officeai_proxy.server import bind, configure_logging, run
 from officeai_proxy.settings import OPENAI_BASE_URL, Settings, strange_names
-from officeai_proxy.storage.address import read_address
 from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.engine.address import read_address
 
 log = logging.getLogger(__name__)
 

@@ -17,11 +17,11 @@ from officeai_proxy.cli.standard import harmless, json_line
 from officeai_proxy.history.stats import Stats, read_offset
 from officeai_proxy.model import DEFAULT_WORKSPACE, Caller
 from officeai_proxy.settings import load_settings
-from officeai_proxy.storage.audit_chain import Action
-from officeai_proxy.storage.call_filter import CallFilter
+from officeai_proxy.storage.audit.chain import Action
+from officeai_proxy.storage.calls.filter import CallFilter
+from officeai_proxy.storage.calls.stats import CallStats, GroupBy, StatsPage, StatsRepository
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.paging import PageRequest
-from officeai_proxy.storage.stats import CallStats, GroupBy, StatsPage, StatsRepository
 
 MAX_LIMIT = 1000
 

@@ -13,7 +13,7 @@ from officeai_proxy.model import DEFAULT_WORKSPACE, Caller
 from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.setaside import SetAsideFolder
 from officeai_proxy.settings import load_settings
-from officeai_proxy.storage.audit_chain import Action
+from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.database import Database
 
 

@@ -16,7 +16,7 @@ from officeai_proxy.api.values import (
 )
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.model import Caller, Outcome
-from officeai_proxy.storage.call_filter import CallFilter
+from officeai_proxy.storage.calls.filter import CallFilter
 
 MOST_MILLISECONDS = 1e12
 

@@ -16,7 +16,7 @@ from officeai_proxy.api.values import MAX_LIMIT
 from officeai_proxy.history.call_lines import CallLine
 from officeai_proxy.history.pieces import send_while_wanted
 from officeai_proxy.model import Caller, CallRecord
-from officeai_proxy.storage.calls import CallFilter, CallRepository
+from officeai_proxy.storage.calls.log import CallFilter, CallRepository
 from officeai_proxy.storage.paging import PageRequest, Stretch
 
 Written = Callable[[Sequence[CallLine]], str]

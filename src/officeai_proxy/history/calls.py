@@ -19,7 +19,7 @@ from officeai_proxy.history import examples
 from officeai_proxy.history.call_filters import Filters
 from officeai_proxy.history.call_lines import CallLine, CallLog, as_jsonl, csv_head, csv_rows
 from officeai_proxy.history.call_stream import CallPages, CallStream, Written
-from officeai_proxy.storage.audit_chain import Action
+from officeai_proxy.storage.audit.chain import Action
 
 router = APIRouter(tags=["Calls"], route_class=JsonRoute, default_response_class=JsonAnswer)
 

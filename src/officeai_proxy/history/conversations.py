@@ -40,16 +40,16 @@ from officeai_proxy.history.schemas import (
     NewConversation,
 )
 from officeai_proxy.model import Caller
-from officeai_proxy.storage import shortening
-from officeai_proxy.storage.audit import append
-from officeai_proxy.storage.audit_chain import Action, Detail
-from officeai_proxy.storage.conversations import (
+from officeai_proxy.storage.audit.chain import Action, Detail
+from officeai_proxy.storage.audit.log import append
+from officeai_proxy.storage.conversations import shortening
+from officeai_proxy.storage.conversations.conversations import (
     ConversationFilter,
     ConversationRepository,
     ConversationSort,
     Deleted,
 )
-from officeai_proxy.storage.messages import MessageRepository
+from officeai_proxy.storage.conversations.messages import MessageRepository
 
 router = APIRouter(
     tags=["Conversations"], route_class=SessionRoute, default_response_class=JsonAnswer

@@ -26,8 +26,8 @@ from officeai_proxy.formats.writing.passages import Options
 from officeai_proxy.history.conversations import Filters
 from officeai_proxy.history.downloads import Download
 from officeai_proxy.model import Caller
-from officeai_proxy.storage.audit_chain import Action
-from officeai_proxy.storage.conversations import ConversationFilter, Deleted
+from officeai_proxy.storage.audit.chain import Action
+from officeai_proxy.storage.conversations.conversations import ConversationFilter, Deleted
 
 router = APIRouter(tags=["Export"], route_class=JsonRoute)
 

@@ -18,7 +18,7 @@ from officeai_proxy.history import examples
 from officeai_proxy.history.uploads import uploaded
 from officeai_proxy.imports import Account, Importer
 from officeai_proxy.settings import Settings
-from officeai_proxy.storage.audit_chain import Action
+from officeai_proxy.storage.audit.chain import Action
 
 router = APIRouter(tags=["Import"], route_class=JsonRoute, default_response_class=JsonAnswer)
 

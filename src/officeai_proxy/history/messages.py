@@ -24,10 +24,10 @@ from officeai_proxy.history.schemas import (
     PostedMessages,
 )
 from officeai_proxy.model import NewMessage
-from officeai_proxy.storage.audit import append
-from officeai_proxy.storage.audit_chain import Action
-from officeai_proxy.storage.conversations import ConversationRepository
-from officeai_proxy.storage.messages import MessageRepository, Order
+from officeai_proxy.storage.audit.chain import Action
+from officeai_proxy.storage.audit.log import append
+from officeai_proxy.storage.conversations.conversations import ConversationRepository
+from officeai_proxy.storage.conversations.messages import MessageRepository, Order
 from officeai_proxy.wire.messages import new_messages
 
 router = APIRouter(tags=["Conversations"], route_class=JsonRoute, default_response_class=JsonAnswer)

@@ -16,8 +16,8 @@ from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.history import examples
 from officeai_proxy.history.schemas import ConversationOut, MessageOut
 from officeai_proxy.model import Role
-from officeai_proxy.storage.audit_chain import Action
-from officeai_proxy.storage.search import Hit, SearchFilter, SearchRepository
+from officeai_proxy.storage.audit.chain import Action
+from officeai_proxy.storage.search.hits import Hit, SearchFilter, SearchRepository
 from officeai_proxy.words.excerpt import excerpt
 from officeai_proxy.words.query import Query as SearchQuery
 

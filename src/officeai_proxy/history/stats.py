@@ -16,9 +16,9 @@ from officeai_proxy.api.values import Cursor, Limit
 from officeai_proxy.audit import Trail
 from officeai_proxy.history import examples
 from officeai_proxy.history.call_filters import Filters
-from officeai_proxy.storage.audit_chain import Action
-from officeai_proxy.storage.stats import CallStats, GroupBy, StatsPage, StatsRepository
-from officeai_proxy.storage.times import Times
+from officeai_proxy.storage.audit.chain import Action
+from officeai_proxy.storage.calls.stats import CallStats, GroupBy, StatsPage, StatsRepository
+from officeai_proxy.storage.calls.times import Times
 
 router = APIRouter(tags=["Calls"], route_class=JsonRoute, default_response_class=JsonAnswer)
 

@@ -16,8 +16,8 @@ from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.erasure import Eraser
 from officeai_proxy.history import examples
 from officeai_proxy.history.schemas import Erased, UserList, UserOut
-from officeai_proxy.storage.audit_chain import Action
-from officeai_proxy.storage.users import UserRepository
+from officeai_proxy.storage.audit.chain import Action
+from officeai_proxy.storage.conversations.users import UserRepository
 
 router = APIRouter(tags=["Users"], route_class=JsonRoute, default_response_class=JsonAnswer)
 

@@ -13,9 +13,9 @@ from officeai_proxy.page.days import begin_of, end_of
 from officeai_proxy.page.desk import Desk, ReadingDesk
 from officeai_proxy.page.figures import dollars, seconds
 from officeai_proxy.page.forms import Name
-from officeai_proxy.storage.audit_chain import Action
-from officeai_proxy.storage.call_filter import CallFilter
-from officeai_proxy.storage.calls import CallRepository
+from officeai_proxy.storage.audit.chain import Action
+from officeai_proxy.storage.calls.filter import CallFilter
+from officeai_proxy.storage.calls.log import CallRepository
 from officeai_proxy.storage.paging import PageRequest
 
 router = APIRouter()

@@ -17,15 +17,15 @@ from officeai_proxy.model import Conversation
 from officeai_proxy.page.desk import Desk, EditingDesk, see_other
 from officeai_proxy.page.forms import fields_of
 from officeai_proxy.page.listing import Chosen
-from officeai_proxy.storage.audit import append
-from officeai_proxy.storage.audit_chain import Action, Event
-from officeai_proxy.storage.conversations import (
+from officeai_proxy.storage.audit.chain import Action, Event
+from officeai_proxy.storage.audit.log import append
+from officeai_proxy.storage.conversations.conversations import (
     ConversationFilter,
     ConversationRepository,
 )
+from officeai_proxy.storage.conversations.shortening import shorten
+from officeai_proxy.storage.conversations.transcripts import TranscriptRepository
 from officeai_proxy.storage.paging import PageRequest
-from officeai_proxy.storage.shortening import shorten
-from officeai_proxy.storage.transcripts import TranscriptRepository
 
 router = APIRouter()
 

@@ -11,7 +11,7 @@ from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.page.desk import ReadingDesk, here, see_other
 from officeai_proxy.page.listing import Chosen, stretch_of
 from officeai_proxy.settings import Record
-from officeai_proxy.storage.conversations import ConversationRepository, Deleted
+from officeai_proxy.storage.conversations.conversations import ConversationRepository, Deleted
 
 router = APIRouter()
 

@@ -25,7 +25,7 @@ from officeai_proxy.page.markdown import Markdown
 from officeai_proxy.page.rendering import Renderer
 from officeai_proxy.page.sentences import Told
 from officeai_proxy.page.visits import COOKIE, NotSignedIn, Visit, visit_of
-from officeai_proxy.storage.audit_chain import Action
+from officeai_proxy.storage.audit.chain import Action
 
 LANGUAGE_COOKIE = "officeai_language"
 THEME_COOKIE = "officeai_theme"

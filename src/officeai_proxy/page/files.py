@@ -16,13 +16,13 @@ from officeai_proxy.history.uploads import uploaded
 from officeai_proxy.imports import Importer
 from officeai_proxy.page.desk import Desk, ExportingDesk, WritingDesk
 from officeai_proxy.page.listing import Chosen, told
-from officeai_proxy.storage.audit_chain import Action
-from officeai_proxy.storage.conversations import (
+from officeai_proxy.storage.audit.chain import Action
+from officeai_proxy.storage.conversations.conversations import (
     ConversationFilter,
     ConversationRepository,
 )
+from officeai_proxy.storage.conversations.transcripts import TranscriptRepository
 from officeai_proxy.storage.paging import PageRequest
-from officeai_proxy.storage.transcripts import TranscriptRepository
 
 router = APIRouter()
 

@@ -20,9 +20,9 @@ from officeai_proxy.model import ApiKey, Json, Scope
 from officeai_proxy.page.desk import AdminDesk, Desk, see_other
 from officeai_proxy.page.forms import Name, fields_of
 from officeai_proxy.page.sentences import Told
-from officeai_proxy.storage.api_keys import ApiKeyRepository
-from officeai_proxy.storage.audit import AuditFilter, AuditRepository, detail_of
-from officeai_proxy.storage.audit_chain import Action
+from officeai_proxy.storage.access.api_keys import ApiKeyRepository
+from officeai_proxy.storage.audit.chain import Action
+from officeai_proxy.storage.audit.log import AuditFilter, AuditRepository, detail_of
 from officeai_proxy.storage.paging import PageRequest
 
 router = APIRouter()

@@ -12,8 +12,8 @@ from officeai_proxy.model import Conversation
 from officeai_proxy.page.days import begin_of, end_of, on_clock
 from officeai_proxy.page.desk import Desk
 from officeai_proxy.page.forms import Name
-from officeai_proxy.storage.audit_chain import Action
-from officeai_proxy.storage.conversations import (
+from officeai_proxy.storage.audit.chain import Action
+from officeai_proxy.storage.conversations.conversations import (
     ConversationFilter,
     ConversationRepository,
     Deleted,

@@ -15,10 +15,10 @@ from officeai_proxy.page.charts import Chart, Kind, Series, chart_of
 from officeai_proxy.page.desk import Desk, ReadingDesk
 from officeai_proxy.page.figures import dollars, number, seconds
 from officeai_proxy.page.forms import Name
-from officeai_proxy.storage.audit_chain import Action
-from officeai_proxy.storage.call_filter import CallFilter
+from officeai_proxy.storage.audit.chain import Action
+from officeai_proxy.storage.calls.filter import CallFilter
+from officeai_proxy.storage.calls.stats import CallStats, GroupBy, GroupStats, StatsRepository
 from officeai_proxy.storage.paging import PageRequest
-from officeai_proxy.storage.stats import CallStats, GroupBy, GroupStats, StatsRepository
 
 router = APIRouter()
 

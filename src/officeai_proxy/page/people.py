@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Query, Response
 from officeai_proxy.api.values import MAX_CURSOR
 from officeai_proxy.page.desk import ReadingDesk
 from officeai_proxy.page.listing import Chosen
-from officeai_proxy.storage.audit_chain import Action
-from officeai_proxy.storage.calls import CallFilter, CallRepository
+from officeai_proxy.storage.audit.chain import Action
+from officeai_proxy.storage.calls.log import CallFilter, CallRepository
+from officeai_proxy.storage.conversations.users import UserRepository
 from officeai_proxy.storage.paging import PageRequest
-from officeai_proxy.storage.users import UserRepository
 
 router = APIRouter()
 

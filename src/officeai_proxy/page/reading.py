@@ -11,8 +11,13 @@ from officeai_proxy.model import Conversation
 from officeai_proxy.page.desk import Desk, ReadingDesk, see_other
 from officeai_proxy.page.listing import Chosen, Stretch, stretch_of
 from officeai_proxy.page.speech import Said, said_of
-from officeai_proxy.storage.audit_chain import Action
-from officeai_proxy.storage.transcripts import Totals, TranscriptRepository, Tree, Window
+from officeai_proxy.storage.audit.chain import Action
+from officeai_proxy.storage.conversations.transcripts import (
+    Totals,
+    TranscriptRepository,
+    Tree,
+    Window,
+)
 
 router = APIRouter()
 

@@ -11,9 +11,9 @@ from officeai_proxy.errors import SearchTooSlow, UnprocessableInput
 from officeai_proxy.model import Conversation
 from officeai_proxy.page.desk import Desk, ReadingDesk
 from officeai_proxy.page.forms import Name
-from officeai_proxy.storage.audit_chain import Action
+from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.paging import PageRequest
-from officeai_proxy.storage.search import Hit, SearchFilter, SearchRepository
+from officeai_proxy.storage.search.hits import Hit, SearchFilter, SearchRepository
 from officeai_proxy.words.excerpt import excerpt
 from officeai_proxy.words.query import MAX_UNITS, TooManyWords
 from officeai_proxy.words.query import Query as SearchQuery

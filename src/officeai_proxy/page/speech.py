@@ -18,7 +18,7 @@ from officeai_proxy.page import sounds
 from officeai_proxy.page.figures import seconds
 from officeai_proxy.page.language import Words
 from officeai_proxy.page.markdown import PICTURE, Markdown
-from officeai_proxy.storage.transcripts import Spoken, Tree
+from officeai_proxy.storage.conversations.transcripts import Spoken, Tree
 
 MOST_SHOWN = 200_000
 """Characters of one part of a message that are shown; an export has all of it."""

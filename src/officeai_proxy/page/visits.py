@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from officeai_proxy.auth.keys import digest
 from officeai_proxy.errors import InvalidKey
 from officeai_proxy.model import Caller
-from officeai_proxy.storage.api_keys import ApiKeyRepository
+from officeai_proxy.storage.access.api_keys import ApiKeyRepository
+from officeai_proxy.storage.access.page_visits import PageVisit, PageVisitRepository, VisitKind
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.page_visits import PageVisit, PageVisitRepository, VisitKind
 
 if TYPE_CHECKING:
     # The command line makes an invitation without having loaded the framework.

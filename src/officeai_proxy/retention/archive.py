@@ -19,7 +19,7 @@ from officeai_proxy.formats.reading.files import read_items
 from officeai_proxy.formats.reading.imported import ImportedConversation, Reading
 from officeai_proxy.formats.writing.passages import Counts, Options
 from officeai_proxy.model import Caller, Conversation
-from officeai_proxy.storage.conversations import ConversationFilter
+from officeai_proxy.storage.conversations.conversations import ConversationFilter
 from officeai_proxy.storage.database import Database
 
 FORMAT = "jsonl"

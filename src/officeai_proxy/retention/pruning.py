@@ -17,11 +17,11 @@ from pathlib import Path
 from officeai_proxy.model import Caller, Conversation
 from officeai_proxy.retention.archive import write_archive
 from officeai_proxy.settings import Settings
-from officeai_proxy.storage.audit import append, cut_off
-from officeai_proxy.storage.audit_chain import Action, Detail, Event
+from officeai_proxy.storage.audit.chain import Action, Detail, Event
+from officeai_proxy.storage.audit.log import append, cut_off
+from officeai_proxy.storage.conversations.shortening import shorten
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.retention import Amount, Due, RetentionRepository
-from officeai_proxy.storage.shortening import shorten
 
 ARCHIVED_AT_ONCE = 10_000
 """Conversations of one archive at most."""

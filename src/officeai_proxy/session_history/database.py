@@ -20,15 +20,15 @@ from officeai_proxy.session_history.messages import (
     read_message,
 )
 from officeai_proxy.session_history.semantics import Key, StoredSessionHistoryService
-from officeai_proxy.storage.conversations import (
+from officeai_proxy.storage.conversations.conversations import (
     ConversationFilter,
     ConversationRepository,
     Deleted,
 )
+from officeai_proxy.storage.conversations.messages import MessageRepository
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.messages import MessageRepository
-from officeai_proxy.storage.migrations import prepare
 from officeai_proxy.storage.paging import PageRequest
+from officeai_proxy.storage.schema.migrations import prepare
 from officeai_proxy.wire.messages import new_messages
 
 KEY_ID = "session_history"

@@ -21,8 +21,8 @@ from officeai_proxy.errors import (
     ProxyError,
 )
 from officeai_proxy.model import Durability
-from officeai_proxy.storage.address import Dialect, read_address
-from officeai_proxy.storage.engines import (
+from officeai_proxy.storage.engine.address import Dialect, read_address
+from officeai_proxy.storage.engine.engines import (
     BUSY_SECONDS,
     CONNECT_SECONDS,
     EngineOptions,
@@ -31,9 +31,9 @@ from officeai_proxy.storage.engines import (
     open_engine,
     truncate_wal,
 )
-from officeai_proxy.storage.failures import is_transient, unavailable
-from officeai_proxy.storage.turns import TurnWithRests
-from officeai_proxy.storage.vault import OPTION, Vault
+from officeai_proxy.storage.engine.failures import is_transient, unavailable
+from officeai_proxy.storage.engine.turns import TurnWithRests
+from officeai_proxy.storage.sealing.vault import OPTION, Vault
 
 __all__ = ["Database", "Dialect", "is_transient"]
 
@@ -78,10 +78,10 @@ class Database:
         """Read *url*; nothing is opened yet.
 
         Args:
-            url: `sqlite:///path` or `postgresql://…`, see `storage/address.py`.
+            url: `sqlite:///path` or `postgresql://…`, see `storage/engine/address.py`.
             durability: with `disk`, SQLite syncs at each commit (PostgreSQL does by default).
             checkpoints: SQLite: whether this database moves the WAL into the file. Exactly one
-                process of a host may, see `storage/engines.py`.
+                process of a host may, see `storage/engine/engines.py`.
             pool_size: how many connections there are at most.
             inline: SQLite: statements run in the thread of the event loop, which stands still for
                 as long as each takes. Only for a loop that has nothing else to do.

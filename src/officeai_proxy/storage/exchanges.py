@@ -20,20 +20,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.errors import DatabaseUnavailable
 from officeai_proxy.model import FAILED
-from officeai_proxy.storage import call_hours
-from officeai_proxy.storage.bulk import BulkStatement
-from officeai_proxy.storage.burials import buried
-from officeai_proxy.storage.call_rows import ADD_CALLS, LoggedCall, call_row
-from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.driver_values import id_list, moment_of, uuid_of
-from officeai_proxy.storage.rows import AnyRow
-from officeai_proxy.storage.sealed_rows import identity_of, seal_conversation
-from officeai_proxy.storage.tables import (
-    conversation_messages,
-    conversations,
-    exchanges,
-)
-from officeai_proxy.storage.tree import (
+from officeai_proxy.storage.calls import hours as call_hours
+from officeai_proxy.storage.calls.rows import ADD_CALLS, LoggedCall, call_row
+from officeai_proxy.storage.conversations.burials import buried
+from officeai_proxy.storage.conversations.tree import (
     HEAD_COLUMNS,
     Head,
     HeadUpdate,
@@ -43,7 +33,17 @@ from officeai_proxy.storage.tree import (
     reserve,
     set_heads,
 )
-from officeai_proxy.storage.vault import sealer_of
+from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.engine.bulk import BulkStatement
+from officeai_proxy.storage.engine.driver_values import id_list, moment_of, uuid_of
+from officeai_proxy.storage.rows import AnyRow
+from officeai_proxy.storage.sealing.sealed_rows import identity_of, seal_conversation
+from officeai_proxy.storage.sealing.vault import sealer_of
+from officeai_proxy.storage.tables import (
+    conversation_messages,
+    conversations,
+    exchanges,
+)
 from officeai_proxy.tree import Node, PathEnd, Thread
 
 _messages = conversation_messages

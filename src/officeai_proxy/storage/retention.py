@@ -24,10 +24,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.errors import NotFound
 from officeai_proxy.model import Caller, Conversation
-from officeai_proxy.storage.conversations import ConversationRepository
+from officeai_proxy.storage.conversations.conversations import ConversationRepository
 from officeai_proxy.storage.rows import CONVERSATION_COLUMNS, conversation_of
+from officeai_proxy.storage.sealing.vault import sealer_of
 from officeai_proxy.storage.tables import chores, conversations, exchanges, tombstones
-from officeai_proxy.storage.vault import sealer_of
 
 _c = conversations.c
 _x = exchanges.c

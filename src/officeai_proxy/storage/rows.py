@@ -16,7 +16,7 @@ from officeai_proxy.model import (
     Scope,
     Usage,
 )
-from officeai_proxy.storage.sealed_rows import (
+from officeai_proxy.storage.sealing.sealed_rows import (
     open_conversation_text,
     open_error,
     open_message_texts,

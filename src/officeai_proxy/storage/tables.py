@@ -29,7 +29,7 @@ from sqlalchemy import (
 from typing_extensions import override
 
 from officeai_proxy.model import LISTED_NAME
-from officeai_proxy.storage.driver_values import storable
+from officeai_proxy.storage.engine.driver_values import storable
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -189,7 +189,7 @@ conversation_messages = Table(
 )
 Index(None, conversation_messages.c.conversation_id, conversation_messages.c.id)
 
-# The models that a conversation's messages name: see storage/conversation_models.py.
+# The models that a conversation's messages name: see storage/conversations/models.py.
 conversation_models = Table(
     "conversation_models",
     metadata,
@@ -257,7 +257,7 @@ page_visits = Table(
 )
 Index(None, page_visits.c.expires_at)
 
-# The audit log is a chain of hashes: see storage/audit_chain.py.
+# The audit log is a chain of hashes: see storage/audit/chain.py.
 audit_log = Table(
     "audit_log",
     metadata,
@@ -298,7 +298,7 @@ chores = Table(
     Column("begun_at", UtcDateTime, nullable=False),
 )
 
-# The call log added up per hour: see storage/call_hours.py. No user and no session is in it.
+# The call log added up per hour: see storage/calls/hours.py. No user and no session is in it.
 call_hours = Table(
     "call_hours",
     metadata,

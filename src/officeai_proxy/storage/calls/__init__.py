@@ -1,0 +1,1 @@
+"""The call log, and the numbers that are made of it."""

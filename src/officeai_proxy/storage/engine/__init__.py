@@ -1,0 +1,1 @@
+"""How either database is opened and spoken to: addresses, connections, statements for many rows."""

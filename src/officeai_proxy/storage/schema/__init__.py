@@ -1,0 +1,1 @@
+"""The schema: brought to what this code needs, and looked over, rights and rows included."""

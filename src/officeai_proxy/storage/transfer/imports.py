@@ -1,0 +1,387 @@
+"""Conversations of a file into the database: what is not there yet, and nothing twice.
+
+Importing again changes nothing; importing a longer export adds the rest. Nothing that is stored is
+changed but the path, which goes where the file's goes when that brings something new. Several small
+conversations share a transaction and its statements, because most of the time of a small one is
+the way to the database and back; if one of them cannot be stored, none is, and the caller brings
+them one by one.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ParamSpec, Protocol, TypeVar
+
+from sqlalchemy import and_, bindparam, false, insert, or_, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from officeai_proxy.crypto.sealing import Sealer
+from officeai_proxy.errors import DatabaseUnavailable, NotAllowed, UnprocessableInput
+from officeai_proxy.formats.reading.imported import ImportedConversation
+from officeai_proxy.model import Caller, Role
+from officeai_proxy.storage.conversations.tree import (
+    HEAD_COLUMNS,
+    Head,
+    HeadUpdate,
+    Placed,
+    head_of,
+    insert_messages,
+    reserve_ids,
+    set_heads,
+)
+from officeai_proxy.storage.rows import AnyRow, json_text
+from officeai_proxy.storage.sealing.sealed_rows import identity_of, seal_conversation
+from officeai_proxy.storage.sealing.vault import sealer_of
+from officeai_proxy.storage.tables import conversation_messages, conversations
+from officeai_proxy.storage.transfer.grafting import (
+    Graft,
+    NewPath,
+    StoredMessage,
+    graft,
+    keeps_path,
+    path_to_leaf,
+)
+from officeai_proxy.storage.walls import inside, only_checked
+from officeai_proxy.wire.identity import identity
+from officeai_proxy.wire.titles import title_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+BATCH = 500
+"""Rows of one statement; while one is put together, nothing else of the process runs."""
+
+# From so many messages on, a conversation is read in parts and compared in a thread.
+_MANY = 5000
+
+# Conversations whose messages are read in one statement.
+_TOGETHER = 50
+
+# SQLite's driver refuses some values itself, before there is a statement that could fail.
+_REFUSALS = (DBAPIError, OverflowError, UnicodeError)
+
+_c = conversations.c
+_m = conversation_messages.c
+_FOUND = (_c.id, _c.session_id, _c.user_identifier, *HEAD_COLUMNS)
+_STORED = (_m.id, _m.parent_id, _m.identity, _m.role, _m.on_path, _m.sealed_with)
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A conversation of a file, and whose it is going to be."""
+
+    conversation: ImportedConversation
+    user_identifier: str
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """What tells it from others in its workspace, unless it is in the bin."""
+        return (self.conversation.session_id, self.user_identifier)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What importing one conversation has done: whether it began it, and how much it added."""
+
+    is_new: bool
+    messages: int
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether anything is different from before."""
+        return self.is_new or self.messages > 0
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where a conversation of the file belongs in the database, and what of it is new there."""
+
+    incoming: ImportedConversation
+    id: int
+    head: Head
+    is_new: bool
+    found: Graft = field(default_factory=Graft)
+    path: NewPath | None = None
+
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether nothing of the file is put into what is stored: it is a copy of that."""
+        return self.incoming.is_copy and not self.is_new
+
+    @property
+    def on_path(self) -> set[int]:
+        """The ids of the new path; nothing when the path stays."""
+        return set(self.path.ids) if self.path else set()
+
+
+class ImportRepository:
+    """Conversations of files, on their way into one caller's workspace."""
+
+    def __init__(self, connection: AsyncConnection, caller: Caller) -> None:
+        """Work inside the transaction of *connection* and the walls of *caller*."""
+        self._connection = connection
+        self._caller = caller
+        self._mine = inside(caller, conversations)
+        self._sealer = sealer_of(connection)
+
+    async def add(self, owned: Sequence[Owned]) -> list[Outcome]:
+        """Bring *owned*, no two of which have the same name, into the database.
+
+        Raises:
+            NotAllowed: the caller is bound to another user.
+            UnprocessableInput: the database cannot hold a value of one of them.
+            DatabaseUnavailable: others keep beginning the same conversations; try again.
+        """
+        if any(self._caller.user not in (None, one.user_identifier) for one in owned):
+            raise NotAllowed("This key is bound to one user, and the conversation is another's.")
+        try:
+            places = await self._places(owned)
+            await self._compare([place for place in places if not place.is_left_alone])
+            await self._write([place for place in places if place.found.new])
+        except _REFUSALS as exc:
+            reason = getattr(exc, "orig", None) or exc
+            raise UnprocessableInput(f"the database cannot hold it: {reason}") from exc
+        return [Outcome(place.is_new, len(place.found.new)) for place in places]
+
+    async def _places(self, owned: Sequence[Owned]) -> list[_Place]:
+        """Find the conversations that are there, and begin the others."""
+        await self._wait_for_others(owned)
+        rows = await self._find(owned)
+        missing = [one for one in owned if one.name not in rows]
+        begun = await self._begin(missing)
+        return [
+            _Place(one.conversation, begun[one.name], Head(), is_new=True)
+            if one.name in begun
+            else self._found(one, rows[one.name])
+            for one in owned
+        ]
+
+    def _found(self, owned: Owned, row: AnyRow) -> _Place:
+        head = head_of(row, conversation_id=row.id, sealer=self._sealer)
+        return _Place(owned.conversation, row.id, head, is_new=False)
+
+    async def _wait_for_others(self, owned: Sequence[Owned]) -> None:
+        """Let who imports the same into the bin finish first: there no index keeps it single."""
+        if self._connection.dialect.name != "postgresql":
+            return
+        for one in sorted(owned, key=_name):
+            if one.conversation.deleted_at is not None:
+                said = "/".join((self._caller.workspace, *one.name))
+                number = identity({"role": "", "content": said})
+                await self._connection.execute(_LOCK, {"number": number})
+
+    async def _find(self, owned: Sequence[Owned]) -> dict[tuple[str, str], AnyRow]:
+        """The conversations of *owned* that are there, locked."""
+        live = [one.name for one in owned if one.conversation.deleted_at is None]
+        named = or_(
+            false(),
+            *(
+                and_(
+                    _c.workspace == self._caller.workspace,
+                    _c.session_id == session,
+                    _c.user_identifier == user,
+                )
+                for session, user in live
+            ),
+        )
+        found = (
+            select(*_FOUND)
+            .where(only_checked(self._mine), named, _c.deleted_at.is_(None))
+            .order_by(_c.id)
+            .with_for_update()
+        )
+        rows = (await self._connection.execute(found)).all() if live else []
+        there = {(row.session_id, row.user_identifier): row for row in rows}
+        for one in owned:
+            if one.conversation.deleted_at is not None:
+                row = await self._find_binned(one)
+                if row is not None:
+                    there[one.name] = row
+        return there
+
+    async def _find_binned(self, owned: Owned) -> AnyRow | None:
+        """The conversation that one of the bin is, locked, wherever it is now.
+
+        Several of one session may be in the bin. They began at different times.
+        """
+        for state in (_c.deleted_at.is_(None), _c.deleted_at.is_not(None)):
+            found = select(*_FOUND).where(
+                self._mine,
+                _c.session_id == owned.conversation.session_id,
+                _c.user_identifier == owned.user_identifier,
+                _c.created_at == owned.conversation.created_at,
+                state,
+            )
+            first = found.order_by(_c.id).limit(1).with_for_update()
+            row = (await self._connection.execute(first)).one_or_none()
+            if row is not None:
+                return row
+        return None
+
+    async def _begin(self, owned: Sequence[Owned]) -> dict[tuple[str, str], int]:
+        """Make conversations, still without messages; their ids."""
+        if not owned:
+            return {}
+        # The order of the ids is the order of the file, which lists and exports keep.
+        ids = await reserve_ids(self._connection, conversations, len(owned))
+        begun = zip(ids, owned, strict=True)
+        # Two who import the same wait for one another in the same order.
+        ordered = sorted(begun, key=lambda one: one[1].name)
+        values = [self._values(number, one) for number, one in ordered]
+        try:
+            await self._connection.execute(insert(conversations), values)
+        except IntegrityError as exc:
+            # Somebody else began one of them in this moment; the next try finds it.
+            raise DatabaseUnavailable from exc
+        return {one.name: number for number, one in ordered}
+
+    def _values(self, number: int, owned: Owned) -> Mapping[str, object]:
+        conversation = owned.conversation
+        values = {
+            "id": number,
+            "workspace": self._caller.workspace,
+            "user_identifier": owned.user_identifier,
+            "session_id": conversation.session_id,
+            "title": conversation.title or _first_title(conversation),
+            "metadata": json_text(conversation.metadata),
+            "created_at": conversation.created_at,
+            "updated_at": conversation.updated_at,
+            "deleted_at": conversation.deleted_at,
+        }
+        return seal_conversation(values, number, self._sealer)
+
+    async def _compare(self, places: Sequence[_Place]) -> None:
+        """Find out what of each conversation is new."""
+        small = [place for place in places if 0 < place.head.message_count < _MANY]
+        known: dict[int, list[StoredMessage]] = {}
+        for begin in range(0, len(small), _TOGETHER):
+            known.update(await self._stored_of([p.id for p in small[begin : begin + _TOGETHER]]))
+        for place in places:
+            stored = known.get(place.id, [])
+            if place.head.message_count >= _MANY:
+                stored = await self._stored_in_parts(place.id)
+            run = _runner(len(place.incoming.messages) + len(stored))
+            place.found = await run(graft, place.incoming, stored)
+
+    async def _stored_of(self, ids: Sequence[int]) -> dict[int, list[StoredMessage]]:
+        """All messages of some conversations, in their order."""
+        own = select(_c.id).where(_c.id.in_(ids), only_checked(self._mine))
+        rows = select(*_STORED, _m.conversation_id).where(_m.conversation_id.in_(own))
+        found: dict[int, list[StoredMessage]] = {}
+        for row in await self._connection.execute(rows.order_by(_m.id)):
+            found.setdefault(row.conversation_id, []).append(_stored(row, self._sealer))
+        return found
+
+    async def _stored_in_parts(self, conversation_id: int) -> list[StoredMessage]:
+        """All messages of one conversation, however many, in their order."""
+        own = select(_c.id).where(_c.id == conversation_id, self._mine).scalar_subquery()
+        found: list[StoredMessage] = []
+        behind = 0
+        while True:
+            part = select(*_STORED).where(_m.conversation_id == own, _m.id > behind)
+            rows = (await self._connection.execute(part.order_by(_m.id).limit(_MANY))).all()
+            found += [_stored(row, self._sealer) for row in rows]
+            if len(rows) < _MANY:
+                return found
+            behind = rows[-1].id
+
+    async def _write(self, places: Sequence[_Place]) -> None:
+        """Write what is new in *places*."""
+        count = sum(len(place.found.new) for place in places)
+        ids = iter(await reserve_ids(self._connection, conversation_messages, count))
+        for place in places:
+            stays = keeps_path(place.incoming, place.found)
+            for at in place.found.new:
+                place.found.ids[at] = next(ids)
+            if not stays:
+                run = _runner(len(place.incoming.messages))
+                place.path = await run(path_to_leaf, place.incoming, place.found)
+                await self._switch_path(place.path, place.found)
+        waiting: list[tuple[int, Placed]] = []
+        for row in _rows(places):
+            waiting.append(row)
+            if len(waiting) == BATCH:
+                await insert_messages(self._connection, waiting)
+                waiting = []
+        await insert_messages(self._connection, waiting)
+        await set_heads(self._connection, [_head_update(place) for place in places])
+
+    async def _switch_path(self, path: NewPath, found: Graft) -> None:
+        """Take the stored messages of the old path off it, and put those of the new one on it."""
+        new = set(path.ids)
+        on = [one.id for one in found.stored.values() if one.id in new and not one.on_path]
+        off = [one.id for one in found.stored.values() if one.id not in new and one.on_path]
+        await self._set_on_path(on, on_path=True)
+        await self._set_on_path(off, on_path=False)
+
+    async def _set_on_path(self, ids: Sequence[int], *, on_path: bool) -> None:
+        statement = update(conversation_messages).where(_m.id == bindparam("b_id"))
+        for begin in range(0, len(ids), BATCH):
+            values = [{"b_id": number} for number in ids[begin : begin + BATCH]]
+            await self._connection.execute(statement.values(on_path=on_path), values)
+
+
+def _stored(row: AnyRow, sealer: Sealer | None) -> StoredMessage:
+    return StoredMessage(row.id, row.parent_id, identity_of(row, sealer), row.role, row.on_path)
+
+
+_LOCK = text("SELECT pg_advisory_xact_lock(:number)")
+
+
+def _name(owned: Owned) -> tuple[str, str]:
+    return owned.name
+
+
+async def _at_once(work: Callable[P, T], /, *given: P.args, **named: P.kwargs) -> T:
+    """What `asyncio.to_thread` does, without a thread: for work that is done in no time."""
+    return work(*given, **named)
+
+
+class _Runner(Protocol):
+    async def __call__(self, work: Callable[P, T], /, *given: P.args, **named: P.kwargs) -> T: ...
+
+
+def _runner(size: int) -> _Runner:
+    return asyncio.to_thread if size >= _MANY else _at_once
+
+
+def _rows(places: Iterable[_Place]) -> Iterable[tuple[int, Placed]]:
+    """The new messages, each with the id of its conversation."""
+    for place in places:
+        found, incoming, on_path = place.found, place.incoming, place.on_path
+        for at in found.new:
+            number, parent = found.ids[at], incoming.parents[at]
+            if number is None:
+                raise ValueError("a message was placed that has no id yet")
+            placed = Placed(
+                message=incoming.messages[at],
+                id=number,
+                parent_id=None if parent is None else found.ids[parent],
+                on_path=number in on_path,
+            )
+            yield place.id, placed
+
+
+def _head_update(place: _Place) -> HeadUpdate:
+    head = replace(place.head, message_count=place.head.message_count + len(place.found.new))
+    if place.path is not None:
+        head = replace(
+            head,
+            leaf_id=place.path.ids[-1],
+            leaf_chain=place.path.leaf_chain,
+            instructions=place.path.instructions,
+            path_count=len(place.path.ids),
+        )
+    return HeadUpdate(
+        conversation_id=place.id,
+        head=head,
+        updated_at=place.incoming.updated_at,
+        title=place.incoming.title or _first_title(place.incoming),
+    )
+
+
+def _first_title(incoming: ImportedConversation) -> str | None:
+    """The title that the first user message with any text gives."""
+    said: Iterable[str] = (one.content for one in incoming.messages if one.role == Role.USER)
+    return next(filter(None, map(title_of, said)), None)
