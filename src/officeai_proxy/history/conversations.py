@@ -31,9 +31,11 @@ from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.errors import UnprocessableInput
 from officeai_proxy.history import examples
 from officeai_proxy.history.fixed_words import SessionRoute
+from officeai_proxy.history.message_answer import MessageAnswer
 from officeai_proxy.history.schemas import (
     Cleared,
     ConversationChange,
+    ConversationFrame,
     ConversationList,
     ConversationOut,
     ConversationWithMessages,
@@ -186,6 +188,7 @@ async def list_conversations(
 
 @router.get(
     "/conversations/{session_id}",
+    response_model=ConversationWithMessages,
     summary="Read a conversation",
     responses=_ONE,
 )
@@ -197,7 +200,7 @@ async def read_conversation(
     user_identifier: UserQuery = None,
     limit: Limit = MAX_LIMIT,
     cursor: Cursor = None,
-) -> ConversationWithMessages:
+) -> Response:
     """The conversation and the messages of its path, oldest first, from one moment."""
     user = check_user(caller, user_identifier, param="user_identifier")
     wanted = page_request(limit=limit, cursor=cursor)
@@ -211,7 +214,8 @@ async def read_conversation(
     await trail.leave(
         user=conversation.user_identifier, target=conversation.session_id, detail=detail
     )
-    return ConversationWithMessages.with_page(conversation, page)
+    frame = ConversationFrame.with_page(conversation, page)
+    return MessageAnswer(frame, "messages", page.items)
 
 
 @router.put(

@@ -96,9 +96,9 @@ MESSAGE: dict[str, Any] = {
 
 CONVERSATION_WITH_MESSAGES: dict[str, Any] = {
     **CONVERSATION,
-    "messages": [MESSAGE],
     "has_more": False,
     "next_cursor": None,
+    "messages": [MESSAGE],
 }
 
 _PAGE: dict[str, Any] = {

@@ -6,7 +6,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Query, Response
 
 from officeai_proxy.api.answers import JsonAnswer, problems
 from officeai_proxy.api.bodies import JsonRoute
@@ -17,7 +17,9 @@ from officeai_proxy.api.values import Cursor, Limit, Offset, SessionPath, UserQu
 from officeai_proxy.audit import Trail
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.history import examples
+from officeai_proxy.history.message_answer import MessageAnswer
 from officeai_proxy.history.schemas import (
+    ListFrame,
     MessageList,
     MessageOut,
     PostedMessage,
@@ -42,6 +44,7 @@ class Branch(StrEnum):
 
 @router.get(
     "/conversations/{session_id}/messages",
+    response_model=MessageList,
     summary="List the messages",
     responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
@@ -58,7 +61,7 @@ async def list_messages(
     branch: Annotated[
         Branch, Query(description="`path`: the line to the newest message; `all`: the whole tree.")
     ] = Branch.PATH,
-) -> MessageList:
+) -> Response:
     """The messages of the path, oldest first; or of the whole tree, told by `parent_id`."""
     user = check_user(caller, user_identifier, param="user_identifier")
     wanted = page_request(limit=limit, offset=offset, cursor=cursor)
@@ -75,7 +78,7 @@ async def list_messages(
         workspace=conversation.workspace,
         detail={"messages": len(page.items)},
     )
-    return MessageList.of(page, wanted)
+    return MessageAnswer(ListFrame.around(page, wanted), "data", page.items)
 
 
 @router.post(

@@ -205,12 +205,9 @@ class MessageOut(BaseModel):
         return cls.model_validate(message)
 
 
-class ConversationWithMessages(ConversationOut):
-    """A conversation and messages of its path."""
+class ConversationFrame(ConversationOut):
+    """A conversation, and whether there are more messages than those that are told of it."""
 
-    model_config = ConfigDict(json_schema_extra={"example": examples.CONVERSATION_WITH_MESSAGES})
-
-    messages: list[MessageOut]
     has_more: bool
     next_cursor: str | None = Field(
         description="Pass it as `cursor`, here or at `/conversations/{session_id}/messages`."
@@ -218,16 +215,25 @@ class ConversationWithMessages(ConversationOut):
 
     @classmethod
     def with_page(cls, conversation: Conversation, page: Page[Message]) -> Self:
-        """The answer that tells *conversation* and the messages of *page*."""
+        """What stands around the messages of *page*, which are some of *conversation*."""
         return cls(
             **ConversationOut.of(conversation).model_dump(),
-            messages=[MessageOut.of(message) for message in page.items],
             has_more=page.has_more,
             next_cursor=page.next_cursor,
         )
 
 
-class _List(BaseModel):
+class ConversationWithMessages(ConversationFrame):
+    """A conversation and messages of its path."""
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.CONVERSATION_WITH_MESSAGES})
+
+    messages: list[MessageOut]
+
+
+class ListFrame(BaseModel):
+    """A list without its items."""
+
     object: Literal["list"] = "list"
     total: int = Field(description="Items of all pages together.")
     limit: int
@@ -235,8 +241,13 @@ class _List(BaseModel):
     has_more: bool
     next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page.")
 
+    @classmethod
+    def around(cls, page: Page[Any], wanted: PageRequest) -> "ListFrame":
+        """What stands around the items of *page*, which *wanted* asked for."""
+        return ListFrame(**_frame(page, wanted))
 
-class ConversationList(_List):
+
+class ConversationList(ListFrame):
     """A page of conversations."""
 
     model_config = ConfigDict(json_schema_extra={"example": examples.CONVERSATION_LIST})
@@ -250,17 +261,12 @@ class ConversationList(_List):
         return cls(data=data, **_frame(page, wanted))
 
 
-class MessageList(_List):
+class MessageList(ListFrame):
     """A page of messages."""
 
     model_config = ConfigDict(json_schema_extra={"example": examples.MESSAGE_LIST})
 
     data: list[MessageOut]
-
-    @classmethod
-    def of(cls, page: Page[Message], wanted: PageRequest) -> Self:
-        """The answer that tells *page*, which *wanted* asked for."""
-        return cls(data=[MessageOut.of(message) for message in page.items], **_frame(page, wanted))
 
 
 class UserOut(BaseModel):
@@ -286,7 +292,7 @@ class UserOut(BaseModel):
         )
 
 
-class UserList(_List):
+class UserList(ListFrame):
     """A page of users."""
 
     model_config = ConfigDict(json_schema_extra={"example": examples.USER_LIST})

@@ -1,5 +1,6 @@
 """Every query over messages, inside one caller's walls; what is appended goes to the path's end."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -7,6 +8,7 @@ from enum import StrEnum
 from sqlalchemy import ColumnElement, ScalarSelect, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.errors import NotFound
 from officeai_proxy.model import Caller, Conversation, Message, NewMessage, Role
 from officeai_proxy.storage.conversations.tree import (
@@ -68,7 +70,8 @@ class MessageRepository:
         limited = ordered.limit(page.limit + 1).offset(page.offset)
         found = (await self._connection.execute(limited)).all()
         sealer = sealer_of(self._connection)
-        items = [message_of(row, sealer) for row in found[: page.limit]]
+        # Pictures of megabytes may stand in them, and calls go on meanwhile.
+        items = await asyncio.to_thread(_messages, found[: page.limit], sealer)
         has_more = len(found) > page.limit
         return Page(
             items=items,
@@ -113,7 +116,7 @@ class MessageRepository:
         )
         found = await self._connection.execute(rows.order_by(_m.id))
         sealer = sealer_of(self._connection)
-        return [message_of(row, sealer) for row in found]
+        return _messages(found.all(), sealer)
 
     async def _head_row(self, conversation: Conversation, *, lock: bool = False) -> AnyRow:
         row = select(*HEAD_COLUMNS).where(conversations.c.id == conversation.id, self._mine)
@@ -129,6 +132,10 @@ class MessageRepository:
         """The conversation's id, if it is the caller's: messages carry no wall of their own."""
         own = select(conversations.c.id).where(conversations.c.id == conversation.id, self._mine)
         return own.scalar_subquery()
+
+
+def _messages(rows: Sequence[AnyRow], sealer: Sealer | None) -> list[Message]:
+    return [message_of(row, sealer) for row in rows]
 
 
 def _first_title(messages: Iterable[NewMessage]) -> str | None:
