@@ -21,7 +21,7 @@ SPOKEN = (
     PACKAGE / "page" / "changes.py",
     PACKAGE / "page" / "guards.py",
     PACKAGE / "page" / "keyroom.py",
-    PACKAGE / "storage" / "imports.py",
+    PACKAGE / "storage" / "transfer" / "imports.py",
 )
 ERRORS = {
     "BadItem",
