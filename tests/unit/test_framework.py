@@ -13,9 +13,9 @@ from officeai_proxy.app import create_app
 from officeai_proxy.settings import load_settings
 
 def loaded():
-    names = ("fastapi", "alembic", "jinja2", "httpx", "cryptography", "pyarrow")
+    names = ("fastapi", "alembic", "jinja2", "httpx", "cryptography", "pyarrow", "pydantic.v1")
     databases = ("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql")
-    return [name for name in names + databases if name in sys.modules]
+    return [name for name in names + databases if sys.modules.get(name)]
 
 create_app(load_settings(_env_file=None))
 print(loaded())
