@@ -156,6 +156,13 @@ def test_examples_fit_their_schemas(description: dict[str, Any]):
     assert checked > 40
 
 
+def test_every_field_is_described(description: dict[str, Any]):
+    """By itself, or by what it refers to."""
+    for name, schema in description["components"]["schemas"].items():
+        for field, told in schema.get("properties", {}).items():
+            assert told.get("description") or "$ref" in told, f"{name}.{field}"
+
+
 def test_every_body_has_an_example(description: dict[str, Any]):
     """Whoever opens the page finds something to send."""
     for _, path, operation in operations(description):

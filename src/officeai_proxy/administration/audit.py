@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
@@ -11,6 +11,7 @@ from pydantic.config import JsonDict
 from officeai_proxy.api.answers import JsonAnswer, problems
 from officeai_proxy.api.bodies import JsonRoute
 from officeai_proxy.api.dependencies import Administrator, Fresh
+from officeai_proxy.api.lists import ListFrame, frame
 from officeai_proxy.api.paging import page_request
 from officeai_proxy.api.trails import audited
 from officeai_proxy.api.values import (
@@ -52,15 +53,15 @@ class AuditRowOut(BaseModel):
     model_config = ConfigDict(json_schema_extra={"example": _ROW})
 
     id: int = Field(description="Its number in the log, which has no gaps over all workspaces.")
-    at: datetime
+    at: datetime = Field(description="When, UTC.")
     actor: str = Field(description="The id of the key, or `command-line`, or `retention`.")
     action: str = Field(description="Such as `conversation.read`.")
     user_identifier: str | None = Field(description="Whose data it was.")
-    target_kind: str
+    target_kind: str = Field(description="What kind of thing `target` names.")
     target: str | None = Field(description="A session, a user or the id of a key.")
     detail: dict[str, str | int] = Field(description="Names of ours and numbers.")
-    client_ip: str | None
-    workspace: str | None
+    client_ip: str | None = Field(description="From where; null for the command line.")
+    workspace: str | None = Field(description="In which workspace; null for all of them.")
     hash: str = Field(description="SHA-256 over the row and the hash of the row before it.")
 
     @classmethod
@@ -81,7 +82,7 @@ class AuditRowOut(BaseModel):
         )
 
 
-class AuditList(BaseModel):
+class AuditList(ListFrame):
     """A page of the audit log."""
 
     model_config = ConfigDict(
@@ -98,25 +99,12 @@ class AuditList(BaseModel):
         }
     )
 
-    object: Literal["list"] = "list"
-    data: list[AuditRowOut]
-    total: int
-    limit: int
-    offset: int
-    has_more: bool
-    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page.")
+    data: list[AuditRowOut] = Field(description="What was done, newest first.")
 
     @classmethod
     def of(cls, page: Page[Row], wanted: PageRequest) -> Self:
         """The answer that tells *page*, which *wanted* asked for."""
-        return cls(
-            data=[AuditRowOut.of(row) for row in page.items],
-            total=page.total,
-            limit=wanted.limit,
-            offset=wanted.offset,
-            has_more=page.has_more,
-            next_cursor=page.next_cursor,
-        )
+        return cls(data=[AuditRowOut.of(row) for row in page.items], **frame(page, wanted))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
+from officeai_proxy.api.lists import ListFrame, frame
 from officeai_proxy.api.values import MAX_INTEGER, label_or_none
 from officeai_proxy.auth.durations import parse_lifetime, parse_overlap
 from officeai_proxy.auth.key_lines import key_line
@@ -122,19 +123,19 @@ class KeyOut(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"example": _KEY})
 
-    id: str
-    name: str
+    id: str = Field(description="How it is named in addresses and in the call log.")
+    name: str = Field(description="What it is for.")
     hint: str = Field(description="How the key begins and ends.")
-    workspace: str
-    scopes: list[Scope]
+    workspace: str = Field(description="The workspace that it opens.")
+    scopes: list[Scope] = Field(description="What it may do.")
     user_identifier: str | None = Field(description="The user that it is bound to.")
-    state: Literal["active", "expired", "revoked"]
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    rpm: int | None
-    tpm: int | None
-    concurrency: int | None
+    state: Literal["active", "expired", "revoked"] = Field(description="Whether it still opens.")
+    created_at: datetime = Field(description="When it was made, UTC.")
+    expires_at: datetime | None = Field(description="When it ends, UTC; null: never.")
+    revoked_at: datetime | None = Field(description="When it was made worthless, UTC.")
+    rpm: int | None = Field(description="Requests in a minute; null: no limit.")
+    tpm: int | None = Field(description="Tokens in a minute; null: no limit.")
+    concurrency: int | None = Field(description="Calls at one time; null: no limit.")
     replaces: str | None = Field(description="The first key of a rotation; limits count there.")
 
     @classmethod
@@ -148,7 +149,7 @@ class NewKeyOut(KeyOut):
 
     model_config = ConfigDict(json_schema_extra={"example": _MADE})
 
-    key: str
+    key: str = Field(description="The key itself. Keep it: it is not shown again.")
 
     @classmethod
     def made(cls, stored: ApiKey, key: str, now: datetime) -> Self:
@@ -156,7 +157,7 @@ class NewKeyOut(KeyOut):
         return cls.model_validate({**key_line(stored, now), "key": key})
 
 
-class KeyList(BaseModel):
+class KeyList(ListFrame):
     """A page of keys, revoked ones too, oldest first."""
 
     model_config = ConfigDict(
@@ -173,22 +174,9 @@ class KeyList(BaseModel):
         }
     )
 
-    object: Literal["list"] = "list"
-    data: list[KeyOut]
-    total: int
-    limit: int
-    offset: int
-    has_more: bool
-    next_cursor: str | None
+    data: list[KeyOut] = Field(description="The keys.")
 
     @classmethod
     def of(cls, page: Page[ApiKey], wanted: PageRequest, now: datetime) -> Self:
         """The answer that tells *page*, which *wanted* asked for."""
-        return cls(
-            data=[KeyOut.of(key, now) for key in page.items],
-            total=page.total,
-            limit=wanted.limit,
-            offset=wanted.offset,
-            has_more=page.has_more,
-            next_cursor=page.next_cursor,
-        )
+        return cls(data=[KeyOut.of(key, now) for key in page.items], **frame(page, wanted))

@@ -53,7 +53,7 @@ class ErrorDetail(BaseModel):
 class ErrorAnswer(BaseModel):
     """Every error, on every route."""
 
-    error: ErrorDetail
+    error: ErrorDetail = Field(description="What is wrong and what to do.")
 
 
 class JsonAnswer(JSONResponse):

@@ -66,14 +66,14 @@ class Keeping(Protocol):
 class DatabaseHealth(BaseModel):
     """Whether the database answers; one that only reads is up."""
 
-    status: Literal["up", "down"]
-    dialect: str
+    status: Literal["up", "down"] = Field(description="Whether it answers.")
+    dialect: str = Field(description="`sqlite` or `postgresql`.")
 
 
 class UpstreamHealth(BaseModel):
     """Where calls go."""
 
-    base_url: str
+    base_url: str = Field(description="The address that calls are sent to.")
 
 
 class RecorderHealth(BaseModel):
@@ -96,21 +96,21 @@ class RecorderHealth(BaseModel):
 class Health(BaseModel):
     """How the proxy is."""
 
-    status: Literal["ok", "degraded"]
+    status: Literal["ok", "degraded"] = Field(description="Whether all is well.")
     reasons: list[str] = Field(
         default_factory=list, description="Why it is degraded, and what to do; empty when it is ok."
     )
-    version: str
-    uptime_seconds: float
-    database: DatabaseHealth
-    upstream: UpstreamHealth
-    recorder: RecorderHealth
+    version: str = Field(description="The version that runs.")
+    uptime_seconds: float = Field(description="How long it has run.")
+    database: DatabaseHealth = Field(description="Where conversations are kept.")
+    upstream: UpstreamHealth = Field(description="Where calls go.")
+    recorder: RecorderHealth = Field(description="What brings the calls into the database.")
 
 
 class Alive(BaseModel):
     """An answer to a probe."""
 
-    status: Literal["ok", "unavailable"]
+    status: Literal["ok", "unavailable"] = Field(description="Whether it can do its work.")
 
 
 @dataclass(slots=True)

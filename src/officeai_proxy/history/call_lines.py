@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from officeai_proxy.api.lists import HasMore, NextCursor
 from officeai_proxy.formats.writing.spreadsheet_text import defused
 from officeai_proxy.history import examples
 from officeai_proxy.model import CallRecord, Outcome
@@ -41,8 +42,8 @@ def service_type(path: str) -> ServiceType:
 class CallParams(BaseModel):
     """What the call asked for."""
 
-    model: str | None
-    stream: bool
+    model: str | None = Field(description="The model asked for.")
+    stream: bool = Field(description="Whether the answer was to come in events.")
 
 
 class CallResult(BaseModel):
@@ -56,33 +57,35 @@ class CallLine(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"example": examples.CALL})
 
-    time: datetime
-    api: str
+    time: datetime = Field(description="When the request came, UTC.")
+    api: str = Field(description="Its address, such as `/v1/chat/completions`.")
     service_name: str = Field(description="The upstream's host.")
-    service_type: ServiceType
-    method: str
-    params: CallParams
-    result: CallResult
+    service_type: ServiceType = Field(description="What kind of call it was.")
+    method: str = Field(description="Such as `POST`.")
+    params: CallParams = Field(description="What the call asked for.")
+    result: CallResult = Field(description="What the client was told.")
     model: str | None = Field(description="The model served, else the one asked for.")
-    user: str | None
-    session: str | None
-    upstream: str
-    latency_ms: float
+    user: str | None = Field(description="Whose call it was; null if nobody said so.")
+    session: str | None = Field(description="What `X-Session-ID` named.")
+    upstream: str = Field(description="The upstream's host.")
+    latency_ms: float = Field(description="Milliseconds to the end of the reply.")
     ttft_ms: float | None = Field(description="Milliseconds to the first byte of the reply.")
-    prompt_tokens: int | None
-    completion_tokens: int | None
-    total_tokens: int | None
+    prompt_tokens: int | None = Field(description="Tokens of what was asked.")
+    completion_tokens: int | None = Field(description="Tokens of what was answered.")
+    total_tokens: int | None = Field(description="Both together, as the upstream told them.")
     cached_tokens: int | None = Field(
         description="Of the prompt's tokens, those read from a cache."
     )
-    reasoning_tokens: int | None
+    reasoning_tokens: int | None = Field(
+        description="Of the answer's tokens, those that the model thought with."
+    )
     cost: float | None = Field(description="US dollars; null when no price is known.")
-    stream: bool
-    outcome: Outcome
-    error: str | None
-    exchange_id: str
-    key_id: str
-    client_ip: str
+    stream: bool = Field(description="Whether the answer was to come in events.")
+    outcome: Outcome = Field(description="How the call ended.")
+    error: str | None = Field(description="What went wrong, in words.")
+    exchange_id: str = Field(description="The call's id: what `X-Exchange-ID` told the client.")
+    key_id: str = Field(description="The id of the key that was used.")
+    client_ip: str = Field(description="Where the call came from.")
 
     @classmethod
     def of(cls, record: CallRecord) -> Self:
@@ -125,9 +128,9 @@ class CallLine(BaseModel):
 class CallLog(BaseModel):
     """A page of the call log, newest first."""
 
-    history: list[CallLine]
-    has_more: bool
-    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page.")
+    history: list[CallLine] = Field(description="The calls.")
+    has_more: HasMore
+    next_cursor: NextCursor
 
 
 def as_jsonl(lines: Sequence[CallLine]) -> str:

@@ -49,7 +49,7 @@ class FailureOut(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     item: int = Field(description="Which one of the file, counted from 1.")
-    reason: str
+    reason: str = Field(description="What is wrong with it.")
 
 
 class ImportReport(BaseModel):

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Body, Query, Response
 from officeai_proxy.api.answers import JsonAnswer, problems
 from officeai_proxy.api.bodies import JsonRoute
 from officeai_proxy.api.dependencies import Fresh, Reader, Writer
+from officeai_proxy.api.lists import ListFrame, frame
 from officeai_proxy.api.paging import page_request
 from officeai_proxy.api.trails import audited
 from officeai_proxy.api.values import Cursor, Limit, Offset, SessionPath, UserQuery
@@ -19,7 +20,6 @@ from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.history import examples
 from officeai_proxy.history.message_answer import MessageAnswer
 from officeai_proxy.history.schemas import (
-    ListFrame,
     MessageList,
     MessageOut,
     PostedMessage,
@@ -78,7 +78,7 @@ async def list_messages(
         workspace=conversation.workspace,
         detail={"messages": len(page.items)},
     )
-    return MessageAnswer(ListFrame.around(page, wanted), "data", page.items)
+    return MessageAnswer(ListFrame(**frame(page, wanted)), "data", page.items)
 
 
 @router.post(

@@ -1,7 +1,7 @@
 """What the conversation routes take and give, as pydantic models; no route and no query is here."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from officeai_proxy.api.lists import ListFrame, frame
 from officeai_proxy.api.values import (
     MAX_INTEGER,
     MAX_LIMIT,
@@ -122,7 +123,9 @@ class PostedMessage(BaseModel):
     role: Role = Field(description="Who speaks.")
     content: Content = Field(description="Text, or OpenAI's content parts.")
     model_name: PlainText | None = Field(None, description="The model, if any.")
-    token_count: int | None = Field(None, ge=0, le=MAX_INTEGER, strict=True)
+    token_count: int | None = Field(
+        None, ge=0, le=MAX_INTEGER, strict=True, description="Its tokens, if they are known."
+    )
     metadata: Metadata | None = Field(None, description="Yours; at most 64 KB as JSON.")
     timestamp: Moment | None = Field(None, description="When it was said; now, if absent.")
     raw: AnyObject | None = Field(
@@ -167,16 +170,18 @@ class ConversationOut(BaseModel):
         from_attributes=True, json_schema_extra={"example": examples.CONVERSATION}
     )
 
-    id: int
-    session_id: str
-    title: str | None
-    user_identifier: str
-    workspace: str
-    metadata: AnyObject
+    id: int = Field(description="Its number.")
+    session_id: str = Field(description="What `X-Session-ID` named.")
+    title: str | None = Field(
+        description="As given; else what the first question says. Null while there is neither."
+    )
+    user_identifier: str = Field(description="Whose it is: what `X-User-ID` named.")
+    workspace: str = Field(description="The workspace of the keys that see it.")
+    metadata: AnyObject = Field(description="Yours, as it was given.")
     message_count: int = Field(description="Messages of the whole tree.")
-    created_at: datetime
-    updated_at: datetime
-    deleted_at: datetime | None = Field(description="In the bin since.")
+    created_at: datetime = Field(description="When it began, UTC.")
+    updated_at: datetime = Field(description="When it was last added to or changed, UTC.")
+    deleted_at: datetime | None = Field(description="In the bin since then; null: it is not.")
 
     @classmethod
     def of(cls, conversation: Conversation) -> Self:
@@ -189,14 +194,14 @@ class MessageOut(BaseModel):
 
     model_config = ConfigDict(from_attributes=True, json_schema_extra={"example": examples.MESSAGE})
 
-    id: int
+    id: int = Field(description="Its number.")
     parent_id: int | None = Field(description="The message it follows; null at the root.")
-    role: str
+    role: str = Field(description="Who speaks.")
     content: str = Field(description="The text; empty for a message without any.")
-    model_name: str | None
-    token_count: int | None
-    timestamp: datetime
-    metadata: AnyObject
+    model_name: str | None = Field(description="The model that gave the answer, if it is one.")
+    token_count: int | None = Field(description="Its tokens, where the upstream told them.")
+    timestamp: datetime = Field(description="When it was said, UTC.")
+    metadata: AnyObject = Field(description="Of the call that brought it, or yours.")
     raw: AnyObject = Field(description="The OpenAI message whole.")
 
     @classmethod
@@ -208,7 +213,7 @@ class MessageOut(BaseModel):
 class ConversationFrame(ConversationOut):
     """A conversation, and whether there are more messages than those that are told of it."""
 
-    has_more: bool
+    has_more: bool = Field(description="Whether the path has more messages.")
     next_cursor: str | None = Field(
         description="Pass it as `cursor`, here or at `/conversations/{session_id}/messages`."
     )
@@ -228,23 +233,7 @@ class ConversationWithMessages(ConversationFrame):
 
     model_config = ConfigDict(json_schema_extra={"example": examples.CONVERSATION_WITH_MESSAGES})
 
-    messages: list[MessageOut]
-
-
-class ListFrame(BaseModel):
-    """A list without its items."""
-
-    object: Literal["list"] = "list"
-    total: int = Field(description="Items of all pages together.")
-    limit: int
-    offset: int
-    has_more: bool
-    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page.")
-
-    @classmethod
-    def around(cls, page: Page[Any], wanted: PageRequest) -> "ListFrame":
-        """What stands around the items of *page*, which *wanted* asked for."""
-        return ListFrame(**_frame(page, wanted))
+    messages: list[MessageOut] = Field(description="A page of its path, oldest first.")
 
 
 class ConversationList(ListFrame):
@@ -252,13 +241,13 @@ class ConversationList(ListFrame):
 
     model_config = ConfigDict(json_schema_extra={"example": examples.CONVERSATION_LIST})
 
-    data: list[ConversationOut]
+    data: list[ConversationOut] = Field(description="The conversations.")
 
     @classmethod
     def of(cls, page: Page[Conversation], wanted: PageRequest) -> Self:
         """The answer that tells *page*, which *wanted* asked for."""
         data = [ConversationOut.of(conversation) for conversation in page.items]
-        return cls(data=data, **_frame(page, wanted))
+        return cls(data=data, **frame(page, wanted))
 
 
 class MessageList(ListFrame):
@@ -266,7 +255,7 @@ class MessageList(ListFrame):
 
     model_config = ConfigDict(json_schema_extra={"example": examples.MESSAGE_LIST})
 
-    data: list[MessageOut]
+    data: list[MessageOut] = Field(description="The messages.")
 
 
 class UserOut(BaseModel):
@@ -274,11 +263,11 @@ class UserOut(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"example": examples.ONE_USER})
 
-    user_identifier: str
-    conversations: int
-    messages: int
-    first_seen_at: datetime
-    last_active_at: datetime
+    user_identifier: str = Field(description="What `X-User-ID` named.")
+    conversations: int = Field(description="How many conversations the user has.")
+    messages: int = Field(description="How many messages are in them.")
+    first_seen_at: datetime = Field(description="When the oldest of them began, UTC.")
+    last_active_at: datetime = Field(description="When one was last added to or changed, UTC.")
 
     @classmethod
     def of(cls, user: UserSummary) -> Self:
@@ -297,12 +286,12 @@ class UserList(ListFrame):
 
     model_config = ConfigDict(json_schema_extra={"example": examples.USER_LIST})
 
-    data: list[UserOut]
+    data: list[UserOut] = Field(description="The users.")
 
     @classmethod
     def of(cls, page: Page[UserSummary], wanted: PageRequest) -> Self:
         """The answer that tells *page*, which *wanted* asked for."""
-        return cls(data=[UserOut.of(user) for user in page.items], **_frame(page, wanted))
+        return cls(data=[UserOut.of(user) for user in page.items], **frame(page, wanted))
 
 
 class Erased(BaseModel):
@@ -310,23 +299,13 @@ class Erased(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"example": examples.ERASED})
 
-    user_identifier: str
-    conversations: int
-    messages: int
-    calls: int
+    user_identifier: str = Field(description="Whose data it was.")
+    conversations: int = Field(description="How many conversations, those in the bin too.")
+    messages: int = Field(description="How many messages were in them.")
+    calls: int = Field(description="How many other lines of the call log.")
 
 
 class Cleared(BaseModel):
     """How many conversations went to the bin."""
 
-    deleted: int
-
-
-def _frame(page: Page[Any], wanted: PageRequest) -> dict[str, Any]:
-    return {
-        "total": page.total,
-        "limit": wanted.limit,
-        "offset": wanted.offset,
-        "has_more": page.has_more,
-        "next_cursor": page.next_cursor,
-    }
+    deleted: int = Field(description="How many.")

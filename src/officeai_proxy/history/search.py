@@ -1,6 +1,6 @@
 """The route of search: words in, the messages that say them out, newest first."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from officeai_proxy.api.answers import JsonAnswer, problems
 from officeai_proxy.api.bodies import JsonRoute
 from officeai_proxy.api.dependencies import Fresh, Reader
+from officeai_proxy.api.lists import AList, HasMore, LimitAsked, NextCursor
 from officeai_proxy.api.paging import page_request
 from officeai_proxy.api.trails import audited
 from officeai_proxy.api.values import Cursor, Limit, Moment, PlainText, UserQuery
@@ -35,8 +36,8 @@ class HitOut(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"example": examples.HIT})
 
-    conversation: ConversationOut
-    message: MessageOut
+    conversation: ConversationOut = Field(description="Where it stands.")
+    message: MessageOut = Field(description="The message itself.")
     snippet: str = Field(description="About 160 characters around the first find, on one line.")
     highlights: list[Span] = Field(
         description="Where in `snippet` the finds are: first character and the one behind the "
@@ -60,11 +61,11 @@ class HitList(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"example": examples.HIT_LIST})
 
-    object: Literal["list"] = "list"
-    data: list[HitOut]
-    limit: int
-    has_more: bool
-    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page.")
+    object: AList = "list"
+    data: list[HitOut] = Field(description="The finds.")
+    limit: LimitAsked
+    has_more: HasMore
+    next_cursor: NextCursor
 
 
 @router.get("/conversations/search", summary="Search messages", responses=problems())

@@ -2,7 +2,7 @@
 
 import re
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from officeai_proxy.api.answers import JsonAnswer, problems
 from officeai_proxy.api.bodies import JsonRoute
 from officeai_proxy.api.dependencies import Fresh, Reader
+from officeai_proxy.api.lists import AList, HasMore, LimitAsked, NextCursor
 from officeai_proxy.api.paging import page_request
 from officeai_proxy.api.trails import audited
 from officeai_proxy.api.values import Cursor, Limit
@@ -54,9 +55,9 @@ ClockOffset = Annotated[
 class Percentiles(BaseModel):
     """The times that so many of the calls did not exceed, in ms; null when there are none."""
 
-    p50: float | None
-    p95: float | None
-    p99: float | None
+    p50: float | None = Field(description="Half of them.")
+    p95: float | None = Field(description="95 of a hundred.")
+    p99: float | None = Field(description="99 of a hundred.")
 
     @classmethod
     def of(cls, times: Times) -> Self:
@@ -67,11 +68,11 @@ class Percentiles(BaseModel):
 class Numbers(BaseModel):
     """What some calls add up to."""
 
-    calls: int
+    calls: int = Field(description="How many calls.")
     errors: int = Field(description="Calls that failed, or whose status is 400 or more.")
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
+    prompt_tokens: int = Field(description="Tokens of what was asked.")
+    completion_tokens: int = Field(description="Tokens of what was answered.")
+    total_tokens: int = Field(description="Both together, as the upstream told them.")
     cost: float | None = Field(description="US dollars; null when no call has a known cost.")
     priced_calls: int = Field(description="How many calls `cost` is the sum of.")
     latency_ms: Percentiles = Field(description="From the request to the end of the reply.")
@@ -96,7 +97,7 @@ class Numbers(BaseModel):
 class Group(Numbers):
     """One group; its key is null where a call has none."""
 
-    key: str | None
+    key: str | None = Field(description="The day, hour, model, user or whatever `group_by` says.")
 
 
 class Stats(BaseModel):
@@ -104,13 +105,13 @@ class Stats(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"example": examples.STATS})
 
-    object: Literal["list"] = "list"
-    group_by: GroupBy
-    data: list[Group]
-    total: Numbers
-    limit: int
-    has_more: bool
-    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page.")
+    object: AList = "list"
+    group_by: GroupBy = Field(description="What the calls are added up by.")
+    data: list[Group] = Field(description="The groups.")
+    total: Numbers = Field(description="All calls of all pages together.")
+    limit: LimitAsked
+    has_more: HasMore
+    next_cursor: NextCursor
 
     @classmethod
     def of(cls, page: StatsPage, by: GroupBy, *, limit: int) -> Self:

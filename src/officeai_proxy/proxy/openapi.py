@@ -6,7 +6,7 @@ The application hands `/v1` to `proxy.routes` before the framework sees it.
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header
-from pydantic import BaseModel, ConfigDict, JsonValue, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 
 from officeai_proxy.api.answers import ErrorAnswer
 from officeai_proxy.api.values import NAME_SCHEMA
@@ -31,8 +31,10 @@ class ChatMessage(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    role: str
-    content: str | list[dict[str, object]] | None = None
+    role: str = Field(description="Who speaks: `system`, `user`, `assistant` or `tool`.")
+    content: str | list[dict[str, object]] | None = Field(
+        None, description="Text, or a list of content parts."
+    )
 
 
 _WITH_EXAMPLE: dict[str, JsonValue] = {"examples": [EXAMPLE]}
@@ -43,9 +45,9 @@ class ChatCompletionRequest(BaseModel):
 
     model_config = ConfigDict(extra="allow", json_schema_extra=_WITH_EXAMPLE)
 
-    model: str
-    messages: list[ChatMessage]
-    stream: bool = False
+    model: str = Field(description="A model of the upstream; `GET /v1/models` lists them.")
+    messages: list[ChatMessage] = Field(description="What was said so far, oldest first.")
+    stream: bool = Field(False, description="Whether the answer comes in events.")
 
 
 router = APIRouter(prefix="/v1", tags=["Proxy"])
