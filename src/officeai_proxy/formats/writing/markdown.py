@@ -5,7 +5,7 @@ pass for another message or hide one, see `formats.containment`.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from typing_extensions import override
 
@@ -18,7 +18,7 @@ from officeai_proxy.formats.writing.blocks import (
     one_line,
     told,
 )
-from officeai_proxy.formats.writing.passages import Counts, Encoder, Line, Options, Passage
+from officeai_proxy.formats.writing.passages import Encoder, Line, Options, Passage
 
 
 class MarkdownEncoder(Encoder):
@@ -30,16 +30,8 @@ class MarkdownEncoder(Encoder):
         self._is_first = True
 
     @override
-    def start(self) -> bytes:
-        return b""
-
-    @override
     def encode(self, passages: Sequence[Passage]) -> bytes:
         return "".join([self._piece(passage) for passage in passages]).encode()
-
-    @override
-    def finish(self, counts: Counts) -> Iterator[bytes]:
-        yield from ()
 
     def _piece(self, passage: Passage) -> str:
         pieces = [_message(line) for line in passage.lines]
