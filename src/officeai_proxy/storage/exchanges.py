@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Protocol
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -32,6 +32,7 @@ from officeai_proxy.storage.conversations.tree import (
     insert_messages,
     reserve,
     set_heads,
+    set_on_path,
 )
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.engine.bulk import BulkStatement
@@ -280,14 +281,9 @@ class SqlExchangeTransaction:
         new = set(leaf.path()) if leaf else set()
         old = set(thread.stored_leaf.path()) if thread.stored_leaf else set()
         known = set(thread.nodes.values())
-        await self._set_on_path((old - new) & known, on_path=False)
-        await self._set_on_path((new - old) & known, on_path=True)
-
-    async def _set_on_path(self, nodes: Iterable[Node], *, on_path: bool) -> None:
-        values = [{"b_id": node.id} for node in nodes]
-        if values:
-            statement = update(_messages).where(_messages.c.id == bindparam("b_id"))
-            await self.connection.execute(statement.values(on_path=on_path), values)
+        for nodes, on_path in (((old - new) & known, False), ((new - old) & known, True)):
+            ids = [_stored(node) for node in nodes]
+            await set_on_path(self.connection, ids, on_path=on_path)
 
 
 def _thread(row: AnyRow, leaf: Node | None, sealer: Sealer | None) -> Thread:

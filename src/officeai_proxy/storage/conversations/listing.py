@@ -100,6 +100,16 @@ def conditions_of(wanted: ConversationFilter) -> list[ColumnElement[bool]]:
     return [*in_state(wanted.deleted), *(test(value) for value, test in tests if value is not None)]
 
 
+def is_as_it_was(one: Conversation) -> tuple[ColumnElement[bool], ...]:
+    """The conditions that *one* is still there and nothing of it has changed since it was read."""
+    return (
+        _c.id == one.id,
+        _c.message_count == one.message_count,
+        _c.updated_at == literal(one.updated_at, _c.updated_at.type),
+        _c.deleted_at.is_not_distinct_from(literal(one.deleted_at, _c.deleted_at.type)),
+    )
+
+
 def select_page(
     conditions: Sequence[ColumnElement[bool]], page: PageRequest, *, sort: ConversationSort
 ) -> Select[Any]:

@@ -291,6 +291,14 @@ def _sealed_row(row: BulkRow, sealer: Sealer) -> BulkRow:
     return tuple(values[name] for name in _SEALED_COLUMNS)
 
 
+async def set_on_path(connection: AsyncConnection, ids: Sequence[int], *, on_path: bool) -> None:
+    """Put the messages *ids* on the path of their conversation, or take them off it."""
+    if ids:
+        statement = update(_messages).where(_messages.c.id == bindparam("b_id"))
+        values = [{"b_id": number} for number in ids]
+        await connection.execute(statement.values(on_path=on_path), values)
+
+
 async def set_heads(connection: AsyncConnection, heads: Sequence[HeadUpdate]) -> None:
     """Write the heads of conversations in one go; `updated_at` never goes back."""
     if heads:
