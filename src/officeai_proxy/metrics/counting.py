@@ -9,6 +9,7 @@ from typing import Protocol
 from starlette.types import Message, Send
 
 from officeai_proxy.errors import ProxyError
+from officeai_proxy.health.pulse import Keeping
 from officeai_proxy.metrics import catalogue
 from officeai_proxy.metrics.board import Board, ModelCounts
 from officeai_proxy.metrics.catalogue import BOUNDS, SLOTS, Family
@@ -83,30 +84,6 @@ class Slots(Protocol):
         """Take one for a while."""
 
 
-class JournalCounts(Protocol):
-    """What one worker's journal counts."""
-
-    @property
-    def dropped(self) -> int:
-        """Calls that are lost."""
-
-    @property
-    def append_errors(self) -> int:
-        """Writes that failed."""
-
-    @property
-    def sync_errors(self) -> int:
-        """Syncs that failed."""
-
-    @property
-    def piece_errors(self) -> int:
-        """Part-way records that could not be written."""
-
-    @property
-    def backlog_bytes(self) -> int:
-        """Bytes that wait in memory."""
-
-
 class CallCounter:
     """Counts the calls of this worker."""
 
@@ -169,7 +146,7 @@ class CallCounter:
         """*event* happened *count* times; belongs to the recorder's thread."""
         self._slots[_EVENTS[event]] += count
 
-    def keeping(self, journal: JournalCounts) -> None:
+    def keeping(self, journal: Keeping) -> None:
         """This worker's *journal* has counted this by now."""
         slots = self._slots
         slots[_DROPPED] = journal.dropped
