@@ -11,9 +11,10 @@ import sqlite3
 from dataclasses import dataclass
 from errno import EACCES, EISDIR
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import URL, Connection, ExceptionContext, NullPool, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from officeai_proxy.model import Durability
@@ -43,15 +44,6 @@ class EngineOptions:
     pool_size: int = 5
     altering: bool = False
     inline: bool = False
-
-
-class _Cursor(Protocol):
-    def execute(self, operation: str) -> object: ...
-    def close(self) -> None: ...
-
-
-class _DriverConnection(Protocol):
-    def cursor(self) -> _Cursor: ...
 
 
 def open_engine(address: Address, options: EngineOptions) -> AsyncEngine:
@@ -119,7 +111,7 @@ def _sqlite_engine(path: Path, options: EngineOptions, pooling: dict[str, Any]) 
     engine = create_async_engine(url, connect_args=arguments, **pooling)
     pragmas = _pragmas(options)
 
-    def prepare_connection(connection: _DriverConnection, _record: object) -> None:
+    def prepare_connection(connection: DBAPIConnection, _record: object) -> None:
         cursor = connection.cursor()
         for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
