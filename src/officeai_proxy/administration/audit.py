@@ -1,8 +1,8 @@
 """The route of the audit log: who did what to whose what, when, from where; newest first."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
@@ -11,7 +11,7 @@ from pydantic.config import JsonDict
 from officeai_proxy.api.answers import JsonAnswer, problems
 from officeai_proxy.api.bodies import JsonRoute
 from officeai_proxy.api.dependencies import Administrator, Fresh
-from officeai_proxy.api.paging import page_request
+from officeai_proxy.api.paging import ListFrame, example_of, frame_of, page_request
 from officeai_proxy.api.trails import audited
 from officeai_proxy.api.values import (
     NAME_SCHEMA,
@@ -66,57 +66,20 @@ class AuditRowOut(BaseModel):
     @classmethod
     def of(cls, row: Row) -> Self:
         """The answer that tells *row*."""
-        return cls(
-            id=row.id,
-            at=row.at,
-            actor=row.actor,
-            action=row.action,
-            user_identifier=row.user_identifier,
-            target_kind=row.target_kind,
-            target=row.target,
-            detail=detail_of(row),
-            client_ip=row.client_ip,
-            workspace=row.workspace,
-            hash=row.hash.hex(),
-        )
+        return cls.model_validate({**asdict(row), "detail": detail_of(row), "hash": row.hash.hex()})
 
 
-class AuditList(BaseModel):
+class AuditList(ListFrame):
     """A page of the audit log."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "object": "list",
-                "data": [_ROW],
-                "total": 1,
-                "limit": 100,
-                "offset": 0,
-                "has_more": False,
-                "next_cursor": None,
-            }
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"example": example_of(_ROW)})
 
-    object: Literal["list"] = "list"
     data: list[AuditRowOut]
-    total: int
-    limit: int
-    offset: int
-    has_more: bool
-    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page.")
 
     @classmethod
     def of(cls, page: Page[Row], wanted: PageRequest) -> Self:
         """The answer that tells *page*, which *wanted* asked for."""
-        return cls(
-            data=[AuditRowOut.of(row) for row in page.items],
-            total=page.total,
-            limit=wanted.limit,
-            offset=wanted.offset,
-            has_more=page.has_more,
-            next_cursor=page.next_cursor,
-        )
+        return cls(data=[AuditRowOut.of(row) for row in page.items], **frame_of(page, wanted))
 
 
 @dataclass(frozen=True, slots=True)

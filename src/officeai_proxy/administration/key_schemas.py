@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
+from officeai_proxy.api.paging import ListFrame, example_of, frame_of
 from officeai_proxy.api.values import MAX_INTEGER, label_or_none
 from officeai_proxy.auth.durations import parse_lifetime, parse_overlap
 from officeai_proxy.auth.key_lines import key_line
@@ -156,39 +157,14 @@ class NewKeyOut(KeyOut):
         return cls.model_validate({**key_line(stored, now), "key": key})
 
 
-class KeyList(BaseModel):
+class KeyList(ListFrame):
     """A page of keys, revoked ones too, oldest first."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "object": "list",
-                "data": [_KEY],
-                "total": 1,
-                "limit": 100,
-                "offset": 0,
-                "has_more": False,
-                "next_cursor": None,
-            }
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"example": example_of(_KEY)})
 
-    object: Literal["list"] = "list"
     data: list[KeyOut]
-    total: int
-    limit: int
-    offset: int
-    has_more: bool
-    next_cursor: str | None
 
     @classmethod
     def of(cls, page: Page[ApiKey], wanted: PageRequest, now: datetime) -> Self:
         """The answer that tells *page*, which *wanted* asked for."""
-        return cls(
-            data=[KeyOut.of(key, now) for key in page.items],
-            total=page.total,
-            limit=wanted.limit,
-            offset=wanted.offset,
-            has_more=page.has_more,
-            next_cursor=page.next_cursor,
-        )
+        return cls(data=[KeyOut.of(key, now) for key in page.items], **frame_of(page, wanted))

@@ -1,7 +1,7 @@
 """What the conversation routes take and give, as pydantic models; no route and no query is here."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from officeai_proxy.api.paging import ListFrame, frame_of
 from officeai_proxy.api.values import (
     MAX_INTEGER,
     MAX_LIMIT,
@@ -231,22 +232,6 @@ class ConversationWithMessages(ConversationFrame):
     messages: list[MessageOut]
 
 
-class ListFrame(BaseModel):
-    """A list without its items."""
-
-    object: Literal["list"] = "list"
-    total: int = Field(description="Items of all pages together.")
-    limit: int
-    offset: int
-    has_more: bool
-    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page.")
-
-    @classmethod
-    def around(cls, page: Page[Any], wanted: PageRequest) -> "ListFrame":
-        """What stands around the items of *page*, which *wanted* asked for."""
-        return ListFrame(**_frame(page, wanted))
-
-
 class ConversationList(ListFrame):
     """A page of conversations."""
 
@@ -258,7 +243,7 @@ class ConversationList(ListFrame):
     def of(cls, page: Page[Conversation], wanted: PageRequest) -> Self:
         """The answer that tells *page*, which *wanted* asked for."""
         data = [ConversationOut.of(conversation) for conversation in page.items]
-        return cls(data=data, **_frame(page, wanted))
+        return cls(data=data, **frame_of(page, wanted))
 
 
 class MessageList(ListFrame):
@@ -272,7 +257,9 @@ class MessageList(ListFrame):
 class UserOut(BaseModel):
     """A user; the counts leave out what is in the bin."""
 
-    model_config = ConfigDict(json_schema_extra={"example": examples.ONE_USER})
+    model_config = ConfigDict(
+        from_attributes=True, json_schema_extra={"example": examples.ONE_USER}
+    )
 
     user_identifier: str
     conversations: int
@@ -283,13 +270,7 @@ class UserOut(BaseModel):
     @classmethod
     def of(cls, user: UserSummary) -> Self:
         """The answer that tells of *user*."""
-        return cls(
-            user_identifier=user.user_identifier,
-            conversations=user.conversations,
-            messages=user.messages,
-            first_seen_at=user.first_seen_at,
-            last_active_at=user.last_active_at,
-        )
+        return cls.model_validate(user)
 
 
 class UserList(ListFrame):
@@ -302,7 +283,7 @@ class UserList(ListFrame):
     @classmethod
     def of(cls, page: Page[UserSummary], wanted: PageRequest) -> Self:
         """The answer that tells *page*, which *wanted* asked for."""
-        return cls(data=[UserOut.of(user) for user in page.items], **_frame(page, wanted))
+        return cls(data=[UserOut.of(user) for user in page.items], **frame_of(page, wanted))
 
 
 class Erased(BaseModel):
@@ -320,13 +301,3 @@ class Cleared(BaseModel):
     """How many conversations went to the bin."""
 
     deleted: int
-
-
-def _frame(page: Page[Any], wanted: PageRequest) -> dict[str, Any]:
-    return {
-        "total": page.total,
-        "limit": wanted.limit,
-        "offset": wanted.offset,
-        "has_more": page.has_more,
-        "next_cursor": page.next_cursor,
-    }
