@@ -1,12 +1,11 @@
 """Routes of conversations: create, list, read, rename, delete and bring back."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Annotated
 from uuid import uuid4
 
 from fastapi import APIRouter, Body, Depends, Query, Response
-from typing_extensions import override
 
 from officeai_proxy.api.answers import JsonAnswer, problems
 from officeai_proxy.api.dependencies import Fresh, Reader, Services, Writer
@@ -79,15 +78,8 @@ class Filters:
 
     def of(self, caller: Caller) -> ConversationFilter:
         """The same in storage's words, within what *caller* may see."""
-        return ConversationFilter(
-            user_identifier=check_user(caller, self.user_identifier, param="user_identifier"),
-            model=self.model,
-            created_after=self.created_after,
-            created_before=self.created_before,
-            updated_after=self.updated_after,
-            updated_before=self.updated_before,
-            deleted=self.deleted,
-        )
+        user = check_user(caller, self.user_identifier, param="user_identifier")
+        return ConversationFilter(**{**asdict(self), "user_identifier": user})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +89,6 @@ class SortedFilters(Filters):
     sort: Annotated[ConversationSort, Query(description="A `-` in front: descending.")] = (
         ConversationSort.NEWEST_ACTIVITY
     )
-
-    @override
-    def of(self, caller: Caller) -> ConversationFilter:
-        """The same in storage's words, within what *caller* may see."""
-        return replace(Filters.of(self, caller), sort=self.sort)
 
 
 @router.post(
