@@ -6,7 +6,7 @@ audit log says that it was begun, and doing it again does the rest.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -162,14 +162,7 @@ class Eraser:
         async with self._database.write() as connection:
             workspace = self._caller.workspace
             struck = await anonymise(connection, workspace=workspace, user=user)
-            detail: Detail = {
-                "stage": "ended",
-                "conversations": erased.conversations,
-                "messages": erased.messages,
-                "calls": erased.calls,
-                "set_aside": erased.set_aside,
-                "anonymised": struck,
-            }
+            detail: Detail = {"stage": "ended", **asdict(erased), "anonymised": struck}
             await append(connection, _sealed(trail, user, detail))
 
 
