@@ -36,7 +36,7 @@ from officeai_proxy.storage.conversations.tree import (
 )
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.engine.bulk import BulkStatement
-from officeai_proxy.storage.engine.driver_values import id_list, moment_of, uuid_of
+from officeai_proxy.storage.engine.driver_values import id_list, moment_of, select_by_ids, uuid_of
 from officeai_proxy.storage.rows import AnyRow
 from officeai_proxy.storage.sealing.sealed_rows import identity_of, seal_conversation
 from officeai_proxy.storage.sealing.vault import sealer_of
@@ -57,28 +57,14 @@ _NODE = (
     _messages.c.outcome,
 )
 
-_STORED = {
-    "sqlite": (
-        "SELECT exchange_id FROM exchanges "
-        "WHERE exchange_id IN (SELECT value FROM json_each(?)) UNION ALL "
-        "SELECT exchange_id FROM tombstones "
-        "WHERE exchange_id IN (SELECT value FROM json_each(?))"
-    ),
-    "postgresql": (
-        "SELECT exchange_id FROM exchanges WHERE exchange_id = ANY(CAST($1 AS uuid[])) UNION ALL "
-        "SELECT exchange_id FROM tombstones WHERE exchange_id = ANY(CAST($2 AS uuid[]))"
-    ),
-}
-_LEAVES = {
-    "sqlite": (
-        "SELECT id, identity, role, sealed_with, outcome FROM conversation_messages "
-        "WHERE id IN (SELECT value FROM json_each(?))"
-    ),
-    "postgresql": (
-        "SELECT id, identity, role, sealed_with, outcome FROM conversation_messages "
-        "WHERE id = ANY(CAST($1 AS bigint[]))"
-    ),
-}
+_EXCHANGE, _TOMBSTONE = (
+    select_by_ids("exchange_id", table, key="exchange_id", kind="uuid")
+    for table in ("exchanges", "tombstones")
+)
+_STORED = {one: f"{_EXCHANGE[one]} UNION ALL {_TOMBSTONE[one]}" for one in _EXCHANGE}
+_LEAVES = select_by_ids(
+    "id, identity, role, sealed_with, outcome", "conversation_messages", kind="bigint"
+)
 _PATH_END = {
     "sqlite": (
         "SELECT id, parent_id, identity, role, sealed_with, outcome FROM conversation_messages "
@@ -161,7 +147,7 @@ class SqlExchangeTransaction:
         """Those of *exchange_ids* that are stored, or were and have been deleted for good."""
         dialect = self.connection.dialect.name
         wanted = id_list(exchange_ids, dialect=dialect)
-        found = await self.connection.exec_driver_sql(_STORED[dialect], (wanted, wanted))
+        found = await self.connection.exec_driver_sql(_STORED[dialect], (wanted,))
         return set(map(uuid_of, found.scalars()))
 
     async def buried(self, ids: Collection[UUID]) -> Mapping[UUID, datetime]:

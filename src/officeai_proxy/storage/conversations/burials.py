@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from officeai_proxy.storage.engine.driver_values import id_list, moment_of, uuid_of
+from officeai_proxy.storage.engine.driver_values import id_list, moment_of, select_by_ids, uuid_of
 from officeai_proxy.storage.engine.upsert import upsert
 from officeai_proxy.storage.tables import exchanges, tombstones
 
@@ -58,12 +58,4 @@ async def buried(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUI
     return {uuid_of(row.exchange_id): moment_of(row.deleted_at) for row in found}
 
 
-_FIND = {
-    "sqlite": (
-        "SELECT exchange_id, deleted_at FROM tombstones "
-        "WHERE exchange_id IN (SELECT value FROM json_each(?))"
-    ),
-    "postgresql": (
-        "SELECT exchange_id, deleted_at FROM tombstones WHERE exchange_id = ANY(CAST($1 AS uuid[]))"
-    ),
-}
+_FIND = select_by_ids("exchange_id, deleted_at", "tombstones", key="exchange_id", kind="uuid")
