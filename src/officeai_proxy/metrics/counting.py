@@ -3,11 +3,11 @@
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from contextlib import contextmanager
 
 from starlette.types import Message, Send
 
+from officeai_proxy.api.dependencies import Slots
 from officeai_proxy.errors import ProxyError
 from officeai_proxy.health.pulse import Keeping
 from officeai_proxy.metrics import catalogue
@@ -75,13 +75,6 @@ _EVENTS = {
 }
 _IN_FLIGHT = SLOTS[catalogue.IN_FLIGHT.sample()]
 _EXPORTS = SLOTS[catalogue.EXPORTS.sample()]
-
-
-class Slots(Protocol):
-    """How many of one costly thing may run at once."""
-
-    def one(self) -> AbstractContextManager[None]:
-        """Take one for a while."""
 
 
 class CallCounter:
