@@ -169,16 +169,11 @@ def _download(
 
 async def _note(trail: Trail, order: Order, export: Export) -> None:
     """Leave a row in the audit log, before the first byte leaves."""
-    expected = export.expected
     await trail.leave(
         user=export.owner if order.session_id else order.conversations.user_identifier,
         target=order.session_id,
-        detail={
-            "format": order.format,
-            "conversations": expected.conversations,
-            "messages": expected.messages,
-        },
-        is_sealed=expected.conversations == 0,
+        detail=export.told,
+        is_sealed=export.expected.conversations == 0,
     )
 
 
