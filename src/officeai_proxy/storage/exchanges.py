@@ -57,11 +57,18 @@ _NODE = (
     _messages.c.outcome,
 )
 
-_EXCHANGE, _TOMBSTONE = (
-    select_by_ids("exchange_id", table, key="exchange_id", kind="uuid")
-    for table in ("exchanges", "tombstones")
-)
-_STORED = {one: f"{_EXCHANGE[one]} UNION ALL {_TOMBSTONE[one]}" for one in _EXCHANGE}
+_STORED = {
+    "sqlite": (
+        "SELECT exchange_id FROM exchanges "
+        "WHERE exchange_id IN (SELECT value FROM json_each(?)) UNION ALL "
+        "SELECT exchange_id FROM tombstones "
+        "WHERE exchange_id IN (SELECT value FROM json_each(?))"
+    ),
+    "postgresql": (
+        "SELECT exchange_id FROM exchanges WHERE exchange_id = ANY(CAST($1 AS uuid[])) UNION ALL "
+        "SELECT exchange_id FROM tombstones WHERE exchange_id = ANY(CAST($2 AS uuid[]))"
+    ),
+}
 _LEAVES = select_by_ids(
     "id, identity, role, sealed_with, outcome", "conversation_messages", kind="bigint"
 )
@@ -147,7 +154,7 @@ class SqlExchangeTransaction:
         """Those of *exchange_ids* that are stored, or were and have been deleted for good."""
         dialect = self.connection.dialect.name
         wanted = id_list(exchange_ids, dialect=dialect)
-        found = await self.connection.exec_driver_sql(_STORED[dialect], (wanted,))
+        found = await self.connection.exec_driver_sql(_STORED[dialect], (wanted, wanted))
         return set(map(uuid_of, found.scalars()))
 
     async def buried(self, ids: Collection[UUID]) -> Mapping[UUID, datetime]:
