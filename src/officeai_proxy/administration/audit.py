@@ -11,7 +11,8 @@ from pydantic.config import JsonDict
 from officeai_proxy.api.answers import JsonAnswer, problems
 from officeai_proxy.api.bodies import JsonRoute
 from officeai_proxy.api.dependencies import Administrator, Fresh
-from officeai_proxy.api.paging import ListFrame, example_of, frame_of, page_request
+from officeai_proxy.api.lists import ListFrame, example_of, frame
+from officeai_proxy.api.paging import page_request
 from officeai_proxy.api.trails import audited
 from officeai_proxy.api.values import (
     NAME_SCHEMA,
@@ -79,7 +80,7 @@ class AuditList(ListFrame):
     @classmethod
     def of(cls, page: Page[Row], wanted: PageRequest) -> Self:
         """The answer that tells *page*, which *wanted* asked for."""
-        return cls(data=[AuditRowOut.of(row) for row in page.items], **frame_of(page, wanted))
+        return cls(data=[AuditRowOut.of(row) for row in page.items], **frame(page, wanted))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from officeai_proxy.api.paging import ListFrame, example_of, frame_of
+from officeai_proxy.api.lists import ListFrame, example_of, frame
 from officeai_proxy.api.values import MAX_INTEGER, label_or_none
 from officeai_proxy.auth.durations import parse_lifetime, parse_overlap
 from officeai_proxy.auth.key_lines import key_line
@@ -167,4 +167,4 @@ class KeyList(ListFrame):
     @classmethod
     def of(cls, page: Page[ApiKey], wanted: PageRequest, now: datetime) -> Self:
         """The answer that tells *page*, which *wanted* asked for."""
-        return cls(data=[KeyOut.of(key, now) for key in page.items], **frame_of(page, wanted))
+        return cls(data=[KeyOut.of(key, now) for key in page.items], **frame(page, wanted))

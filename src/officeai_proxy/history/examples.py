@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi.openapi.models import Example
 
-from officeai_proxy.api.paging import example_of
+from officeai_proxy.api.lists import example_of
 
 OTHER_USER: dict[str, Example] = {"demo": {"value": "user456"}}
 

@@ -11,7 +11,8 @@ from fastapi import APIRouter, Body, Query, Response
 from officeai_proxy.api.answers import JsonAnswer, problems
 from officeai_proxy.api.bodies import JsonRoute
 from officeai_proxy.api.dependencies import Fresh, Reader, Writer
-from officeai_proxy.api.paging import ListFrame, frame_of, page_request
+from officeai_proxy.api.lists import ListFrame, frame
+from officeai_proxy.api.paging import page_request
 from officeai_proxy.api.trails import audited
 from officeai_proxy.api.values import Cursor, Limit, Offset, SessionPath, UserQuery
 from officeai_proxy.audit import Trail
@@ -77,7 +78,7 @@ async def list_messages(
         workspace=conversation.workspace,
         detail={"messages": len(page.items)},
     )
-    return MessageAnswer(ListFrame(**frame_of(page, wanted)), "data", page.items)
+    return MessageAnswer(ListFrame(**frame(page, wanted)), "data", page.items)
 
 
 @router.post(

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from officeai_proxy.api.paging import ListFrame, frame_of
+from officeai_proxy.api.lists import ListFrame, frame
 from officeai_proxy.api.values import (
     MAX_INTEGER,
     MAX_LIMIT,
@@ -243,7 +243,7 @@ class ConversationList(ListFrame):
     def of(cls, page: Page[Conversation], wanted: PageRequest) -> Self:
         """The answer that tells *page*, which *wanted* asked for."""
         data = [ConversationOut.of(conversation) for conversation in page.items]
-        return cls(data=data, **frame_of(page, wanted))
+        return cls(data=data, **frame(page, wanted))
 
 
 class MessageList(ListFrame):
@@ -283,7 +283,7 @@ class UserList(ListFrame):
     @classmethod
     def of(cls, page: Page[UserSummary], wanted: PageRequest) -> Self:
         """The answer that tells *page*, which *wanted* asked for."""
-        return cls(data=[UserOut.of(user) for user in page.items], **frame_of(page, wanted))
+        return cls(data=[UserOut.of(user) for user in page.items], **frame(page, wanted))
 
 
 class Erased(BaseModel):
