@@ -11,12 +11,7 @@ from officeai_proxy.cli.output import STANDARD_OUTPUT, is_standard_output, open_
 from officeai_proxy.cli.parameters import Moment, Name
 from officeai_proxy.cli.progress import progress
 from officeai_proxy.exports import Order, open_export
-from officeai_proxy.formats.registry import (
-    DEFAULT_INNER,
-    FORMATS,
-    INNER_FORMATS,
-    guess_format,
-)
+from officeai_proxy.formats.registry import DEFAULT_INNER, FORMATS, INNER_FORMATS, guess_format
 from officeai_proxy.formats.writing.passages import Options
 from officeai_proxy.model import DEFAULT_WORKSPACE
 from officeai_proxy.settings import load_settings

@@ -127,9 +127,7 @@ def _session_id(given: str | None) -> str:
 
 
 @router.get(
-    "/conversations/user/{user}",
-    summary="List a user's conversations",
-    responses=problems(),
+    "/conversations/user/{user}", summary="List a user's conversations", responses=problems()
 )
 async def list_of_user(
     user: UserPath,
@@ -206,14 +204,10 @@ async def read_conversation(
 
 
 @router.put(
-    "/conversations/{session_id}",
-    summary="Change title or metadata",
-    responses=_ONE_CHANGED,
+    "/conversations/{session_id}", summary="Change title or metadata", responses=_ONE_CHANGED
 )
 @router.patch(
-    "/conversations/{session_id}",
-    summary="Change title or metadata",
-    responses=_ONE_CHANGED,
+    "/conversations/{session_id}", summary="Change title or metadata", responses=_ONE_CHANGED
 )
 async def change_conversation(
     session_id: SessionPath,
@@ -307,9 +301,7 @@ async def _shorten_lives(
 
 
 @router.post(
-    "/conversations/{session_id}/restore",
-    summary="Bring a conversation back",
-    responses=_ONE,
+    "/conversations/{session_id}/restore", summary="Bring a conversation back", responses=_ONE
 )
 async def restore_conversation(
     session_id: SessionPath,

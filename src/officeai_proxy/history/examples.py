@@ -39,11 +39,7 @@ IMPORT: dict[str, Any] = {
 NEW_CONVERSATION: dict[str, Example] = {
     "demo": {
         "summary": "A conversation of user456",
-        "value": {
-            "user_identifier": "user456",
-            "title": "我的会话",
-            "session_id": "new-session",
-        },
+        "value": {"user_identifier": "user456", "title": "我的会话", "session_id": "new-session"},
     }
 }
 

@@ -155,12 +155,7 @@ async def export_user(
 
 
 def _download(
-    services: Services,
-    caller: Caller,
-    order: Order,
-    trail: Trail,
-    *,
-    name: Callable[[Export], str],
+    services: Services, caller: Caller, order: Order, trail: Trail, *, name: Callable[[Export], str]
 ) -> Download:
     opening = open_export(services.database, caller, order)
     note = partial(_note, trail, order)

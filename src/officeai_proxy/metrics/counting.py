@@ -13,13 +13,7 @@ from officeai_proxy.health.pulse import Keeping
 from officeai_proxy.metrics import catalogue
 from officeai_proxy.metrics.board import Board, ModelCounts
 from officeai_proxy.metrics.catalogue import BOUNDS, SLOTS, Family
-from officeai_proxy.model import (
-    FIRST_ERROR_STATUS,
-    NANOSECONDS,
-    CallRecord,
-    Exchange,
-    Outcome,
-)
+from officeai_proxy.model import FIRST_ERROR_STATUS, NANOSECONDS, CallRecord, Exchange, Outcome
 from officeai_proxy.recording.recorder import RecorderEvent
 
 UNAUTHORIZED = 401

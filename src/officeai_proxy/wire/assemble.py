@@ -11,12 +11,7 @@ from types import MappingProxyType
 
 from officeai_proxy.model import Json, JsonObject
 from officeai_proxy.wire.cleantext import joined
-from officeai_proxy.wire.extras import (
-    Extras,
-    GrowingObject,
-    ReasoningDetails,
-    joined_summaries,
-)
+from officeai_proxy.wire.extras import Extras, GrowingObject, ReasoningDetails, joined_summaries
 from officeai_proxy.wire.parts import joined_text, text_of_part
 from officeai_proxy.wire.runs import Run
 from officeai_proxy.wire.toolcalls import ToolCall, ToolCalls

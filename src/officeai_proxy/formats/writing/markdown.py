@@ -10,14 +10,7 @@ from collections.abc import Sequence
 from typing_extensions import override
 
 from officeai_proxy.formats.containment import OURS, contained, escaped, fenced
-from officeai_proxy.formats.writing.blocks import (
-    Block,
-    Kind,
-    blocks_of,
-    label_of,
-    one_line,
-    told,
-)
+from officeai_proxy.formats.writing.blocks import Block, Kind, blocks_of, label_of, one_line, told
 from officeai_proxy.formats.writing.passages import Encoder, Line, Options, Passage
 
 

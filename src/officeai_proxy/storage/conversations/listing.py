@@ -6,15 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    ScalarSelect,
-    Select,
-    func,
-    literal,
-    select,
-    tuple_,
-)
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, literal, select, tuple_
 
 from officeai_proxy.model import Conversation
 from officeai_proxy.storage.conversations.models import has_model

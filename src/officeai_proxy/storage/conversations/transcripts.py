@@ -191,12 +191,7 @@ class TranscriptRepository:
         return Window(messages=shown, has_older=len(found) > limit, has_newer=below is not None)
 
     async def after(
-        self,
-        conversation: Conversation,
-        line: Sequence[int] | None,
-        *,
-        above: int,
-        limit: int,
+        self, conversation: Conversation, line: Sequence[int] | None, *, above: int, limit: int
     ) -> Window:
         """The oldest messages of *line* with ids over *above*."""
         chosen: ColumnElement[bool]
@@ -212,12 +207,7 @@ class TranscriptRepository:
         return Window(messages=shown, has_older=True, has_newer=len(found) > limit)
 
     async def around(
-        self,
-        conversation: Conversation,
-        line: Sequence[int] | None,
-        *,
-        message: int,
-        limit: int,
+        self, conversation: Conversation, line: Sequence[int] | None, *, message: int, limit: int
     ) -> Window:
         """*message* with some before it and some after it."""
         earlier = await self.newest(conversation, line, below=message, limit=limit // 2)
