@@ -35,7 +35,7 @@ class DirectUpstream:
 
     @property
     def numbers(self) -> PoolNumbers:
-        """How many connections there are, and were."""
+        """How many connections there are."""
         return self.pool.numbers
 
     def exchange(self) -> "DirectExchange":
