@@ -86,8 +86,10 @@ async def write(store: ExchangeStore, turns: Sequence[Turn]) -> int:
             if turn.call.exchange_id not in stored:
                 stored.add(turn.call.exchange_id)
                 fresh.append(turn)
+        # In this order: who erases one of them at this moment is waited for where it is locked, and
+        # what they leave behind can be seen only then.
+        await batch.load(fresh)
         wanted = await _without_erased(transaction, fresh)
-        await batch.load(wanted)
         for turn in wanted:
             await batch.add(turn)
         await transaction.save(batch.threads, batch.calls)
