@@ -22,7 +22,7 @@ from officeai_proxy.errors import DatabaseUnavailable
 from officeai_proxy.model import FAILED
 from officeai_proxy.storage.calls import hours as call_hours
 from officeai_proxy.storage.calls.rows import ADD_CALLS, LoggedCall, call_row
-from officeai_proxy.storage.conversations.burials import buried
+from officeai_proxy.storage.conversations.burials import AS_RECORDER, buried
 from officeai_proxy.storage.conversations.tree import (
     HEAD_COLUMNS,
     Head,
@@ -65,6 +65,7 @@ _STORED = {
         "WHERE exchange_id IN (SELECT value FROM json_each(?))"
     ),
     "postgresql": (
+        f"SELECT CAST({AS_RECORDER} AS uuid) AS exchange_id UNION ALL "  # noqa: S608 - a statement of our own
         "SELECT exchange_id FROM exchanges WHERE exchange_id = ANY(CAST($1 AS uuid[])) UNION ALL "
         "SELECT exchange_id FROM tombstones WHERE exchange_id = ANY(CAST($2 AS uuid[]))"
     ),
@@ -151,11 +152,14 @@ class SqlExchangeTransaction:
     connection: AsyncConnection
 
     async def already_stored(self, exchange_ids: Sequence[UUID]) -> set[UUID]:
-        """Those of *exchange_ids* that are stored, or were and have been deleted for good."""
+        """Those of *exchange_ids* that are stored, or were and have been deleted for good.
+
+        On PostgreSQL no erasure goes on from here to the end of the transaction.
+        """
         dialect = self.connection.dialect.name
         wanted = id_list(exchange_ids, dialect=dialect)
         found = await self.connection.exec_driver_sql(_STORED[dialect], (wanted, wanted))
-        return set(map(uuid_of, found.scalars()))
+        return {uuid_of(one) for one in found.scalars() if one is not None}
 
     async def buried(self, ids: Collection[UUID]) -> Mapping[UUID, datetime]:
         """When each of *ids*, which `burials` made, was erased, of those that were."""

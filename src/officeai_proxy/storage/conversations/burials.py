@@ -13,6 +13,22 @@ from officeai_proxy.storage.tables import exchanges, tombstones
 
 _t = tombstones.c
 
+# Any number will do that nothing else on the same PostgreSQL database takes.
+_RECORDING = 0x0FF1CEA4
+
+AS_RECORDER = f"NULLIF(CAST(pg_advisory_xact_lock_shared({_RECORDING}) AS text), '')"
+"""PostgreSQL: null, once no erasure is on its way; those that come wait for this transaction."""
+
+
+async def wait_for_recorders(connection: AsyncConnection) -> None:
+    """Let those who store calls finish, and others begin once this transaction is committed.
+
+    For erasures, before they lock anything: the former have seen no grave yet, and what they begin
+    cannot be seen either. SQLite has one writer.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_RECORDING})")
+
 
 async def bury(
     connection: AsyncConnection,

@@ -205,9 +205,12 @@ class ImportRepository:
     async def _find_binned(self, owned: Owned) -> AnyRow | None:
         """The conversation that one of the bin is, locked, wherever it is now.
 
-        Several of one session may be in the bin. They began at different times.
+        Several of one session may be in the bin. They began at different times, but for a file that
+        was imported again while what it had brought was in the bin: of those, the one that went
+        there at the same moment is meant.
         """
-        for state in (_c.deleted_at.is_(None), _c.deleted_at.is_not(None)):
+        same_moment = _c.deleted_at == owned.conversation.deleted_at
+        for state in (same_moment, _c.deleted_at.is_(None), _c.deleted_at.is_not(None)):
             found = select(*_FOUND).where(
                 self._mine,
                 _c.session_id == owned.conversation.session_id,
