@@ -20,6 +20,7 @@ from officeai_proxy.model import Durability
 from officeai_proxy.storage.engine import inline_sqlite
 from officeai_proxy.storage.engine.address import Address, Dialect
 from officeai_proxy.storage.engine.failures import is_transient, loses_connection, unavailable
+from officeai_proxy.storage.engine.keepalives import keep_alive
 from officeai_proxy.storage.engine.opened_file import OpenedFile
 
 CONNECT_SECONDS = 5.0
@@ -190,7 +191,9 @@ def _postgresql_engine(
     if address.statement_cache is not None:
         arguments["statement_cache_size"] = address.statement_cache
         arguments["prepared_statement_cache_size"] = address.statement_cache
-    return create_async_engine("postgresql+asyncpg://", connect_args=arguments, **pooling)
+    engine = create_async_engine("postgresql+asyncpg://", connect_args=arguments, **pooling)
+    keep_alive(engine.sync_engine)
+    return engine
 
 
 def _translate(context: ExceptionContext) -> BaseException | None:
