@@ -9,7 +9,7 @@ recorder's database checkpoints.
 import os
 import sqlite3
 from dataclasses import dataclass
-from errno import EACCES, EISDIR
+from errno import EACCES, EISDIR, ENOENT
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -173,6 +173,9 @@ def _create_private(path: Path) -> None:
     except FileExistsError:
         if path.is_dir():
             raise _fault(EISDIR, path) from None
+        if not path.exists():
+            # A link to a disk that is not mounted: a new file there would hide the one on it.
+            raise _fault(ENOENT, Path(os.path.realpath(path))) from None
         if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
             raise _fault(EACCES, path) from None
 
