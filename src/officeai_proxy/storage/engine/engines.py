@@ -9,7 +9,7 @@ recorder's database checkpoints.
 import os
 import sqlite3
 from dataclasses import dataclass
-from errno import EACCES, EISDIR
+from errno import EACCES, EISDIR, ENOENT
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from officeai_proxy.model import Durability
 from officeai_proxy.storage.engine import inline_sqlite
 from officeai_proxy.storage.engine.address import Address, Dialect
 from officeai_proxy.storage.engine.failures import is_transient, loses_connection, unavailable
+from officeai_proxy.storage.engine.keepalives import keep_alive
 from officeai_proxy.storage.engine.opened_file import OpenedFile
 
 CONNECT_SECONDS = 5.0
@@ -164,6 +165,9 @@ def _create_private(path: Path) -> None:
     except FileExistsError:
         if path.is_dir():
             raise _fault(EISDIR, path) from None
+        if not path.exists():
+            # A link to a disk that is not mounted: a new file there would hide the one on it.
+            raise _fault(ENOENT, Path(os.path.realpath(path))) from None
         if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
             raise _fault(EACCES, path) from None
 
@@ -182,7 +186,9 @@ def _postgresql_engine(
     if address.statement_cache is not None:
         arguments["statement_cache_size"] = address.statement_cache
         arguments["prepared_statement_cache_size"] = address.statement_cache
-    return create_async_engine("postgresql+asyncpg://", connect_args=arguments, **pooling)
+    engine = create_async_engine("postgresql+asyncpg://", connect_args=arguments, **pooling)
+    keep_alive(engine.sync_engine)
+    return engine
 
 
 def _translate(context: ExceptionContext) -> BaseException | None:
