@@ -228,6 +228,27 @@ def test_a_long_conversation(person: Person) -> None:
     expect(page.locator(f"#{first}")).to_be_attached()
 
 
+def test_links_within_the_page_load_nothing(browser: Browser, site: Site) -> None:
+    """To the filters and back, or past them, and whoever reads is still where they were."""
+    with somebody(browser, site, size=(1024, 768)) as person:
+        page = person.go(f"/ui/c/{site.ids['long']}")
+        page.wait_for_load_state("networkidle")
+        scroll_up(page)
+        expect(page.locator(".said")).to_have_count(80)
+        place = page.evaluate("document.querySelector('#scroll').scrollTop")
+        steps, asked = page.evaluate("history.length"), list[str]()
+        page.on("request", lambda request: asked.append(request.url))
+        page.get_by_role("link", name="Filter").click()
+        page.locator(".side-close").click()
+        page.get_by_text("Skip to the content").focus()
+        page.keyboard.press("Enter")
+        page.go_back()
+        expect(page).to_have_url(re.compile("#list$"))
+        assert [url for url in asked if "/static/" not in url and "after=" not in url] == []
+        assert page.evaluate("document.querySelector('#scroll').scrollTop") == place
+        assert page.evaluate("history.length") == steps + 3
+
+
 def test_back_on_a_phone(browser: Browser, site: Site) -> None:
     """Back from a conversation, by our button or the browser's, the list is where it was."""
     with somebody(browser, site, size=PHONE) as person:

@@ -3,6 +3,7 @@
 
 const $ = (selector, root = document) => root.querySelector(selector);
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+const here = () => location.pathname + location.search;
 
 // --- parts of the page -------------------------------------------------------------------------
 
@@ -14,8 +15,7 @@ async function part(url, name, options = {}) {
     redirect: "follow",
   });
   if (answer.status === 401) {
-    const here = encodeURIComponent(location.pathname + location.search);
-    if (options.method === "POST") location.assign(`/ui/enter?next=${here}&lost=1`);
+    if (options.method === "POST") location.assign(`/ui/enter?next=${encodeURIComponent(here())}&lost=1`);
     else location.reload();
   }
   return answer;
@@ -116,7 +116,8 @@ async function open(url, push = true) {
     if (turn !== opened) return;
     const wasInside = main.contains(document.activeElement);
     main.replaceChildren(fragment(html));
-    if (push) history.pushState({ open: true }, "", url);
+    if (push && url !== location.href) history.pushState({ open: true }, "", url);
+    shown = here();
     document.body.classList.replace("view-list", "view-reading");
     const chat = $(".chat");
     entitle(chat.dataset.title);
@@ -145,7 +146,7 @@ function isSeen(one) {
 // What the window is called, and where a change of language or colours comes back to.
 function entitle(title) {
   document.title = `${title} · officeai-proxy`;
-  for (const field of $$(".tools [name=next]")) field.value = location.pathname + location.search;
+  for (const field of $$(".tools [name=next]")) field.value = here();
 }
 
 function begin() {
@@ -442,8 +443,14 @@ async function copy(button) {
 
 // --- back ---------------------------------------------------------------------------------------
 
+// The address of what is on the screen. A link to a place within it, as that to the filters, is a step
+// of the browser's too, and must not load anew what somebody reads.
+let shown = here();
+
 // On a phone the list is still there, scrolled to where it was, behind the conversation.
 function goBack() {
+  if (here() === shown) return;
+  shown = here();
   if (location.pathname.startsWith("/ui/c/") && $("#main")) return open(location.href, false);
   if (location.pathname !== "/ui" || !matchMedia("(max-width: 720px)").matches || !$("#rows")) {
     return location.reload();
@@ -564,6 +571,7 @@ function tidyToast() {
   if (!$("#toast .note")) return;
   for (const name of ["binned", "told"]) address.searchParams.delete(name);
   history.replaceState(history.state, "", address);
+  shown = here();
   setTimeout(() => $("#toast .note")?.remove(), 10000);
 }
 
