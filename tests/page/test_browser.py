@@ -649,6 +649,10 @@ def test_a_slow_answer_is_not_shown_in_another_conversation(person: Person) -> N
     page.wait_for_timeout(300)
     expect(page).to_have_url(re.compile(f"/ui/c/{ids['python']}$"))
     expect(page.locator(".chat-head [role=alert]")).to_have_count(0)
+    page.locator(f'#rows [data-id="{ids["foreign"]}"]').click()
+    page.locator(f'#rows [data-id="{ids["python"]}"]').click()
+    page.wait_for_timeout(400)
+    expect(page.locator("#main[aria-busy]")).to_have_count(0)
     person.faults.clear()  # The browser writes the answer 404 into its console.
 
 
@@ -768,6 +772,22 @@ def test_without_a_network(browser: Browser, site: Site) -> None:
             page.get_by_role("link", name=link).click(trial=True, timeout=3000)
             person.context.set_offline(False)
             expect(told).to_be_hidden()
+
+
+def test_what_was_asked_for_without_a_network_comes_with_it(person: Person) -> None:
+    """It goes on by itself, as the page says: a conversation, and a list that is scrolled."""
+    page = person.go("/ui")
+    page.wait_for_load_state("networkidle")
+    rows = page.locator("#rows a.row")
+    before = rows.count()
+    person.context.set_offline(True)
+    page.get_by_text("Regex for ISO dates").first.click()
+    page.locator("#rows .more").scroll_into_view_if_needed()
+    expect(page.locator("#rows .more[aria-busy]")).to_be_visible()
+    person.context.set_offline(False)
+    expect(page.locator("#chat-title")).to_have_text("Regex for ISO dates")
+    expect(rows.nth(before)).to_be_attached()
+    expect(page.locator("#offline")).to_be_hidden()
 
 
 def test_a_magnified_page_has_room_to_read(browser: Browser, site: Site) -> None:
