@@ -492,6 +492,9 @@ def test_long_and_foreign_names(browser: Browser, site: Site) -> None:
             for path in ("/ui", "/ui/users", f"/ui/search?q=Python&user=عمر{'u' * 240}"):
                 person.go(path)
                 assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+            person.go("/ui/users").get_by_role("link", name="More").click()
+            expect(page.get_by_role("link", name="عمر")).to_be_attached()
+            expect(page.locator("td.number").nth(1)).to_be_in_viewport(ratio=1)
 
 
 def test_search_opens_at_the_message(person: Person) -> None:
