@@ -73,6 +73,13 @@ async def test_the_first_view_of_nothing(reader: Reader) -> None:
     assert "X-Session-ID" in shown
 
 
+async def test_where_there_is_nothing_to_choose(reader: Reader, ids: dict[str, int]) -> None:
+    """Beside an empty bin, or a filter that leaves nothing, nobody is asked to choose."""
+    assert "Choose a conversation" in (await reader.get("/ui")).text
+    for path in ("/ui?bin=1", "/ui?user=nobody"):
+        assert "Choose a conversation" not in (await reader.get(path)).text
+
+
 async def test_the_list(reader: Reader, ids: dict[str, int]) -> None:
     """Conversations stand under their days, newest activity first."""
     shown = (await reader.get("/ui")).text
@@ -207,6 +214,17 @@ async def test_a_long_conversation(reader: Reader, ids: dict[str, int]) -> None:
         shown = (await reader.get(more[1].replace("&amp;", "&"), x_part="more")).text
         seen = re.findall(r"Question (\d+):", shown) + seen
     assert seen == [str(n) for n in range(1, 201, 2)]
+
+
+async def test_to_the_beginning(reader: Reader, ids: dict[str, int]) -> None:
+    """One click leads to the first message of a conversation of which only the end is shown."""
+    shown = (await reader.get(f"/ui/c/{ids['long']}")).text
+    link = re.search(r'href="([^"]+)" data-open aria-label="To the beginning"', shown)
+    assert link
+    begin = (await reader.get(link[1].partition("#")[0])).text
+    assert re.findall(r"Question (\d+):", begin)[0] == "1"
+    for all_of_it in (begin, (await reader.get(f"/ui/c/{ids['python']}")).text):
+        assert "To the beginning" not in all_of_it
 
 
 async def test_a_conversation_of_long_messages(paged: Api, reader: Reader) -> None:
