@@ -336,10 +336,17 @@ async def test_the_ends_of_the_calendar_are_shown_in_every_zone(paged: Api, read
 
 
 async def test_rename(reader: Reader, ids: dict[str, int]) -> None:
-    """A title that a person gives is shown from then on; an empty one is refused."""
+    """A title that a person gives is shown from then on; what is none is there to be mended."""
     number = ids["report"]
-    assert (await reader.post(f"/ui/c/{number}/title", title="  ")).status_code == 422
-    assert (await reader.post(f"/ui/c/{number}/title", title="x" * 1001)).status_code == 422
+    for wrong, told in (
+        ("  ", "Give the conversation a title."),
+        ("x" * 1001, "The title must be"),
+    ):
+        answer = await reader.post(f"/ui/c/{number}/title", title=wrong)
+        assert answer.status_code == 422
+        assert f'name="title" value="{wrong}"' in answer.text
+        assert re.search(rf'role="alert">.*{told}', answer.text)
+        assert f'href="/ui/c/{number}">Cancel</a>' in answer.text
     form = (await reader.get(f"/ui/c/{number}/title?user=ann%40example.com")).text
     assert f'action="/ui/c/{number}/title?user=ann%40example.com"' in form
     done = await reader.post(f"/ui/c/{number}/title?user=ann%40example.com", title="报告 <b>")
