@@ -784,6 +784,7 @@ def test_what_was_asked_for_without_a_network_comes_with_it(person: Person) -> N
     rows = page.locator("#rows a.row")
     before = rows.count()
     person.context.set_offline(True)
+    page.wait_for_function("fetch('/health/live').then(() => false, () => true)")
     page.get_by_text("Regex for ISO dates").first.click()
     page.locator("#rows .more").scroll_into_view_if_needed()
     expect(page.locator("#rows .more[aria-busy]")).to_be_visible()

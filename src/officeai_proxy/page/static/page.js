@@ -576,7 +576,11 @@ for (const name of ["dragover", "dragleave", "drop"]) document.addEventListener(
 document.addEventListener("pointerover", onPoint);
 addEventListener("popstate", goBack);
 // A proxy on this machine, or in this house, may answer without the network that is lost.
-addEventListener("offline", () => answered(import.meta.url, { cache: "no-store" }));
+addEventListener("offline", async () => {
+  warn("offline");
+  await pause();
+  answered(import.meta.url, { cache: "no-store" });
+});
 
 tellZone();
 dress(document);
