@@ -169,6 +169,14 @@ class TranscriptRepository:
         models = {row.model_name for row in rows if row.role == Role.ASSISTANT and row.model_name}
         return Totals(sum(int(row.tokens or 0) for row in rows), tuple(sorted(models)))
 
+    async def first(self, conversation: Conversation, line: Sequence[int] | None) -> int:
+        """The id of the oldest message of *line* (None: the path); 0 if there is none."""
+        if line is not None:
+            return line[0]
+        rows = select(_m.id).where(_m.conversation_id == self._wall(conversation), _m.on_path)
+        found = await self._connection.execute(rows.order_by(_m.id).limit(1))
+        return found.scalar_one_or_none() or 0
+
     async def newest(
         self,
         conversation: Conversation,
