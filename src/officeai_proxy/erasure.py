@@ -6,7 +6,7 @@ audit log says that it was begun, and doing it again does the rest.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from officeai_proxy.model import Caller
 from officeai_proxy.storage.audit.chain import Action, Detail, Event
 from officeai_proxy.storage.audit.log import anonymise, append
 from officeai_proxy.storage.conversations import shortening
-from officeai_proxy.storage.conversations.burials import bury
+from officeai_proxy.storage.conversations.burials import bury, wait_for_recorders
 from officeai_proxy.storage.conversations.conversations import ConversationRepository
 from officeai_proxy.storage.conversations.shortening import shorten
 from officeai_proxy.storage.conversations.users import UserRepository
@@ -88,6 +88,7 @@ class Eraser:
         async with self._database.read() as connection:
             await self._check_known(UserRepository(connection, self._caller), user)
         async with self._database.write() as connection:
+            await wait_for_recorders(connection)
             burial = burial_of_user(self._caller.workspace, user)
             await bury(connection, [burial], now=self._clock())
             await append(connection, _sealed(trail, user, {"stage": "begun"}))
@@ -162,14 +163,7 @@ class Eraser:
         async with self._database.write() as connection:
             workspace = self._caller.workspace
             struck = await anonymise(connection, workspace=workspace, user=user)
-            detail: Detail = {
-                "stage": "ended",
-                "conversations": erased.conversations,
-                "messages": erased.messages,
-                "calls": erased.calls,
-                "set_aside": erased.set_aside,
-                "anonymised": struck,
-            }
+            detail: Detail = {"stage": "ended", **asdict(erased), "anonymised": struck}
             await append(connection, _sealed(trail, user, detail))
 
 

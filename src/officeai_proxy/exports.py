@@ -86,6 +86,16 @@ class Export:
         """Whose the first conversation is; None when there is none."""
         return self._snapshot.first.user_identifier if self._snapshot.first else None
 
+    @property
+    def told(self) -> dict[str, str | int]:
+        """What the audit log keeps of it, beside whose it is."""
+        expected = self.expected
+        return {
+            "format": self.format.name,
+            "conversations": expected.conversations,
+            "messages": expected.messages,
+        }
+
     def pieces(self) -> AsyncGenerator[bytes, None]:
         """The bytes of the file.
 

@@ -8,14 +8,7 @@ from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI
 
-from officeai_proxy import (
-    __version__,
-    administration,
-    history,
-    old_names,
-    page,
-    swagger,
-)
+from officeai_proxy import __version__, administration, history, old_names, page, swagger
 from officeai_proxy.api import faults, policy
 from officeai_proxy.health import routes as health
 from officeai_proxy.metrics import routes as metrics

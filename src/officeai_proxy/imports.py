@@ -135,11 +135,7 @@ class Importer:
         return account
 
     async def run(
-        self,
-        file: BinaryIO,
-        reading: Reading,
-        *,
-        told: Callable[[Account], None] = _nothing_told,
+        self, file: BinaryIO, reading: Reading, *, told: Callable[[Account], None] = _nothing_told
     ) -> Account:
         """Import what *file* holds; *told* hears of it as it goes on.
 

@@ -99,10 +99,7 @@ def _understood_in_dotenv() -> Collection[str]:
     library.disabled = True
     try:
         return DotEnvSettingsSource(
-            BaseSettings,
-            env_file=DOTENV,
-            env_file_encoding="utf-8",
-            env_ignore_empty=False,
+            BaseSettings, env_file=DOTENV, env_file_encoding="utf-8", env_ignore_empty=False
         ).env_vars
     finally:
         library.disabled = False

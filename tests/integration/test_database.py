@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,12 +20,13 @@ from tests.integration.stored import HERE, NOW, say, start
 
 from officeai_proxy.app import create_app
 from officeai_proxy.cli.opening import database_of
-from officeai_proxy.errors import DatabaseMoved, DatabaseUnavailable
+from officeai_proxy.errors import ConfigurationError, DatabaseMoved, DatabaseUnavailable
 from officeai_proxy.model import Durability
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.conversations.conversations import ConversationRepository
 from officeai_proxy.storage.database import Database, Dialect, is_transient
 from officeai_proxy.storage.engine import turns
+from officeai_proxy.storage.engine.keepalives import GONE_SECONDS, IDLE_SECONDS
 from officeai_proxy.storage.schema.migrations import prepare
 from officeai_proxy.storage.search.upkeep import purge
 from officeai_proxy.storage.tables import conversation_messages, tombstones
@@ -102,6 +104,42 @@ class TestLocks:
                     assert wait == ("5s" if door in (awaited.read, awaited.write) else "0")
         finally:
             await awaited.close()
+
+
+class TestSilence:
+    """The other side of a connection dies without a word."""
+
+    async def test_both_sides_ask_whether_the_other_lives(self, database: Database) -> None:
+        """A dead host's transaction must not keep its locks for the two hours of the system."""
+        if database.dialect is not Dialect.POSTGRESQL:
+            pytest.skip("SQLite has no other side")
+        wanted = "SELECT setting::int FROM pg_settings WHERE name = ANY(:names) ORDER BY name"
+        names = ("tcp_keepalives_idle", "tcp_user_timeout", "idle_in_transaction_session_timeout")
+        for door in (database.write, database.peek, database.alter):
+            async with door() as connection:
+                found = await connection.execute(text(wanted), {"names": [*names]})
+                raw = await connection.get_raw_connection()
+                transport = raw.driver_connection._transport  # type: ignore[union-attr]
+                ours = transport.get_extra_info("socket")
+
+                assert [*found.scalars()] == [IDLE_SECONDS * 1000, 20, GONE_SECONDS * 1000]
+                assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+                silence = ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+                assert silence == GONE_SECONDS * 1000
+
+    async def test_the_owners_limit_stays(self, database: Database) -> None:
+        """A shorter time that somebody gave idle transactions is not made longer."""
+        if database.dialect is not Dialect.POSTGRESQL:
+            pytest.skip("a setting of PostgreSQL")
+        other = Database(
+            f"postgresql://postgres@{database.location}?idle_in_transaction_session_timeout=7000"
+        )
+        try:
+            async with other.peek() as connection:
+                shown = await connection.scalar(text("SHOW idle_in_transaction_session_timeout"))
+                assert shown == "7s"
+        finally:
+            await other.close()
 
 
 class TestTransactions:
@@ -229,6 +267,15 @@ class TestErrors:
         await prepare(database)
         assert await count(database) == 0
         await database.close()
+
+    async def test_an_option_that_no_server_knows_is_told(self, database: Database) -> None:
+        """It never becomes right by waiting, and the setting that it stands in is named."""
+        if database.dialect is Dialect.SQLITE:
+            pytest.skip("SQLite takes no options")
+        other = Database(f"postgresql://postgres@{database.location}?channel_binding=require")
+        with pytest.raises(ConfigurationError, match=r"OFFICEAI_DATABASE_URL: .*channel_binding"):
+            await other.ping()
+        await other.close()
 
     async def test_ping_answers(self, database: Database) -> None:
         """A database that is there answers, also before there are tables."""

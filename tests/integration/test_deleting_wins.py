@@ -1,23 +1,36 @@
 """What was erased for good does not come back from calls that were not stored yet."""
 
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from tests.api import NOW, Api
 from tests.factories import an_exchange, user
 from tests.integration.stored import HERE
 from tests.integration.test_exchanges import store
+from typing_extensions import override
 
 from officeai_proxy.model import Conversation, Exchange
 from officeai_proxy.recording import frames, setaside
 from officeai_proxy.recording.reader import Entry
+from officeai_proxy.recording.turns import read_turn
+from officeai_proxy.recording.writer import write
 from officeai_proxy.storage.conversations.conversations import ConversationRepository
-from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.database import Database, Dialect
+from officeai_proxy.storage.exchanges import (
+    LoggedCall,
+    SqlExchangeStore,
+    SqlExchangeTransaction,
+)
 from officeai_proxy.storage.schema.migrations import check
 from officeai_proxy.storage.tables import conversations, exchanges
+from officeai_proxy.tree import Thread
 
 
 def now_or(seconds: float, **named: str | None) -> Exchange:
@@ -169,3 +182,77 @@ async def test_the_later_of_two_moments_holds(database: Database) -> None:
     await store(database, now_or(+25, session="s1"))
 
     assert await counts(database) == (0, 0)
+
+
+async def waits(database: Database) -> bool:
+    """Whether somebody waits for a lock; SQLite's writers queue before they ask for one."""
+    if database.dialect is Dialect.SQLITE:
+        return True
+    async with database.read() as connection:
+        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(await connection.scalar(waiting))
+
+
+async def until_it_waits(database: Database, task: asyncio.Task[Any]) -> None:
+    """Return when *task* waits for what somebody else has locked, or is done without that."""
+    async with asyncio.timeout(30):
+        while not (task.done() or await waits(database)):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)
+
+
+async def test_a_call_that_is_stored_while_it_is_erased_stays_away(database: Database) -> None:
+    """The recorder began before the erasure was committed, and waits for its conversation."""
+    await store(database, now_or(-60, session="s1"))
+    async with database.write() as connection:
+        repository = ConversationRepository(connection, HERE)
+        await repository.erase_session(await repository.find("s1"), now=NOW)
+        storing = asyncio.create_task(store(database, now_or(-30, session="s1")))
+        await until_it_waits(database, storing)
+    await storing
+
+    assert await counts(database) == (0, 0)
+
+
+class Held(SqlExchangeTransaction):
+    """A recorder that has decided what to store, and does so once it is let go on."""
+
+    decided: ClassVar[asyncio.Event]
+    goes_on: ClassVar[asyncio.Event]
+
+    @override
+    async def save(self, threads: Sequence[Thread], calls: Sequence[LoggedCall]) -> None:
+        self.decided.set()
+        await self.goes_on.wait()
+        await super().save(threads, calls)
+
+
+class HeldStore(SqlExchangeStore):
+    """Where such a recorder stores."""
+
+    @override
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[SqlExchangeTransaction]:
+        async with super().transaction() as transaction:
+            yield Held(transaction.connection)
+
+
+@pytest.mark.parametrize("address", ["/users/ann", "/conversations/s1?permanent=true"])
+async def test_a_conversation_that_begins_while_it_is_erased_goes_with_it(
+    api: Api, database: Database, address: str
+) -> None:
+    """The erasure cannot see it yet, and waits for the recorder that has not seen the erasure."""
+    await store(database, now_or(-60, session="s1"))
+    await binned(database, now=NOW - 40 * SECOND)
+    Held.decided, Held.goes_on = asyncio.Event(), asyncio.Event()
+    turns = [read_turn(now_or(-30, session="s1"))]
+    storing = asyncio.create_task(write(HeldStore(database), turns))
+    await Held.decided.wait()
+    async with api.client() as client:
+        erasing = asyncio.create_task(client.delete(address))
+        await until_it_waits(database, erasing)
+        Held.goes_on.set()
+        await storing
+        assert (await erasing).is_success
+
+    assert await counts(database) == (0, 0)
+    assert await check(database) == []

@@ -6,7 +6,7 @@ import random
 import zipfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -250,6 +250,23 @@ async def test_the_bin_is_imported_into_the_bin(database: Database) -> None:
         await repository.bin(await repository.find("s1"), now=NOW)
     assert counts(await import_(database, own_jsonl(first, second))) == (0, 2, 0, 0)
     assert await check(database) == []
+
+
+async def test_twins_in_the_bin_stay_apart(database: Database) -> None:
+    """What was imported, binned and imported again began twice at one moment: its own export
+    changes none of them, whatever was said to one of them meanwhile.
+    """
+    files = own_jsonl(own_conversation()), own_jsonl(longer(own_conversation(), "More?"))
+    for at, data in enumerate(files):
+        await import_(database, data)
+        async with database.write() as connection:
+            repository = ConversationRepository(connection, HERE)
+            await repository.bin(await repository.find("s1"), now=NOW + timedelta(hours=at))
+    await import_(database, files[0])
+    before = await rows(database)
+
+    assert counts(await import_(database, await export(database))) == (0, 3, 0, 0)
+    assert await rows(database) == before
 
 
 async def test_others_formats(database: Database) -> None:

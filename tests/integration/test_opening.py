@@ -85,6 +85,13 @@ def test_a_folder_in_the_place_of_the_file_is_told(tmp_path: Path) -> None:
         revision(settings_for(f"sqlite:///{tmp_path}"))
 
 
+def test_a_link_that_leads_nowhere_is_told(tmp_path: Path) -> None:
+    """What it leads to is missing, and nobody lacks a permission."""
+    (tmp_path / "link.db").symlink_to(tmp_path / "unmounted" / "real.db")
+    with pytest.raises(DatabaseUnavailable, match=r"No such file .*unmounted/real\.db"):
+        revision(settings_for(f"sqlite:///{tmp_path}/link.db"))
+
+
 def test_a_newer_database_is_left_to_the_next(database_url: str) -> None:
     """The other process says nothing; whoever opens the database next says what is in the way."""
     settings = settings_for(database_url)

@@ -10,7 +10,17 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
-from tests.integration.stored import ALICE_ONLY, HERE, MINUTE, NOW, log_call, said, say, start
+from tests.integration.stored import (
+    ALICE_ONLY,
+    ELSEWHERE,
+    HERE,
+    MINUTE,
+    NOW,
+    log_call,
+    said,
+    say,
+    start,
+)
 
 from officeai_proxy.formats.reading.imported import ImportedConversation
 from officeai_proxy.model import Caller
@@ -161,6 +171,28 @@ async def test_counting_reads_no_row(database: Database) -> None:
     counted = [line for line in lines[1:] if "conversations" in line]
     assert all("COVERING" in line or "binned" in line for line in counted), lines
     assert len(counted) == 2
+
+
+@pytest.mark.parametrize("others", [0, 9], ids=["most", "few"])
+async def test_users_of_most_conversations_are_read_in_their_order(
+    database: Database, others: int
+) -> None:
+    """All users of a large workspace in one walk; those of a small one, and some, by an index."""
+    if database.dialect is Dialect.POSTGRESQL:
+        pytest.skip("PostgreSQL knows how many there are, and chooses by itself")
+    for number in range(others):
+        await start(database, f"o{number}", caller=ELSEWHERE)
+    for number in range(3):
+        await start(database, f"s{number}", user=f"user{number}")
+    async with plans(database) as (connection, lines):
+        page = await UserRepository(connection, HERE).page(PageRequest(3))
+        assert (page.total, len(page.items), page.has_more) == (3, 3, False)
+    async with plans(database) as (connection, by_index):
+        page = await UserRepository(connection, HERE).page(PageRequest(2))
+        assert (page.total, len(page.items), page.has_more) == (3, 2, True)
+
+    assert bool(scans(lines)) == (not others)
+    assert [line for line in scans(by_index) if "USING" not in line] == []
 
 
 @pytest.mark.parametrize("deleted", list(Deleted))

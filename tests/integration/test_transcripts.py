@@ -64,6 +64,7 @@ async def test_walls(database: Database, caller: Caller) -> None:
         with pytest.raises(NotFound):
             await repository.find(conversation.id)
         assert not await repository.has(conversation, said.id)
+        assert await repository.first(conversation, None) == 0
         assert (await repository.tree(conversation)).parents == {}
         assert (await repository.totals(conversation)).tokens == 0
     assert texts(await window(database, conversation, caller=caller)) == []
@@ -117,7 +118,10 @@ async def test_branches(database: Database) -> None:
     conversation, ids = await branched(database)
     assert texts(await window(database, conversation, limit=10)) == ["a", "d", "e"]
     async with database.read() as connection:
-        tree = await TranscriptRepository(connection, HERE).tree(conversation)
+        repository = TranscriptRepository(connection, HERE)
+        tree = await repository.tree(conversation)
+        assert await repository.first(conversation, None) == ids["a"]
+        assert await repository.first(conversation, [ids["b"], ids["c"]]) == ids["b"]
     assert tree.siblings(ids["d"]) == [ids["b"], ids["d"]]
     line = tree.line_through(ids["b"])
     assert line == [ids["a"], ids["b"], ids["c"]]

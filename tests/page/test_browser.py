@@ -228,6 +228,27 @@ def test_a_long_conversation(person: Person) -> None:
     expect(page.locator(f"#{first}")).to_be_attached()
 
 
+def test_links_within_the_page_load_nothing(browser: Browser, site: Site) -> None:
+    """To the filters and back, or past them, and whoever reads is still where they were."""
+    with somebody(browser, site, size=(1024, 768)) as person:
+        page = person.go(f"/ui/c/{site.ids['long']}")
+        page.wait_for_load_state("networkidle")
+        scroll_up(page)
+        expect(page.locator(".said")).to_have_count(80)
+        place = page.evaluate("document.querySelector('#scroll').scrollTop")
+        steps, asked = page.evaluate("history.length"), list[str]()
+        page.on("request", lambda request: asked.append(request.url))
+        page.get_by_role("link", name="Filter").click()
+        page.locator(".side-close").click()
+        page.get_by_text("Skip to the content").focus()
+        page.keyboard.press("Enter")
+        page.go_back()
+        expect(page).to_have_url(re.compile("#list$"))
+        assert [url for url in asked if "/static/" not in url and "after=" not in url] == []
+        assert page.evaluate("document.querySelector('#scroll').scrollTop") == place
+        assert page.evaluate("history.length") == steps + 3
+
+
 def test_back_on_a_phone(browser: Browser, site: Site) -> None:
     """Back from a conversation, by our button or the browser's, the list is where it was."""
     with somebody(browser, site, size=PHONE) as person:
@@ -471,6 +492,9 @@ def test_long_and_foreign_names(browser: Browser, site: Site) -> None:
             for path in ("/ui", "/ui/users", f"/ui/search?q=Python&user=عمر{'u' * 240}"):
                 person.go(path)
                 assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+            person.go("/ui/users").get_by_role("link", name="More").click()
+            expect(page.get_by_role("link", name="عمر")).to_be_attached()
+            expect(page.locator("td.number").nth(1)).to_be_in_viewport(ratio=1)
 
 
 def test_search_opens_at_the_message(person: Person) -> None:
@@ -628,6 +652,10 @@ def test_a_slow_answer_is_not_shown_in_another_conversation(person: Person) -> N
     page.wait_for_timeout(300)
     expect(page).to_have_url(re.compile(f"/ui/c/{ids['python']}$"))
     expect(page.locator(".chat-head [role=alert]")).to_have_count(0)
+    page.locator(f'#rows [data-id="{ids["foreign"]}"]').click()
+    page.locator(f'#rows [data-id="{ids["python"]}"]').click()
+    page.wait_for_timeout(400)
+    expect(page.locator("#main[aria-busy]")).to_have_count(0)
     person.faults.clear()  # The browser writes the answer 404 into its console.
 
 
@@ -747,6 +775,23 @@ def test_without_a_network(browser: Browser, site: Site) -> None:
             page.get_by_role("link", name=link).click(trial=True, timeout=3000)
             person.context.set_offline(False)
             expect(told).to_be_hidden()
+
+
+def test_what_was_asked_for_without_a_network_comes_with_it(person: Person) -> None:
+    """It goes on by itself, as the page says: a conversation, and a list that is scrolled."""
+    page = person.go("/ui")
+    page.wait_for_load_state("networkidle")
+    rows = page.locator("#rows a.row")
+    before = rows.count()
+    person.context.set_offline(True)
+    page.wait_for_function("fetch('/health/live').then(() => false, () => true)")
+    page.get_by_text("Regex for ISO dates").first.click()
+    page.locator("#rows .more").scroll_into_view_if_needed()
+    expect(page.locator("#rows .more[aria-busy]")).to_be_visible()
+    person.context.set_offline(False)
+    expect(page.locator("#chat-title")).to_have_text("Regex for ISO dates")
+    expect(rows.nth(before)).to_be_attached()
+    expect(page.locator("#offline")).to_be_hidden()
 
 
 def test_a_magnified_page_has_room_to_read(browser: Browser, site: Site) -> None:

@@ -109,19 +109,22 @@ async def test_keys(measured: Reader) -> None:
     listed = (await measured.get("/ui/keys")).text
     assert key not in listed
     [number] = set(re.findall(r"key_[0-9a-f]{16}", listed))
+    asked = (await measured.get(f"/ui/keys/{number}/rotate")).text
+    assert "laptop &lt;b&gt;”, which goes on working for a day" in asked
     rotated = (await measured.post(f"/ui/keys/{number}/rotate", once="")).text
     assert len(re.findall(r"sk-oai-[\w-]{43}", rotated)) == 1
     assert "will open nothing" in (await measured.get(f"/ui/keys/{number}/revoke")).text
     await measured.post(f"/ui/keys/{number}/revoke")
     assert ">revoked</td>" in (await measured.get("/ui/keys")).text
     assert (await measured.post("/ui/keys/nothing/revoke")).status_code == 404
+    assert (await measured.get("/ui/keys/nothing/rotate")).status_code == 404
 
 
 async def test_what_a_key_may_do_is_told_in_words_of_the_reader(measured: Reader) -> None:
-    """As they are called in the form beside the list."""
+    """As they are called in the form beside the list, and in its order."""
     form = {"name": "laptop", "scope-read": "1", "scope-admin": "1"}
     await measured.post("/ui/keys", **form)
-    assert ">管理、读取<" in (await measured.get("/ui/keys", accept_language="zh-CN")).text
+    assert ">读取、管理<" in (await measured.get("/ui/keys", accept_language="zh-CN")).text
 
 
 async def test_what_was_typed_for_a_key_is_kept_to_be_mended(measured: Reader) -> None:

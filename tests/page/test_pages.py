@@ -73,6 +73,13 @@ async def test_the_first_view_of_nothing(reader: Reader) -> None:
     assert "X-Session-ID" in shown
 
 
+async def test_where_there_is_nothing_to_choose(reader: Reader, ids: dict[str, int]) -> None:
+    """Beside an empty bin, or a filter that leaves nothing, nobody is asked to choose."""
+    assert "Choose a conversation" in (await reader.get("/ui")).text
+    for path in ("/ui?bin=1", "/ui?user=nobody"):
+        assert "Choose a conversation" not in (await reader.get(path)).text
+
+
 async def test_the_list(reader: Reader, ids: dict[str, int]) -> None:
     """Conversations stand under their days, newest activity first."""
     shown = (await reader.get("/ui")).text
@@ -209,6 +216,17 @@ async def test_a_long_conversation(reader: Reader, ids: dict[str, int]) -> None:
     assert seen == [str(n) for n in range(1, 201, 2)]
 
 
+async def test_to_the_beginning(reader: Reader, ids: dict[str, int]) -> None:
+    """One click leads to the first message of a conversation of which only the end is shown."""
+    shown = (await reader.get(f"/ui/c/{ids['long']}")).text
+    link = re.search(r'href="([^"]+)" data-open aria-label="To the beginning"', shown)
+    assert link
+    begin = (await reader.get(link[1].partition("#")[0])).text
+    assert re.findall(r"Question (\d+):", begin)[0] == "1"
+    for all_of_it in (begin, (await reader.get(f"/ui/c/{ids['python']}")).text):
+        assert "To the beginning" not in all_of_it
+
+
 async def test_a_conversation_of_long_messages(paged: Api, reader: Reader) -> None:
     """Fewer of them come at once, from either end and from the middle, and none is left out."""
     said = [spoken("user", f"Message {n}. {'word ' * n * 1_000}", NOW) for n in range(30)]
@@ -318,10 +336,17 @@ async def test_the_ends_of_the_calendar_are_shown_in_every_zone(paged: Api, read
 
 
 async def test_rename(reader: Reader, ids: dict[str, int]) -> None:
-    """A title that a person gives is shown from then on; an empty one is refused."""
+    """A title that a person gives is shown from then on; what is none is there to be mended."""
     number = ids["report"]
-    assert (await reader.post(f"/ui/c/{number}/title", title="  ")).status_code == 422
-    assert (await reader.post(f"/ui/c/{number}/title", title="x" * 1001)).status_code == 422
+    for wrong, told in (
+        ("  ", "Give the conversation a title."),
+        ("x" * 1001, "The title must be"),
+    ):
+        answer = await reader.post(f"/ui/c/{number}/title", title=wrong)
+        assert answer.status_code == 422
+        assert f'name="title" value="{wrong}"' in answer.text
+        assert re.search(rf'role="alert">.*{told}', answer.text)
+        assert f'href="/ui/c/{number}">Cancel</a>' in answer.text
     form = (await reader.get(f"/ui/c/{number}/title?user=ann%40example.com")).text
     assert f'action="/ui/c/{number}/title?user=ann%40example.com"' in form
     done = await reader.post(f"/ui/c/{number}/title?user=ann%40example.com", title="报告 <b>")

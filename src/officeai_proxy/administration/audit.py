@@ -1,6 +1,6 @@
 """The route of the audit log: who did what to whose what, when, from where; newest first."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -11,7 +11,7 @@ from pydantic.config import JsonDict
 from officeai_proxy.api.answers import JsonAnswer, problems
 from officeai_proxy.api.bodies import JsonRoute
 from officeai_proxy.api.dependencies import Administrator, Fresh
-from officeai_proxy.api.lists import ListFrame, frame
+from officeai_proxy.api.lists import ListFrame, example_of, frame
 from officeai_proxy.api.paging import page_request
 from officeai_proxy.api.trails import audited
 from officeai_proxy.api.values import (
@@ -67,37 +67,13 @@ class AuditRowOut(BaseModel):
     @classmethod
     def of(cls, row: Row) -> Self:
         """The answer that tells *row*."""
-        return cls(
-            id=row.id,
-            at=row.at,
-            actor=row.actor,
-            action=row.action,
-            user_identifier=row.user_identifier,
-            target_kind=row.target_kind,
-            target=row.target,
-            detail=detail_of(row),
-            client_ip=row.client_ip,
-            workspace=row.workspace,
-            hash=row.hash.hex(),
-        )
+        return cls.model_validate({**asdict(row), "detail": detail_of(row), "hash": row.hash.hex()})
 
 
 class AuditList(ListFrame):
     """A page of the audit log."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "object": "list",
-                "data": [_ROW],
-                "total": 1,
-                "limit": 100,
-                "offset": 0,
-                "has_more": False,
-                "next_cursor": None,
-            }
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"example": example_of(_ROW)})
 
     data: list[AuditRowOut] = Field(description="What was done, newest first.")
 

@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from officeai_proxy.api.lists import ListFrame, frame
+from officeai_proxy.api.lists import ListFrame, example_of, frame
 from officeai_proxy.api.values import MAX_INTEGER, label_or_none
 from officeai_proxy.auth.durations import parse_lifetime, parse_overlap
 from officeai_proxy.auth.key_lines import key_line
@@ -160,19 +160,7 @@ class NewKeyOut(KeyOut):
 class KeyList(ListFrame):
     """A page of keys, revoked ones too, oldest first."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "object": "list",
-                "data": [_KEY],
-                "total": 1,
-                "limit": 100,
-                "offset": 0,
-                "has_more": False,
-                "next_cursor": None,
-            }
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"example": example_of(_KEY)})
 
     data: list[KeyOut] = Field(description="The keys.")
 

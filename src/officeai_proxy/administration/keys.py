@@ -53,10 +53,7 @@ _ONE = problems(HTTPStatus.NOT_FOUND)
 
 
 @router.post(
-    "/keys",
-    summary="Make a key",
-    status_code=HTTPStatus.CREATED,
-    responses=problems(body=True),
+    "/keys", summary="Make a key", status_code=HTTPStatus.CREATED, responses=problems(body=True)
 )
 async def create_key(
     body: NewKey,
@@ -162,8 +159,7 @@ async def successor(
         until = end_of_overlap(old, now=now, overlap=body.overlap)
         await keys.take_over(old, stored, now=now, until=until)
         await append(
-            connection,
-            trail.event(user=old.user, target=old.id, detail={"successor": stored.id}),
+            connection, trail.event(user=old.user, target=old.id, detail={"successor": stored.id})
         )
     await services.refresh_keys()
     return NewKeyOut.made(stored, key, now)

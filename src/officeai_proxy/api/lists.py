@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import BaseModel, Field
+from pydantic.config import JsonDict, JsonValue
 
 from officeai_proxy.storage.paging import Page, PageRequest
 
@@ -44,3 +45,9 @@ def frame(page: Page[Any], wanted: PageRequest) -> Frame:
         "has_more": page.has_more,
         "next_cursor": page.next_cursor,
     }
+
+
+def example_of(item: JsonValue, *, limit: int = 100) -> JsonDict:
+    """A page with nothing but *item*, for `/docs`."""
+    around = ListFrame(total=1, limit=limit, offset=0, has_more=False, next_cursor=None)
+    return {**around.model_dump(), "data": [item]}

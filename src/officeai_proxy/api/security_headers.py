@@ -4,6 +4,8 @@ It stands in front of the framework, so that its errors carry them as well. Byte
 never come through here.
 """
 
+from collections.abc import Sequence
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS: tuple[tuple[bytes, bytes], ...] = (
@@ -22,11 +24,12 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
 
 
 class SecurityHeaders:
-    """An ASGI application that adds `HEADERS` to the answers of another."""
+    """An ASGI application that adds *headers* to the answers of another."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, headers: Sequence[tuple[bytes, bytes]] = HEADERS) -> None:
         """Stand in front of *app*."""
         self._app = app
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event (ASGI specification)."""
@@ -38,7 +41,7 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 given = list(message.get("headers", ()))
                 names = {name.lower() for name, _ in given}
-                missing = [header for header in HEADERS if header[0] not in names]
+                missing = [header for header in self._headers if header[0] not in names]
                 message = {**message, "headers": [*given, *missing]}
             await send(message)
 

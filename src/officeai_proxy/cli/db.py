@@ -6,15 +6,13 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import TypeVar
 
 import click
 
-from officeai_proxy.audit import COMMAND_LINE, AuditLog
-from officeai_proxy.cli.opening import database_of, with_database
+from officeai_proxy.cli.opening import database_of, trail_of, with_database
 from officeai_proxy.cli.rotation import rotate
-from officeai_proxy.model import Caller
+from officeai_proxy.model import DEFAULT_WORKSPACE
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.conversations.models import note_forgotten
@@ -63,9 +61,7 @@ def reindex_() -> None:
     """
 
     async def work(database: Database) -> int:
-        trail = AuditLog(database, lambda: datetime.now(UTC)).trail(
-            Action.REINDEX_DATABASE, Caller(COMMAND_LINE)
-        )
+        trail = trail_of(database, Action.REINDEX_DATABASE, DEFAULT_WORKSPACE)
         await trail.leave(detail={"stage": "begun"})
         return await reindex(database)
 

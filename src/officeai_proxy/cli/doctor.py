@@ -11,11 +11,7 @@ from officeai_proxy.cli.folders import prove_folders
 from officeai_proxy.cli.opening import database_of
 from officeai_proxy.cli.standard import json_line
 from officeai_proxy.errors import ProxyError
-from officeai_proxy.proxy.upstream import (
-    Timeouts,
-    UpstreamRequest,
-    choose_upstream,
-)
+from officeai_proxy.proxy.upstream import Timeouts, UpstreamRequest, choose_upstream
 from officeai_proxy.recording.journal import open_directory
 from officeai_proxy.retention.archive import check_directory
 from officeai_proxy.settings import MEGABYTE, Settings, load_settings, strange_names

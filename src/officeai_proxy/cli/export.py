@@ -6,20 +6,14 @@ from pathlib import Path
 
 import click
 
-from officeai_proxy.audit import COMMAND_LINE, AuditLog
-from officeai_proxy.cli.opening import with_database
+from officeai_proxy.cli.opening import trail_of, with_database
 from officeai_proxy.cli.output import STANDARD_OUTPUT, is_standard_output, open_output
 from officeai_proxy.cli.parameters import Moment, Name
 from officeai_proxy.cli.progress import progress
-from officeai_proxy.exports import Export, Order, open_export
-from officeai_proxy.formats.registry import (
-    DEFAULT_INNER,
-    FORMATS,
-    INNER_FORMATS,
-    guess_format,
-)
+from officeai_proxy.exports import Order, open_export
+from officeai_proxy.formats.registry import DEFAULT_INNER, FORMATS, INNER_FORMATS, guess_format
 from officeai_proxy.formats.writing.passages import Options
-from officeai_proxy.model import DEFAULT_WORKSPACE, Caller
+from officeai_proxy.model import DEFAULT_WORKSPACE
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.conversations.conversations import ConversationFilter, Deleted
@@ -120,10 +114,17 @@ def _refuse_a_terminal(output: Path, chosen: str) -> None:
 
 
 async def _write(database: Database, workspace: str, order: Order, output: Path) -> None:
-    caller = Caller(COMMAND_LINE, workspace)
-    log = AuditLog(database, lambda: datetime.now(UTC))
-    async with open_export(database, caller, order) as export:
-        await _note(log, caller, order, export)
+    one = order.session_id is not None
+    action = Action.EXPORT_CONVERSATION if one else Action.EXPORT_ALL
+    trail = trail_of(database, action, workspace)
+    async with open_export(database, trail.caller, order) as export:
+        # Before the first byte is written.
+        await trail.leave(
+            user=export.owner if one else order.conversations.user_identifier,
+            target=order.session_id,
+            detail=export.told,
+            is_sealed=export.expected.conversations == 0,
+        )
         with open_output(output) as file, progress(export) as advance:
             async for piece in export.pieces():
                 file.write(piece)
@@ -134,21 +135,4 @@ async def _write(database: Database, workspace: str, order: Order, output: Path)
         f"Wrote {written.conversations:,} conversations with {written.messages:,} messages "
         f"to {place}.",
         err=True,
-    )
-
-
-async def _note(log: AuditLog, caller: Caller, order: Order, export: Export) -> None:
-    """Leave a row in the audit log, before the first byte is written."""
-    one = order.session_id is not None
-    trail = log.trail(Action.EXPORT_CONVERSATION if one else Action.EXPORT_ALL, caller)
-    expected = export.expected
-    await trail.leave(
-        user=export.owner if one else order.conversations.user_identifier,
-        target=order.session_id,
-        detail={
-            "format": order.format,
-            "conversations": expected.conversations,
-            "messages": expected.messages,
-        },
-        is_sealed=expected.conversations == 0,
     )

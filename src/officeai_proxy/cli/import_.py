@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,19 +10,16 @@ from typing import BinaryIO, cast
 import click
 from rich.console import Console
 
-from officeai_proxy.audit import COMMAND_LINE, AuditLog
-from officeai_proxy.cli.opening import with_database
+from officeai_proxy.cli.opening import trail_of, with_database
 from officeai_proxy.cli.parameters import Name
-from officeai_proxy.cli.standard import harmless
+from officeai_proxy.cli.standard import harmless, now_and_then
 from officeai_proxy.crypto.scratch import scratch_file
 from officeai_proxy.formats.reading.imported import Reading
 from officeai_proxy.imports import Account, Importer
-from officeai_proxy.model import DEFAULT_WORKSPACE, Caller
+from officeai_proxy.model import DEFAULT_WORKSPACE
 from officeai_proxy.settings import Settings, load_settings
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.database import Database
-
-SECONDS_BETWEEN_LINES = 5.0
 
 
 @click.command("import")
@@ -42,9 +38,8 @@ def command(file: str, user: str | None, workspace: str) -> None:
     settings = load_settings()
 
     async def work(database: Database) -> Account:
-        caller = Caller(COMMAND_LINE, workspace)
-        trail = AuditLog(database, lambda: datetime.now(UTC)).trail(Action.IMPORT, caller)
-        importer = Importer(database, caller, user=user)
+        trail = trail_of(database, Action.IMPORT, workspace)
+        importer = Importer(database, trail.caller, user=user)
         with _opened(file) as opened, _progress() as told:
             return await importer.run_on(trail, opened, _reading(settings), told=told)
 
@@ -91,19 +86,7 @@ def _told(account: Account) -> str:
 def _progress() -> Iterator[Callable[[Account], None]]:
     """Tell how far it is, on standard error: a line that changes on a terminal, else new lines."""
     if not sys.stderr.isatty():
-        yield _lines()
+        yield now_and_then(_told)
         return
     with Console(stderr=True).status("Reading …") as status:
         yield lambda account: status.update(_told(account))
-
-
-def _lines() -> Callable[[Account], None]:
-    last = time.monotonic()
-
-    def tell(account: Account) -> None:
-        nonlocal last
-        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
-            click.echo(_told(account), err=True)
-
-    return tell

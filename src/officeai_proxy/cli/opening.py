@@ -6,15 +6,16 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from types import ModuleType
 from typing import TypeVar, cast
 
-from officeai_proxy.audit import COMMAND_LINE
+from officeai_proxy.audit import COMMAND_LINE, AuditLog, Trail
 from officeai_proxy.auth.keys import make_key
 from officeai_proxy.cli import ending
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import ProxyError
+from officeai_proxy.model import Caller
 from officeai_proxy.settings import Settings
 from officeai_proxy.storage.access.api_keys import ApiKeyRepository
 from officeai_proxy.storage.audit.chain import Action, Event
@@ -43,6 +44,12 @@ def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) 
             await database.close()
 
     return ending.run(opened())
+
+
+def trail_of(database: Database, action: Action, workspace: str) -> Trail:
+    """What a command that is about to do *action* in *workspace* leaves in the audit log."""
+    caller = Caller(COMMAND_LINE, workspace)
+    return AuditLog(database, lambda: datetime.now(UTC)).trail(action, caller)
 
 
 def upgrade_apart(settings: Settings) -> None:

@@ -5,27 +5,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import click
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from officeai_proxy.cli.standard import now_and_then
 from officeai_proxy.exports import Export
-
-SECONDS_BETWEEN_LINES = 5.0
 
 
 @contextmanager
 def progress(export: Export) -> Iterator[Callable[[], None]]:
     """A function to call whenever *export* has got further."""
-    shown = _bar(export) if sys.stderr.isatty() else _lines(export)
-    with shown as advance:
-        yield advance
+    if sys.stderr.isatty():
+        with _bar(export) as advance:
+            yield advance
+    else:
+        yield _lines(export)
 
 
 @contextmanager
@@ -50,23 +44,13 @@ def _bar(export: Export) -> Iterator[Callable[[], None]]:
         yield advance
 
 
-@contextmanager
-def _lines(export: Export) -> Iterator[Callable[[], None]]:
-    began = last = time.monotonic()
+def _lines(export: Export) -> Callable[[], None]:
+    began = time.monotonic()
 
-    def advance() -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last < SECONDS_BETWEEN_LINES:
-            return
-        last = now
-        done, total = export.written, export.expected
-        rate = done.messages / (now - began)
-        left = (total.messages - done.messages) / max(rate, 1)
-        click.echo(
-            f"{done.messages:,} of {total.messages:,} messages, {rate:,.0f} a second, "
-            f"about {left:,.0f} s left",
-            err=True,
-        )
+    def told() -> str:
+        done, total = export.written.messages, export.expected.messages
+        rate = done / (time.monotonic() - began)
+        left = (total - done) / max(rate, 1)
+        return f"{done:,} of {total:,} messages, {rate:,.0f} a second, about {left:,.0f} s left"
 
-    yield advance
+    return now_and_then(told)

@@ -75,9 +75,7 @@ def _plan(
             binned_before=now if empty_bin else None,
         )
     return Plan(
-        due=due,
-        archive_dir=archive_dir or planned.archive_dir,
-        audit_before=planned.audit_before,
+        due=due, archive_dir=archive_dir or planned.archive_dir, audit_before=planned.audit_before
     )
 
 

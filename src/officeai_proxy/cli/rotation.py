@@ -1,10 +1,11 @@
 """`officeai-proxy db rotate`: all that is stored, encrypted with the first of the keys."""
 
-import time
+from collections.abc import Callable
 
 import click
 
 from officeai_proxy.cli.opening import with_database
+from officeai_proxy.cli.standard import now_and_then
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import ConfigurationError
 from officeai_proxy.recording.frame_seal import FrameSeal
@@ -16,21 +17,18 @@ from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.sealing.rotation import retire, seal_all
 from officeai_proxy.storage.search.upkeep import purge
 
-SECONDS_BETWEEN_LINES = 5.0
 
+def _counted() -> Callable[[int], None]:
+    """Tells now and then how many rows it has been so far."""
+    rows = 0
+    tell = now_and_then("{:,} rows encrypted so far".format)
 
-class _Progress:
-    """Tells now and then, on standard error, how far it is."""
+    def told(more: int) -> None:
+        nonlocal rows
+        rows += more
+        tell(rows)
 
-    def __init__(self) -> None:
-        self._rows = 0
-        self._last = time.monotonic()
-
-    def __call__(self, rows: int) -> None:
-        self._rows += rows
-        if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
-            self._last = time.monotonic()
-            click.echo(f"{self._rows:,} rows encrypted so far", err=True)
+    return told
 
 
 @click.command("rotate")
@@ -57,7 +55,7 @@ def rotate() -> None:
 
 async def _rotate(database: Database, settings: Settings, keys: MasterKeys) -> list[str]:
     journal = settings.journal_dir
-    rows = await seal_all(database, told=_Progress())
+    rows = await seal_all(database, told=_counted())
     note_keys(journal, keys)
     files = SetAsideFolder(journal, FrameSeal(keys)).reseal()
     while not await purge(database):

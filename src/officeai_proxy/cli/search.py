@@ -1,16 +1,14 @@
 """`officeai-proxy search`: find messages of a workspace, with what was found in bold."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import click
 
-from officeai_proxy.audit import COMMAND_LINE, AuditLog
-from officeai_proxy.cli.opening import with_database
+from officeai_proxy.cli.opening import trail_of, with_database
 from officeai_proxy.cli.parameters import Name
 from officeai_proxy.cli.standard import json_line
 from officeai_proxy.errors import RequestRefused
-from officeai_proxy.model import DEFAULT_WORKSPACE, Caller, Role
+from officeai_proxy.model import DEFAULT_WORKSPACE, Role
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.database import Database
@@ -57,10 +55,9 @@ def command(
     wanted = SearchFilter(query=query, user_identifier=user, role=role)
 
     async def find(database: Database) -> Stretch[Hit]:
-        caller = Caller(COMMAND_LINE, workspace)
-        trail = AuditLog(database, lambda: datetime.now(UTC)).trail(Action.SEARCH, caller)
+        trail = trail_of(database, Action.SEARCH, workspace)
         async with database.read() as connection:
-            page = await SearchRepository(connection, caller).page(wanted, PageRequest(limit))
+            page = await SearchRepository(connection, trail.caller).page(wanted, PageRequest(limit))
         detail = {"messages": len(page.items)}
         await trail.leave(user=user, detail=detail, is_sealed=not page.items)
         return page

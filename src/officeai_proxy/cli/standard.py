@@ -9,8 +9,17 @@ import json
 import os
 import re
 import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import ParamSpec
+
+import click
+
+P = ParamSpec("P")
+
+SECONDS_BETWEEN_LINES = 5.0
 
 _STREAMS = (0, 1, 2)
 
@@ -74,6 +83,19 @@ def in_one_line(text: str) -> str:
 def harmless(text: str) -> str:
     """*text* in its lines, with what a terminal would obey written as Python escapes it."""
     return _OBEYED.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def now_and_then(told: Callable[P, str]) -> Callable[P, None]:
+    """Something to call as often as one likes: every few seconds a line says what *told* gives."""
+    last = time.monotonic()
+
+    def tell(*given: P.args, **named: P.kwargs) -> None:
+        nonlocal last
+        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            click.echo(told(*given, **named), err=True)
+
+    return tell
 
 
 def json_line(value: object) -> str:

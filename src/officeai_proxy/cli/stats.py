@@ -1,7 +1,7 @@
 """`officeai-proxy stats`: the numbers of a workspace's calls as a table or as JSON."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 
 import click
@@ -10,12 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from officeai_proxy.audit import COMMAND_LINE, AuditLog
-from officeai_proxy.cli.opening import with_database
+from officeai_proxy.cli.opening import trail_of, with_database
 from officeai_proxy.cli.parameters import Moment, Name
 from officeai_proxy.cli.standard import harmless, json_line
 from officeai_proxy.history.stats import Stats, read_offset
-from officeai_proxy.model import DEFAULT_WORKSPACE, Caller
+from officeai_proxy.model import DEFAULT_WORKSPACE
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.calls.filter import CallFilter
@@ -84,11 +83,9 @@ def command(
     grouping = GroupBy(by)
 
     async def count(database: Database) -> StatsPage:
-        caller = Caller(COMMAND_LINE, workspace)
-        log = AuditLog(database, lambda: datetime.now(UTC))
-        trail = log.trail(Action.READ_STATISTICS, caller)
+        trail = trail_of(database, Action.READ_STATISTICS, workspace)
         async with database.read() as connection:
-            repository = StatsRepository(connection, caller)
+            repository = StatsRepository(connection, trail.caller)
             page = await repository.page(wanted, PageRequest(limit), by=grouping, ahead=ahead)
         detail = {"group_by": grouping.value}
         await trail.leave(user=user, detail=detail, is_sealed=not page.groups.items)

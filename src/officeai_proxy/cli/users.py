@@ -1,15 +1,12 @@
 """`officeai-proxy users`: erase one person for good, also while the proxy runs."""
 
-from datetime import UTC, datetime
-
 import click
 
-from officeai_proxy.audit import COMMAND_LINE, AuditLog
-from officeai_proxy.cli.opening import with_database
+from officeai_proxy.cli.opening import trail_of, with_database
 from officeai_proxy.cli.parameters import Name
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.erasure import Eraser, Erasure
-from officeai_proxy.model import DEFAULT_WORKSPACE, Caller
+from officeai_proxy.model import DEFAULT_WORKSPACE
 from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.setaside import SetAsideFolder
 from officeai_proxy.settings import load_settings
@@ -36,11 +33,10 @@ def erase(user: str, workspace: str, *, yes: bool) -> None:
         click.confirm(f"Delete everything of {user!r} in {workspace!r} for good?", abort=True)
 
     async def work(database: Database) -> Erasure:
-        caller = Caller(COMMAND_LINE, workspace)
-        trail = AuditLog(database, _now).trail(Action.ERASE_USER, caller)
+        trail = trail_of(database, Action.ERASE_USER, workspace)
         seal = FrameSeal.of(MasterKeys.of(settings.encryption_secrets))
         folder = SetAsideFolder(settings.journal_dir, seal)
-        eraser = Eraser(database, caller, set_aside=folder, clock=_now)
+        eraser = Eraser(database, trail.caller, set_aside=folder, clock=trail.clock)
         return await eraser.run(user, trail)
 
     erased = with_database(settings, work)
@@ -48,7 +44,3 @@ def erase(user: str, workspace: str, *, yes: bool) -> None:
         f"Erased {erased.conversations:,} conversations with {erased.messages:,} messages, "
         f"{erased.calls:,} other calls, {erased.set_aside:,} that were set aside."
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -13,9 +13,6 @@ KEY_BYTES = 32
 
 NONCE_BYTES = 12
 
-OVERHEAD = NONCE_BYTES + 16
-"""Bytes that a box has more than what is in it: the nonce and the tag."""
-
 
 def derived(secret: bytes, purpose: str) -> bytes:
     """A key for one purpose, so that no two purposes share one (HKDF-SHA256, RFC 5869)."""

@@ -9,7 +9,6 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator
-from types import TracebackType
 from typing import Self
 
 import uvicorn
@@ -55,12 +54,7 @@ class DemoUpstream:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop."""
         self._server.should_exit = True
         self._thread.join(timeout=5)

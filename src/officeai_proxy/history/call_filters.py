@@ -1,6 +1,6 @@
 """Query parameters that narrow the call log and its statistics down, as a filter of storage."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated
 from uuid import UUID
 
@@ -65,23 +65,7 @@ class Filters:
 
     def of(self, caller: Caller) -> CallFilter:
         """The same in storage's words, within what *caller* may see."""
-        return CallFilter(
-            user=check_user(caller, self.user, param="user"),
-            session=self.session,
-            model=self.model,
-            key=self.key,
-            upstream=self.upstream,
-            method=self.method,
-            client_ip=self.client_ip,
-            outcome=self.outcome,
-            api=self.api,
-            exchange_id=None if self.exchange_id is None else str(self.exchange_id),
-            status=self.status,
-            stream=self.stream,
-            has_error=self.has_error,
-            min_latency_ms=self.min_latency_ms,
-            max_latency_ms=self.max_latency_ms,
-            min_ttft_ms=self.min_ttft_ms,
-            after=self.after,
-            before=self.before,
-        )
+        given = asdict(self)
+        user = check_user(caller, self.user, param="user")
+        exchange_id = None if self.exchange_id is None else str(self.exchange_id)
+        return CallFilter(**{**given, "user": user, "exchange_id": exchange_id})

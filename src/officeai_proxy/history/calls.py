@@ -66,10 +66,7 @@ _FORMATS: dict[int | str, dict[str, Any]] = {
 
 
 @router.get(
-    "/history",
-    summary="List calls",
-    response_model=CallLog,
-    responses={**_FORMATS, **problems()},
+    "/history", summary="List calls", response_model=CallLog, responses={**_FORMATS, **problems()}
 )
 async def list_calls(
     filters: Annotated[Filters, Depends()],
@@ -103,12 +100,7 @@ async def list_calls(
     return Response(text, headers=headers | _naming(format), media_type=_MEDIA[format])
 
 
-def _stream(
-    pieces: AsyncGenerator[bytes, None],
-    wanted: CallFormat,
-    *,
-    slots: Slots,
-) -> CallStream:
+def _stream(pieces: AsyncGenerator[bytes, None], wanted: CallFormat, *, slots: Slots) -> CallStream:
     async def headed() -> AsyncGenerator[bytes, None]:
         yield _head(wanted).encode()
         async with aclosing(pieces):

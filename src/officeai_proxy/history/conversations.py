@@ -1,12 +1,11 @@
 """Routes of conversations: create, list, read, rename, delete and bring back."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Annotated
 from uuid import uuid4
 
 from fastapi import APIRouter, Body, Depends, Query, Response
-from typing_extensions import override
 
 from officeai_proxy.api.answers import JsonAnswer, problems
 from officeai_proxy.api.dependencies import Fresh, Reader, Services, Writer
@@ -79,15 +78,8 @@ class Filters:
 
     def of(self, caller: Caller) -> ConversationFilter:
         """The same in storage's words, within what *caller* may see."""
-        return ConversationFilter(
-            user_identifier=check_user(caller, self.user_identifier, param="user_identifier"),
-            model=self.model,
-            created_after=self.created_after,
-            created_before=self.created_before,
-            updated_after=self.updated_after,
-            updated_before=self.updated_before,
-            deleted=self.deleted,
-        )
+        user = check_user(caller, self.user_identifier, param="user_identifier")
+        return ConversationFilter(**{**asdict(self), "user_identifier": user})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +89,6 @@ class SortedFilters(Filters):
     sort: Annotated[ConversationSort, Query(description="A `-` in front: descending.")] = (
         ConversationSort.NEWEST_ACTIVITY
     )
-
-    @override
-    def of(self, caller: Caller) -> ConversationFilter:
-        """The same in storage's words, within what *caller* may see."""
-        return replace(Filters.of(self, caller), sort=self.sort)
 
 
 @router.post(
@@ -140,9 +127,7 @@ def _session_id(given: str | None) -> str:
 
 
 @router.get(
-    "/conversations/user/{user}",
-    summary="List a user's conversations",
-    responses=problems(),
+    "/conversations/user/{user}", summary="List a user's conversations", responses=problems()
 )
 async def list_of_user(
     user: UserPath,
@@ -219,14 +204,10 @@ async def read_conversation(
 
 
 @router.put(
-    "/conversations/{session_id}",
-    summary="Change title or metadata",
-    responses=_ONE_CHANGED,
+    "/conversations/{session_id}", summary="Change title or metadata", responses=_ONE_CHANGED
 )
 @router.patch(
-    "/conversations/{session_id}",
-    summary="Change title or metadata",
-    responses=_ONE_CHANGED,
+    "/conversations/{session_id}", summary="Change title or metadata", responses=_ONE_CHANGED
 )
 async def change_conversation(
     session_id: SessionPath,
@@ -320,9 +301,7 @@ async def _shorten_lives(
 
 
 @router.post(
-    "/conversations/{session_id}/restore",
-    summary="Bring a conversation back",
-    responses=_ONE,
+    "/conversations/{session_id}/restore", summary="Bring a conversation back", responses=_ONE
 )
 async def restore_conversation(
     session_id: SessionPath,

@@ -8,6 +8,8 @@ from typing import Any
 
 from fastapi.openapi.models import Example
 
+from officeai_proxy.api.lists import example_of
+
 OTHER_USER: dict[str, Example] = {"demo": {"value": "user456"}}
 
 IMPORTED_SESSION: dict[str, Example] = {"demo": {"value": "imported-session"}}
@@ -37,11 +39,7 @@ IMPORT: dict[str, Any] = {
 NEW_CONVERSATION: dict[str, Example] = {
     "demo": {
         "summary": "A conversation of user456",
-        "value": {
-            "user_identifier": "user456",
-            "title": "我的会话",
-            "session_id": "new-session",
-        },
+        "value": {"user_identifier": "user456", "title": "我的会话", "session_id": "new-session"},
     }
 }
 
@@ -101,15 +99,6 @@ CONVERSATION_WITH_MESSAGES: dict[str, Any] = {
     "messages": [MESSAGE],
 }
 
-_PAGE: dict[str, Any] = {
-    "object": "list",
-    "total": 1,
-    "limit": 50,
-    "offset": 0,
-    "has_more": False,
-    "next_cursor": None,
-}
-
 SEARCH: dict[str, Example] = {
     "demo": {"summary": "Words in two languages", "value": "Python装饰器"},
     "phrase": {"summary": "A phrase", "value": '"a decorator"'},
@@ -130,9 +119,9 @@ HIT_LIST: dict[str, Any] = {
     "next_cursor": None,
 }
 
-CONVERSATION_LIST: dict[str, Any] = {**_PAGE, "data": [CONVERSATION]}
+CONVERSATION_LIST = example_of(CONVERSATION, limit=50)
 
-MESSAGE_LIST: dict[str, Any] = {**_PAGE, "data": [MESSAGE]}
+MESSAGE_LIST = example_of(MESSAGE, limit=50)
 
 CALL: dict[str, Any] = {
     "time": "2026-01-31T12:00:00.000000Z",
@@ -170,15 +159,7 @@ ONE_USER: dict[str, Any] = {
     "last_active_at": "2026-01-31T12:00:05.250000Z",
 }
 
-USER_LIST: dict[str, Any] = {
-    "object": "list",
-    "data": [ONE_USER],
-    "total": 1,
-    "limit": 100,
-    "offset": 0,
-    "has_more": False,
-    "next_cursor": None,
-}
+USER_LIST = example_of(ONE_USER)
 
 ERASED: dict[str, Any] = {
     "user_identifier": "user123",

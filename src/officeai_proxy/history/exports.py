@@ -155,12 +155,7 @@ async def export_user(
 
 
 def _download(
-    services: Services,
-    caller: Caller,
-    order: Order,
-    trail: Trail,
-    *,
-    name: Callable[[Export], str],
+    services: Services, caller: Caller, order: Order, trail: Trail, *, name: Callable[[Export], str]
 ) -> Download:
     opening = open_export(services.database, caller, order)
     note = partial(_note, trail, order)
@@ -169,16 +164,11 @@ def _download(
 
 async def _note(trail: Trail, order: Order, export: Export) -> None:
     """Leave a row in the audit log, before the first byte leaves."""
-    expected = export.expected
     await trail.leave(
         user=export.owner if order.session_id else order.conversations.user_identifier,
         target=order.session_id,
-        detail={
-            "format": order.format,
-            "conversations": expected.conversations,
-            "messages": expected.messages,
-        },
-        is_sealed=expected.conversations == 0,
+        detail=export.told,
+        is_sealed=export.expected.conversations == 0,
     )
 
 

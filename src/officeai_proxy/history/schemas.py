@@ -261,7 +261,9 @@ class MessageList(ListFrame):
 class UserOut(BaseModel):
     """A user; the counts leave out what is in the bin."""
 
-    model_config = ConfigDict(json_schema_extra={"example": examples.ONE_USER})
+    model_config = ConfigDict(
+        from_attributes=True, json_schema_extra={"example": examples.ONE_USER}
+    )
 
     user_identifier: str = Field(description="What `X-User-ID` named.")
     conversations: int = Field(description="How many conversations the user has.")
@@ -272,13 +274,7 @@ class UserOut(BaseModel):
     @classmethod
     def of(cls, user: UserSummary) -> Self:
         """The answer that tells of *user*."""
-        return cls(
-            user_identifier=user.user_identifier,
-            conversations=user.conversations,
-            messages=user.messages,
-            first_seen_at=user.first_seen_at,
-            last_active_at=user.last_active_at,
-        )
+        return cls.model_validate(user)
 
 
 class UserList(ListFrame):

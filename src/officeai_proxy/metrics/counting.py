@@ -3,22 +3,17 @@
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from contextlib import contextmanager
 
 from starlette.types import Message, Send
 
+from officeai_proxy.api.dependencies import Slots
 from officeai_proxy.errors import ProxyError
+from officeai_proxy.health.pulse import Keeping
 from officeai_proxy.metrics import catalogue
 from officeai_proxy.metrics.board import Board, ModelCounts
 from officeai_proxy.metrics.catalogue import BOUNDS, SLOTS, Family
-from officeai_proxy.model import (
-    FIRST_ERROR_STATUS,
-    NANOSECONDS,
-    CallRecord,
-    Exchange,
-    Outcome,
-)
+from officeai_proxy.model import FIRST_ERROR_STATUS, NANOSECONDS, CallRecord, Exchange, Outcome
 from officeai_proxy.recording.recorder import RecorderEvent
 
 UNAUTHORIZED = 401
@@ -74,37 +69,6 @@ _EVENTS = {
 }
 _IN_FLIGHT = SLOTS[catalogue.IN_FLIGHT.sample()]
 _EXPORTS = SLOTS[catalogue.EXPORTS.sample()]
-
-
-class Slots(Protocol):
-    """How many of one costly thing may run at once."""
-
-    def one(self) -> AbstractContextManager[None]:
-        """Take one for a while."""
-
-
-class JournalCounts(Protocol):
-    """What one worker's journal counts."""
-
-    @property
-    def dropped(self) -> int:
-        """Calls that are lost."""
-
-    @property
-    def append_errors(self) -> int:
-        """Writes that failed."""
-
-    @property
-    def sync_errors(self) -> int:
-        """Syncs that failed."""
-
-    @property
-    def piece_errors(self) -> int:
-        """Part-way records that could not be written."""
-
-    @property
-    def backlog_bytes(self) -> int:
-        """Bytes that wait in memory."""
 
 
 class CallCounter:
@@ -169,7 +133,7 @@ class CallCounter:
         """*event* happened *count* times; belongs to the recorder's thread."""
         self._slots[_EVENTS[event]] += count
 
-    def keeping(self, journal: JournalCounts) -> None:
+    def keeping(self, journal: Keeping) -> None:
         """This worker's *journal* has counted this by now."""
         slots = self._slots
         slots[_DROPPED] = journal.dropped

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from officeai_proxy.api.dependencies import Slots
 from officeai_proxy.metrics.boards import Boards
-from officeai_proxy.metrics.counting import CallCounter, CountedSlots, Slots
+from officeai_proxy.metrics.counting import CallCounter, CountedSlots
 
 
 class Metrics:

@@ -83,8 +83,7 @@ _TEXT: dict[int | str, dict[str, Any]] = {
     responses={**_TEXT, **problems()},
 )
 async def metrics(
-    request: Request,
-    _: Annotated[Caller, Depends(ScraperRequirement(Scope.ADMIN))],
+    request: Request, _: Annotated[Caller, Depends(ScraperRequirement(Scope.ADMIN))]
 ) -> Response:
     """Counters and gauges of all workers of this host, whichever of them answers.
 

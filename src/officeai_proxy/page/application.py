@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from officeai_proxy.api.faults import methods_at
 from officeai_proxy.api.outages import OutageLog
+from officeai_proxy.api.security_headers import SecurityHeaders
 from officeai_proxy.error_handlers import error_headers
 from officeai_proxy.errors import KeysUnavailable, NoRoom, ProxyError, ShuttingDown
 from officeai_proxy.page.call_log import router as call_log
@@ -26,7 +27,7 @@ from officeai_proxy.page.desk import Desk, bare_desk, here, open_desk, own_addre
 from officeai_proxy.page.door import knock
 from officeai_proxy.page.door import router as door
 from officeai_proxy.page.files import router as files
-from officeai_proxy.page.guards import PageHeaders, check_origin
+from officeai_proxy.page.guards import HEADERS, check_origin
 from officeai_proxy.page.keyroom import router as keyroom
 from officeai_proxy.page.origins import SAFE_METHODS
 from officeai_proxy.page.overview import router as overview
@@ -74,7 +75,7 @@ def application(app: FastAPI) -> ASGIApp:
     page.add_exception_handler(RequestValidationError, _on_wrong_value)
     page.add_exception_handler(HTTPException, _on_http_exception)
     page.add_exception_handler(Exception, _on_anything_else)
-    return PageHeaders(page)
+    return SecurityHeaders(page, HEADERS)
 
 
 async def _on_nobody(request: Request, _: Exception) -> Response:

@@ -1,9 +1,8 @@
 """The call log as a table: every call, newest first, narrowed down, and more while scrolling."""
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Annotated
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Response
 
@@ -12,7 +11,7 @@ from officeai_proxy.model import CallRecord, Outcome
 from officeai_proxy.page.days import begin_of, end_of
 from officeai_proxy.page.desk import Desk, ReadingDesk
 from officeai_proxy.page.figures import dollars, seconds
-from officeai_proxy.page.forms import Name
+from officeai_proxy.page.forms import Name, address_of
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.calls.filter import CallFilter
 from officeai_proxy.storage.calls.log import CallRepository
@@ -40,12 +39,11 @@ class CallChoice:
     @property
     def is_narrowed(self) -> bool:
         """Whether calls may be left out."""
-        return any(getattr(self, one.name) for one in fields(self))
+        return any(asdict(self).values())
 
     def link(self, **more: str) -> str:
         """The address of the log with these filters, and *more*."""
-        given = {one.name: getattr(self, one.name) for one in fields(self)} | more
-        return f"/ui/calls?{urlencode({name: text for name, text in given.items() if text})}"
+        return address_of("/ui/calls", **asdict(self) | more)
 
     def of(self, desk: Desk) -> CallFilter:
         """The same in storage's words; days are those of the reader's calendar.

@@ -37,18 +37,17 @@ _TITLE = TypeAdapter(PlainText)
 @router.get("/ui/c/{number}/title")
 async def ask_title(desk: EditingDesk, number: int, chosen: Choice) -> Response:
     """The sheet that asks for a new title."""
-    async with desk.services.database.read() as connection:
-        conversation = await TranscriptRepository(connection, desk.caller).find(number)
-    return await desk.show(
-        "sheet_title.html", conversation=conversation, chosen=chosen, part=desk.part
-    )
+    return await _titling(desk, number, chosen)
 
 
 @router.post("/ui/c/{number}/title")
 async def rename(desk: EditingDesk, request: Request, number: int, chosen: Choice) -> Response:
     """Give the conversation the title of the form."""
     form = await fields_of(request)
-    title = _title(form.get("title", ""))
+    try:
+        title = _title(form.get("title", ""))
+    except UnprocessableInput as exc:
+        return await _titling(desk, number, chosen, typed=form.get("title", ""), fault=exc.message)
     async with desk.services.database.write() as connection:
         conversation = await TranscriptRepository(connection, desk.caller).find(number)
         await ConversationRepository(connection, desk.caller).rename(
@@ -136,6 +135,22 @@ async def clear(desk: EditingDesk, request: Request) -> Response:
         event = desk.trail(Action.CLEAR_USER).event(user=user, detail=detail, is_sealed=not count)
         await append(connection, event)
     return see_other("/ui?told=cleared")
+
+
+async def _titling(
+    desk: Desk, number: int, chosen: Chosen, *, typed: str = "", fault: str = ""
+) -> Response:
+    async with desk.services.database.read() as connection:
+        conversation = await TranscriptRepository(connection, desk.caller).find(number)
+    return await desk.show(
+        "sheet_title.html",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if fault else HTTPStatus.OK,
+        conversation=conversation,
+        chosen=chosen,
+        title=typed if fault else conversation.title or "",
+        fault=desk.told(fault) if fault else None,
+        part=desk.part,
+    )
 
 
 async def _clearing(desk: Desk, user: str, *, is_wrong: bool = False) -> Response:

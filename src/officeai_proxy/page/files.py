@@ -148,14 +148,9 @@ async def take_file(
 
 async def _note(desk: Desk, action: Action, order: Order, export: Export) -> None:
     """Leave a row in the audit log, before the first byte leaves."""
-    expected = export.expected
     await desk.trail(action).leave(
         user=order.conversations.user_identifier,
         target=order.session_id,
-        detail={
-            "format": order.format,
-            "conversations": expected.conversations,
-            "messages": expected.messages,
-        },
-        is_sealed=expected.conversations == 0,
+        detail=export.told,
+        is_sealed=export.expected.conversations == 0,
     )

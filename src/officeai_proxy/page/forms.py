@@ -1,10 +1,10 @@
 """A posted form in, its fields as text out; small forms only, never a file.
 
-And the names that a form without a change, a filter, puts into the address.
+And what a form without a change, a filter, puts into the address.
 """
 
 from typing import Annotated
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import Query, Request
 from pydantic import StringConstraints
@@ -19,6 +19,12 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True), Query(max_length
 """A name to look for. No name has blanks at its ends; what is pasted into a field often does."""
 
 _TYPE = "application/x-www-form-urlencoded"
+
+
+def address_of(path: str, **given: object) -> str:
+    """*path* with those of the values *given* that are not empty."""
+    query = urlencode({name: value for name, value in given.items() if value})
+    return f"{path}?{query}" if query else path
 
 
 async def fields_of(request: Request) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """What stands around the page: the headers of every answer, and where a change may come from."""
 
 from fastapi import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from officeai_proxy.errors import NotAllowed
 from officeai_proxy.page.origins import SAFE_METHODS, is_from_here
@@ -14,7 +13,7 @@ POLICY = (
 """Content Security Policy Level 3: nothing inline, nothing of another host."""
 
 # With `no-referrer` browsers would say `Origin: null` even to us (Fetch Standard, 3.1).
-_HEADERS = (
+HEADERS = (
     (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -35,24 +34,3 @@ async def check_origin(request: Request) -> None:
             "This request does not come from the page itself, so nothing was changed. Open the "
             "page by its own address and try again."
         )
-
-
-class PageHeaders:
-    """An ASGI application that adds the page's headers to the answers of another."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        """Stand in front of *app*."""
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request (ASGI specification)."""
-
-        async def completed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                given = list(message.get("headers", ()))
-                names = {name.lower() for name, _ in given}
-                added = [header for header in _HEADERS if header[0] not in names]
-                message = {**message, "headers": [*given, *added]}
-            await send(message)
-
-        await self._app(scope, receive, completed)

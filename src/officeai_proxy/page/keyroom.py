@@ -70,6 +70,14 @@ async def make_key(desk: AdminDesk, request: Request) -> Response:
     return await _keys(desk, made=made)
 
 
+@router.get("/ui/keys/{key_id}/rotate")
+async def ask_to_rotate(desk: AdminDesk, key_id: str) -> Response:
+    """The sheet that says what becomes of a key that is replaced."""
+    async with desk.services.database.read() as connection:
+        key = await ApiKeyRepository(connection).find(key_id, desk.caller)
+    return await desk.show("sheet_rotate.html", key=key, once=token_urlsafe(), part=desk.part)
+
+
 @router.post("/ui/keys/{key_id}/rotate")
 async def rotate(desk: AdminDesk, request: Request, key_id: str) -> Response:
     """Make a key in the place of another, which goes on working for a day."""
@@ -161,6 +169,7 @@ async def _keys(
         fault=fault,
         typed=typed,
         scopes=[scope for scope in Scope if scope in desk.caller.scopes],
+        every_scope=list(Scope),
     )
 
 

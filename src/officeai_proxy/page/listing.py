@@ -1,9 +1,8 @@
 """Which conversations the list shows: an address's query in, storage's filter and links out."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
-from urllib.parse import urlencode
 
 from fastapi import Query
 
@@ -11,7 +10,7 @@ from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.model import Conversation
 from officeai_proxy.page.days import begin_of, end_of, on_clock
 from officeai_proxy.page.desk import Desk
-from officeai_proxy.page.forms import Name
+from officeai_proxy.page.forms import Name, address_of
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.conversations.conversations import (
     ConversationFilter,
@@ -41,16 +40,7 @@ class Chosen:
 
     def link(self, path: str = "/ui", **more: str) -> str:
         """*path* with these filters, and with *more* in place of or beside them."""
-        given = {
-            "user": self.user,
-            "model": self.model,
-            "since": self.since,
-            "until": self.until,
-            "bin": self.bin,
-            **more,
-        }
-        query = urlencode({name: value for name, value in given.items() if value})
-        return f"{path}?{query}" if query else path
+        return address_of(path, **asdict(self) | more)
 
     def of(self, desk: Desk) -> ConversationFilter:
         """The same in storage's words; days are those of the reader's calendar.

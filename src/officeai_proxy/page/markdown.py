@@ -39,13 +39,7 @@ class Markdown:
         self._copy = escape(copy)
 
         # The parser hands its renderer to a rule as `self`, so that no method can be one.
-        def fence(
-            _: RendererHTML,
-            tokens: Sequence[Token],
-            place: int,
-            __: OptionsDict,
-            ___: MutableMapping[str, Any],
-        ) -> str:
+        def fence(_: object, tokens: Sequence[Token], place: int, *__: object) -> str:
             token = tokens[place]
             named = _LANGUAGE.match(token.info.strip())
             return self.code(token.content, language=named[0] if named else "")
@@ -102,13 +96,7 @@ def _image(
     return _anchor(address) + f"↗ {escape(words or address)}</a>"
 
 
-def _link(
-    _: RendererHTML,
-    tokens: Sequence[Token],
-    place: int,
-    __: OptionsDict,
-    ___: MutableMapping[str, Any],
-) -> str:
+def _link(_: object, tokens: Sequence[Token], place: int, *__: object) -> str:
     address = str(tokens[place].attrs.get("href", ""))
     return "<a>" if PICTURE.fullmatch(address) else _anchor(address)
 

@@ -1,11 +1,10 @@
 """The overview: how many calls, how slow, how many tokens, what cost, what fails, who and which."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Annotated
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Response
 
@@ -14,7 +13,7 @@ from officeai_proxy.health.routes import pulse_of
 from officeai_proxy.page.charts import Chart, Kind, Series, chart_of
 from officeai_proxy.page.desk import Desk, ReadingDesk
 from officeai_proxy.page.figures import dollars, number, seconds
-from officeai_proxy.page.forms import Name
+from officeai_proxy.page.forms import Name, address_of
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.calls.filter import CallFilter
 from officeai_proxy.storage.calls.stats import CallStats, GroupBy, GroupStats, StatsRepository
@@ -56,8 +55,7 @@ class Looked:
 
     def link(self, **more: str) -> str:
         """The address of the overview with these choices, and with *more* in place of them."""
-        given = {one.name: getattr(self, one.name) for one in fields(self)} | more
-        return f"/ui/overview?{urlencode({name: text for name, text in given.items() if text})}"
+        return address_of("/ui/overview", **asdict(self) | more)
 
 
 @dataclass(frozen=True, slots=True)

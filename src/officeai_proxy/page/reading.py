@@ -33,7 +33,10 @@ MessageId = Annotated[int, Query(ge=0, le=2**63 - 1)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A part of a conversation as the template shows it. `line` is the end of another branch."""
+    """A part of a conversation as the template shows it. `line` is the end of another branch.
+
+    `first` is the message that it all begins with, if that is not shown.
+    """
 
     conversation: Conversation
     messages: list[Said]
@@ -41,6 +44,7 @@ class Reading:
     has_older: bool
     has_newer: bool
     line: int
+    first: int
 
     @property
     def oldest(self) -> int:
@@ -150,11 +154,20 @@ async def _opened(desk: Desk, number: int, at: int) -> Reading:
         places = [place for place, one in enumerate(window.messages) if one.line.id == at]
         newest = max(0, len(window.messages) - 1)
         window = window.fitting(MOST_TEXT, around=places[0] if places else newest)
-    return await _told(desk, conversation, window, tree, totals, line[-1] if line else 0)
+        first = await transcripts.first(conversation, line) if window.has_older else 0
+    end = line[-1] if line else 0
+    return await _told(desk, conversation, window, tree, totals, end, first=first)
 
 
 async def _told(
-    desk: Desk, conversation: Conversation, window: Window, tree: Tree, totals: Totals, line: int
+    desk: Desk,
+    conversation: Conversation,
+    window: Window,
+    tree: Tree,
+    totals: Totals,
+    line: int,
+    *,
+    first: int = 0,
 ) -> Reading:
     """Reading Markdown takes milliseconds a page: in a thread, so that calls go on meanwhile."""
     await desk.trail(Action.READ_CONVERSATION).leave(
@@ -170,4 +183,5 @@ async def _told(
         has_older=window.has_older,
         has_newer=window.has_newer,
         line=line,
+        first=first,
     )

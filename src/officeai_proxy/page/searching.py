@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from typing import Annotated
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Response
 
@@ -10,7 +9,7 @@ from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.errors import SearchTooSlow, UnprocessableInput
 from officeai_proxy.model import Conversation
 from officeai_proxy.page.desk import Desk, ReadingDesk
-from officeai_proxy.page.forms import Name
+from officeai_proxy.page.forms import Name, address_of
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.paging import PageRequest
 from officeai_proxy.storage.search.hits import Hit, SearchFilter, SearchRepository
@@ -91,10 +90,8 @@ async def search(desk: Desk, q: str, *, user: str = "", role: str = "", cursor: 
         return Result([], fault="search.too_slow")
     trail, detail = desk.trail(Action.SEARCH), {"messages": len(page.items)}
     await trail.leave(user=wanted.user_identifier, detail=detail, is_sealed=not page.items)
-    more = None
-    if page.next_cursor is not None:
-        given = {"q": q, "user": user, "role": role, "cursor": page.next_cursor}
-        more = f"/ui/search?{urlencode({name: text for name, text in given.items() if text})}"
+    given = {"q": q, "user": user, "role": role, "cursor": page.next_cursor}
+    more = address_of("/ui/search", **given) if page.next_cursor else None
     return Result([_found(hit, query) for hit in page.items], more)
 
 

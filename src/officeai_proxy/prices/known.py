@@ -3,17 +3,14 @@
 Source: the data of genai-prices 0.2.3 (github.com/pydantic/genai-prices), which collects the price
 lists of the makers; each line here was compared with it. Standard tier, text, US dollars per
 million tokens. Names are without the date that many models carry. A model that is not here costs an
-unknown amount, not nothing.
+unknown amount, not nothing. These were the prices on 20 November 2026; newer ones go into
+OFFICEAI_PRICES.
 """
 
 from collections.abc import Mapping
-from datetime import date
 from types import MappingProxyType
 
 from officeai_proxy.prices.price import Price
-
-AS_OF = date(2026, 11, 20)
-"""When these were the prices; newer ones go into OFFICEAI_PRICES."""
 
 _OPENAI = {
     "gpt-5.1": Price(1.25, 10, 0.125),

@@ -45,14 +45,7 @@ class Capture:
         "received",
     )
 
-    def __init__(
-        self,
-        call: Call,
-        *,
-        upstream: str,
-        limit: int,
-        keep: "Keep",
-    ) -> None:
+    def __init__(self, call: Call, *, upstream: str, limit: int, keep: "Keep") -> None:
         """Record at most *limit* bytes of the reply; *keep* takes the exchange at the end."""
         self._call = call
         self._upstream = upstream

@@ -13,12 +13,7 @@ class Captures:
     """Makes the captures of all calls to one upstream."""
 
     def __init__(
-        self,
-        upstream: str,
-        *,
-        limit: int,
-        append: Callable[[Exchange], None],
-        counter: CallCounter,
+        self, upstream: str, *, limit: int, append: Callable[[Exchange], None], counter: CallCounter
     ) -> None:
         """Keep at most *limit* bytes of a reply; *append* takes the exchange at its end."""
         self._upstream = upstream

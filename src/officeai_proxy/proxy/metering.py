@@ -26,15 +26,7 @@ _EVENTS = "text/event-stream"
 class MeteredCapture(Capture):
     """A capture that settles its call's lease in the step in which the call ends."""
 
-    def __init__(
-        self,
-        call: Call,
-        lease: Lease,
-        *,
-        upstream: str,
-        limit: int,
-        keep: Keep,
-    ) -> None:
+    def __init__(self, call: Call, lease: Lease, *, upstream: str, limit: int, keep: Keep) -> None:
         """As `Capture`; *lease* is given back at the end."""
         super().__init__(call, upstream=upstream, limit=limit, keep=keep)
         self._lease = lease

@@ -292,8 +292,9 @@ class Recorder:
             else:
                 self._tell_that_it_is_back()
                 if withheld:
-                    self._on_event(RecorderEvent.WITHHELD, withheld)
-                self._on_stored([turn.call for turn in turns])
+                    self._on_event(RecorderEvent.WITHHELD, len(withheld))
+                calls = [turn.call for turn in turns]
+                self._on_stored([one for one in calls if one.exchange_id not in withheld])
                 return None
 
     def _tell_that_it_is_away(self, error: Exception) -> None:

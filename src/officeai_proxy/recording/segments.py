@@ -89,11 +89,22 @@ def read_stored(directory: Path) -> dict[str, int]:
 
 def write_stored(directory: Path, stored: Mapping[str, int]) -> None:
     """Replace what `read_stored` tells, in one step."""
-    fresh = directory / f"{STORED}.new"
+    replace_file(directory / STORED, orjson.dumps(dict(stored)))
+
+
+def replace_file(path: Path, data: bytes, *, is_synced: bool = False) -> None:
+    """Put *data* into the place of what is at *path*, in one step; for the account alone to read.
+
+    When *is_synced*, it is on the disk before it has its name.
+    """
+    fresh = path.with_name(f"{path.name}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(orjson.dumps(dict(stored)))
-    fresh.replace(directory / STORED)
+        file.write(data)
+        if is_synced:
+            file.flush()
+            os.fsync(descriptor)
+    fresh.replace(path)
 
 
 def hurry(directory: Path) -> None:

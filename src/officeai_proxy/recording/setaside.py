@@ -7,7 +7,6 @@ Bytes of the journal in which nothing can be read are kept here as well, as they
 knows how many exchanges they were, or whose. There is nothing to try again.
 """
 
-import os
 import re
 from collections.abc import Iterator, Set
 from contextlib import suppress
@@ -25,6 +24,7 @@ from officeai_proxy.model import Exchange
 from officeai_proxy.recording.frame_seal import FrameSeal, key_of
 from officeai_proxy.recording.frames import Undecodable, decode
 from officeai_proxy.recording.reader import Damage, Entry
+from officeai_proxy.recording.segments import replace_file
 
 FOLDER = "set-aside"
 
@@ -71,8 +71,8 @@ def set_aside(journal: Path, entry: Entry, *, reason: str, seal: FrameSeal | Non
     kept = folder / f"{name}{_FRAME}"
     about = orjson.dumps({"reason": reason})
     # Whoever sees the frame sees all of it, and why; a disk that gets full in between leaves none.
-    _write(kept.with_suffix(".json"), _sealed(about, seal))
-    _write(kept, _sealed(entry.payload, seal))
+    replace_file(kept.with_suffix(".json"), _sealed(about, seal), is_synced=True)
+    replace_file(kept, _sealed(entry.payload, seal), is_synced=True)
     return kept
 
 
@@ -88,9 +88,10 @@ def set_damage_aside(
         f"the journal was damaged: no call can be read in bytes {damage.start} to {damage.end} "
         f"of {damage.segment}"
     )
-    _write(kept.with_suffix(".json"), _sealed(orjson.dumps({"reason": reason}), seal))
+    about = orjson.dumps({"reason": reason})
+    replace_file(kept.with_suffix(".json"), _sealed(about, seal), is_synced=True)
     # Damaged bytes may begin like sealed ones: they are sealed whatever they look like.
-    _write(kept, found if seal is None else seal.seal(found))
+    replace_file(kept, found if seal is None else seal.seal(found), is_synced=True)
     return kept
 
 
@@ -237,7 +238,7 @@ class SetAsideFolder:
             if self._seal is not None and key_of(found) != self._seal.current:
                 is_damage = kept.suffix == _DAMAGE
                 opened = self._opened(found) if is_damage else self._seal.open(found)
-                _write(kept, self._seal.seal(opened))
+                replace_file(kept, self._seal.seal(opened), is_synced=True)
                 resealed += 1
         return resealed
 
@@ -287,16 +288,6 @@ def _names(folder: Path) -> set[str]:
     with suppress(OSError):
         return {file.stem for file in _files(folder) if file.suffix in _KINDS}
     return set()
-
-
-def _write(path: Path, data: bytes) -> None:
-    fresh = path.with_name(f"{path.name}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
-    fresh.replace(path)
 
 
 def _sealed(data: bytes, seal: FrameSeal | None) -> bytes:

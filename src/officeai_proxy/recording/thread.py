@@ -8,8 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-ANEW_AFTER = 1.0
-"""Seconds between a failure that nobody foresaw and a new beginning."""
+from officeai_proxy.chores import ANEW_AFTER, begun_anew
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +36,6 @@ class RecorderThread:
         self._make = make
         self._anew_after = anew_after
         self._has_failed = False
-        self._told = ""
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._worker: Worker | None = None
@@ -73,27 +71,16 @@ class RecorderThread:
             log.debug("the recorder has ended already")
 
     def _run(self) -> None:
-        asyncio.run(self._work())
+        asyncio.run(begun_anew(self._work, what="the recorder", anew_after=self._anew_after))
 
     async def _work(self) -> None:
-        while True:
-            try:
-                await self._run_one()
-            except Exception as exc:  # noqa: BLE001 - the thread must outlive any recorder
-                self._worker, self._has_failed = None, True
-                self._tell_failure(exc)
-                if self._is_stopping.is_set():
-                    return
-                await asyncio.sleep(self._anew_after)
-            else:
-                return
-
-    def _tell_failure(self, error: Exception) -> None:
-        """Log it with its trace, and once for as long as it is the same, which may be for days."""
-        words = repr(error)
-        if words != self._told:
-            log.error("the recorder has failed, and is begun anew", exc_info=error)
-        self._told = words
+        try:
+            await self._run_one()
+        except Exception:
+            self._worker, self._has_failed = None, True
+            if not self._is_stopping.is_set():
+                raise
+            log.exception("the recorder failed at its end")
 
     async def _run_one(self) -> None:
         worker = await self._make()

@@ -77,9 +77,7 @@ def read_turn(exchange: Exchange) -> Turn:
         call=call,
         is_recorded=True,
         request=RequestMessages(
-            request.messages,
-            timestamp=call.started_at,
-            model_name=exchange.model_asked,
+            request.messages, timestamp=call.started_at, model_name=exchange.model_asked
         ),
         replies=() if is_refused else _replies(exchange, reply, call),
     )

@@ -73,10 +73,10 @@ class ExchangeStore(Protocol):
         """One transaction: all of it is stored at the end of the block, or nothing is."""
 
 
-async def write(store: ExchangeStore, turns: Sequence[Turn]) -> int:
+async def write(store: ExchangeStore, turns: Sequence[Turn]) -> set[UUID]:
     """Store *turns*, in their order, each exactly once, all of them or none.
 
-    What was erased for good after it began is not stored: deleting wins. How many those were.
+    What was erased for good after it began is not stored: deleting wins. The ids of those.
     """
     async with store.transaction() as transaction:
         stored = set(await transaction.already_stored([t.call.exchange_id for t in turns]))
@@ -86,26 +86,29 @@ async def write(store: ExchangeStore, turns: Sequence[Turn]) -> int:
             if turn.call.exchange_id not in stored:
                 stored.add(turn.call.exchange_id)
                 fresh.append(turn)
-        wanted = await _without_erased(transaction, fresh)
-        await batch.load(wanted)
-        for turn in wanted:
-            await batch.add(turn)
+        # In this order: who erases one of them at this moment is waited for where it is locked, and
+        # what they leave behind can be seen only then.
+        await batch.load(fresh)
+        erased = await _erased(transaction, fresh)
+        for turn in fresh:
+            if turn.call.exchange_id not in erased:
+                await batch.add(turn)
         await transaction.save(batch.threads, batch.calls)
-        return len(fresh) - len(wanted)
+        return erased
 
 
-async def _without_erased(transaction: ExchangeTransaction, turns: Sequence[Turn]) -> list[Turn]:
-    """Those of *turns* that nobody erased after they began."""
+async def _erased(transaction: ExchangeTransaction, turns: Sequence[Turn]) -> set[UUID]:
+    """The ids of those of *turns* that somebody erased after they began."""
     names = [(c.workspace, c.user, c.session, c.client_ip) for c in (turn.call for turn in turns)]
     graves = {name: graves_of(*name) for name in set(names)}
     buried = await transaction.buried({one for some in graves.values() for one in some})
     if not buried:
-        return list(turns)
-    return [
-        turn
+        return set()
+    return {
+        turn.call.exchange_id
         for turn, name in zip(turns, names, strict=True)
-        if not any(one in buried and turn.call.started_at <= buried[one] for one in graves[name])
-    ]
+        if any(one in buried and turn.call.started_at <= buried[one] for one in graves[name])
+    }
 
 
 class _Batch:

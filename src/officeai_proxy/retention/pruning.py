@@ -52,8 +52,7 @@ def plan_of(settings: Settings, now: datetime) -> Plan:
     """What *settings* say must go at *now*."""
     return Plan(
         due=Due(
-            before=_ago(now, settings.retention_days),
-            binned_before=_ago(now, settings.bin_days),
+            before=_ago(now, settings.retention_days), binned_before=_ago(now, settings.bin_days)
         ),
         archive_dir=settings.archive_dir,
         audit_before=_ago(now, settings.audit_days),
@@ -189,11 +188,7 @@ class Pruning:
 
     def _event(self, action: Action, workspace: str | None, detail: Detail) -> Event:
         return Event(
-            at=self._clock(),
-            actor=self._actor,
-            action=action,
-            workspace=workspace,
-            detail=detail,
+            at=self._clock(), actor=self._actor, action=action, workspace=workspace, detail=detail
         )
 
     async def _pause(self, began: float) -> None:

@@ -13,12 +13,7 @@ from typing_extensions import override
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import NotFound, ProxyError
 from officeai_proxy.model import DEFAULT_WORKSPACE, Caller, Conversation
-from officeai_proxy.session_history.messages import (
-    Message,
-    Session,
-    openai_message,
-    read_message,
-)
+from officeai_proxy.session_history.messages import Message, Session, openai_message, read_message
 from officeai_proxy.session_history.semantics import Key, StoredSessionHistoryService
 from officeai_proxy.storage.conversations.conversations import (
     ConversationFilter,

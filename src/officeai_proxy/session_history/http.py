@@ -9,12 +9,7 @@ from typing_extensions import override
 
 from officeai_proxy.errors import NotFound, ProxyError
 from officeai_proxy.model import Json, JsonObject
-from officeai_proxy.session_history.messages import (
-    Message,
-    Session,
-    openai_message,
-    read_message,
-)
+from officeai_proxy.session_history.messages import Message, Session, openai_message, read_message
 from officeai_proxy.session_history.requests import ProxyClient
 from officeai_proxy.session_history.semantics import Key, StoredSessionHistoryService
 from officeai_proxy.wire import jsontext

@@ -10,14 +10,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Literal, cast
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    ValidationError,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import to_jsonable_python
 
 from officeai_proxy.errors import UnprocessableInput

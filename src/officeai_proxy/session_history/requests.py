@@ -55,12 +55,7 @@ class ProxyClient:
         self.is_closed = False
 
     async def ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: dict[str, str] | None = None,
-        body: Json = None,
+        self, method: str, path: str, *, params: dict[str, str] | None = None, body: Json = None
     ) -> JsonObject:
         """The JSON object that the proxy answers; an empty one when it answers nothing.
 

@@ -1,7 +1,6 @@
 """What every session history service can do, as an abstract class; keeps nothing itself."""
 
 from abc import ABC, abstractmethod
-from types import TracebackType
 from typing import Self
 
 from officeai_proxy.session_history.messages import Session
@@ -80,11 +79,6 @@ class SessionHistoryService(ABC):
         await self.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Stop."""
         await self.stop()

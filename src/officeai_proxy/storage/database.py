@@ -274,5 +274,7 @@ class Database:
         """Tell a wrong configuration from a database that is away."""
         if isinstance(error, (ValueError, DBAPIError)) and not is_transient(error):
             reason = getattr(error, "orig", None) or error
-            return ConfigurationError(f"the database {self.location} cannot be opened: {reason}")
+            return ConfigurationError(
+                f"OFFICEAI_DATABASE_URL: {self.location} cannot be opened: {reason}"
+            )
         return unavailable(error)

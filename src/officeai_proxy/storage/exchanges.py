@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Protocol
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,7 +22,7 @@ from officeai_proxy.errors import DatabaseUnavailable
 from officeai_proxy.model import FAILED
 from officeai_proxy.storage.calls import hours as call_hours
 from officeai_proxy.storage.calls.rows import ADD_CALLS, LoggedCall, call_row
-from officeai_proxy.storage.conversations.burials import buried
+from officeai_proxy.storage.conversations.burials import AS_RECORDER, buried
 from officeai_proxy.storage.conversations.tree import (
     HEAD_COLUMNS,
     Head,
@@ -32,10 +32,11 @@ from officeai_proxy.storage.conversations.tree import (
     insert_messages,
     reserve,
     set_heads,
+    set_on_path,
 )
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.engine.bulk import BulkStatement
-from officeai_proxy.storage.engine.driver_values import id_list, moment_of, uuid_of
+from officeai_proxy.storage.engine.driver_values import id_list, moment_of, select_by_ids, uuid_of
 from officeai_proxy.storage.rows import AnyRow
 from officeai_proxy.storage.sealing.sealed_rows import identity_of, seal_conversation
 from officeai_proxy.storage.sealing.vault import sealer_of
@@ -64,20 +65,14 @@ _STORED = {
         "WHERE exchange_id IN (SELECT value FROM json_each(?))"
     ),
     "postgresql": (
+        f"SELECT CAST({AS_RECORDER} AS uuid) AS exchange_id UNION ALL "  # noqa: S608 - a statement of our own
         "SELECT exchange_id FROM exchanges WHERE exchange_id = ANY(CAST($1 AS uuid[])) UNION ALL "
         "SELECT exchange_id FROM tombstones WHERE exchange_id = ANY(CAST($2 AS uuid[]))"
     ),
 }
-_LEAVES = {
-    "sqlite": (
-        "SELECT id, identity, role, sealed_with, outcome FROM conversation_messages "
-        "WHERE id IN (SELECT value FROM json_each(?))"
-    ),
-    "postgresql": (
-        "SELECT id, identity, role, sealed_with, outcome FROM conversation_messages "
-        "WHERE id = ANY(CAST($1 AS bigint[]))"
-    ),
-}
+_LEAVES = select_by_ids(
+    "id, identity, role, sealed_with, outcome", "conversation_messages", kind="bigint"
+)
 _PATH_END = {
     "sqlite": (
         "SELECT id, parent_id, identity, role, sealed_with, outcome FROM conversation_messages "
@@ -157,11 +152,14 @@ class SqlExchangeTransaction:
     connection: AsyncConnection
 
     async def already_stored(self, exchange_ids: Sequence[UUID]) -> set[UUID]:
-        """Those of *exchange_ids* that are stored, or were and have been deleted for good."""
+        """Those of *exchange_ids* that are stored, or were and have been deleted for good.
+
+        On PostgreSQL no erasure goes on from here to the end of the transaction.
+        """
         dialect = self.connection.dialect.name
         wanted = id_list(exchange_ids, dialect=dialect)
         found = await self.connection.exec_driver_sql(_STORED[dialect], (wanted, wanted))
-        return set(map(uuid_of, found.scalars()))
+        return {uuid_of(one) for one in found.scalars() if one is not None}
 
     async def buried(self, ids: Collection[UUID]) -> Mapping[UUID, datetime]:
         """When each of *ids*, which `burials` made, was erased, of those that were."""
@@ -280,14 +278,9 @@ class SqlExchangeTransaction:
         new = set(leaf.path()) if leaf else set()
         old = set(thread.stored_leaf.path()) if thread.stored_leaf else set()
         known = set(thread.nodes.values())
-        await self._set_on_path((old - new) & known, on_path=False)
-        await self._set_on_path((new - old) & known, on_path=True)
-
-    async def _set_on_path(self, nodes: Iterable[Node], *, on_path: bool) -> None:
-        values = [{"b_id": node.id} for node in nodes]
-        if values:
-            statement = update(_messages).where(_messages.c.id == bindparam("b_id"))
-            await self.connection.execute(statement.values(on_path=on_path), values)
+        for nodes, on_path in (((old - new) & known, False), ((new - old) & known, True)):
+            ids = [_stored(node) for node in nodes]
+            await set_on_path(self.connection, ids, on_path=on_path)
 
 
 def _thread(row: AnyRow, leaf: Node | None, sealer: Sealer | None) -> Thread:

@@ -8,26 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import (
-    ColumnElement,
-    and_,
-    delete,
-    false,
-    func,
-    insert,
-    literal,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, and_, false, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.errors import NotFound
 from officeai_proxy.model import Caller, Conversation
+from officeai_proxy.storage.conversations.burials import erase_calls
 from officeai_proxy.storage.conversations.conversations import ConversationRepository
+from officeai_proxy.storage.conversations.listing import is_as_it_was
 from officeai_proxy.storage.rows import CONVERSATION_COLUMNS, conversation_of
 from officeai_proxy.storage.sealing.vault import sealer_of
-from officeai_proxy.storage.tables import chores, conversations, exchanges, tombstones
+from officeai_proxy.storage.tables import chores, conversations, exchanges
 
 _c = conversations.c
 _x = exchanges.c
@@ -111,17 +102,7 @@ class RetentionRepository:
 
         All of them are in the workspace of the first.
         """
-        unchanged = [
-            and_(
-                _c.id == one.id,
-                _c.message_count == one.message_count,
-                _c.updated_at == literal(one.updated_at, _c.updated_at.type),
-                _c.deleted_at.is_(None)
-                if one.deleted_at is None
-                else _c.deleted_at == literal(one.deleted_at, _c.deleted_at.type),
-            )
-            for one in found
-        ]
+        unchanged = [and_(*is_as_it_was(one)) for one in found]
         locked = select(_c.id).where(or_(*unchanged)).order_by(_c.id).with_for_update()
         ids = set((await self._connection.execute(locked)).scalars())
         gone = Amount(workspace=found[0].workspace)
@@ -141,14 +122,7 @@ class RetentionRepository:
         """Delete at most *limit* old calls that belong to no conversation; how many there were."""
         old = select(_x.id).where(_is_old_call(before), _x.workspace == workspace).limit(limit)
         ids = (await self._connection.execute(old)).scalars().all()
-        if ids:
-            kept = select(_x.exchange_id, literal(now, tombstones.c.deleted_at.type))
-            names = ["exchange_id", "deleted_at"]
-            await self._connection.execute(
-                insert(tombstones).from_select(names, kept.where(_x.id.in_(ids)))
-            )
-            await self._connection.execute(delete(exchanges).where(_x.id.in_(ids)))
-        return len(ids)
+        return await erase_calls(self._connection, _x.id.in_(ids), now=now) if ids else 0
 
     async def claim(self, chore: str, *, now: datetime, every: timedelta) -> bool:
         """Take over *chore*, unless somebody began it less than *every* ago.

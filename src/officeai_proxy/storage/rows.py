@@ -1,5 +1,7 @@
 """Rows of the tables in, the nouns of `model` out, and the columns that this takes; no query."""
 
+from collections.abc import Iterable
+from dataclasses import fields
 from typing import Any, TypeAlias, cast
 
 from sqlalchemy import Row, Select, select
@@ -28,18 +30,8 @@ from officeai_proxy.wire.messages import rebuild
 # SQLAlchemy knows the types of columns only in ORM classes.
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 
-CONVERSATION_COLUMNS = (
-    conversations.c.id,
-    conversations.c.workspace,
-    conversations.c.user_identifier,
-    conversations.c.session_id,
-    conversations.c.title,
-    conversations.c.metadata,
-    conversations.c.message_count,
-    conversations.c.created_at,
-    conversations.c.updated_at,
-    conversations.c.deleted_at,
-)
+_NAMES = [one.name for one in fields(Conversation)]
+CONVERSATION_COLUMNS = tuple(conversations.c[name] for name in _NAMES)
 
 
 def select_messages() -> Select[Any]:
@@ -50,6 +42,21 @@ def select_messages() -> Select[Any]:
             exchanges, exchanges.c.id == conversation_messages.c.exchange_id
         )
     )
+
+
+def fitting(rows: Iterable[AnyRow], most: int) -> list[int]:
+    """The ids of the first of *rows* whose texts have no more than *most* bytes together.
+
+    A row is its id and its size. There is one at least, if there is any.
+    """
+    ids: list[int] = []
+    total = 0
+    for number, size in rows:
+        total += size or 0
+        if ids and total > most:
+            break
+        ids.append(number)
+    return ids
 
 
 def json_text(value: JsonObject | None) -> str | None:
@@ -63,24 +70,17 @@ def json_object(text: str | None) -> JsonObject:
 
 
 def conversation_of(row: AnyRow, sealer: Sealer | None) -> Conversation:
-    """A row of CONVERSATION_COLUMNS as a conversation.
+    """A row as a conversation; the last of its columns are CONVERSATION_COLUMNS.
 
     Raises:
         Unopenable: one of its texts is not what was sealed there.
     """
-    metadata = open_conversation_text(row.metadata, "metadata", row.id, sealer)
-    return Conversation(
-        id=row.id,
-        session_id=row.session_id,
-        title=open_conversation_text(row.title, "title", row.id, sealer),
-        user_identifier=row.user_identifier,
-        workspace=row.workspace,
-        metadata=json_object(metadata),
-        message_count=row.message_count,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        deleted_at=row.deleted_at,
+    values = dict(zip(_NAMES, row[-len(_NAMES) :], strict=True))
+    title, metadata = (
+        open_conversation_text(values[name], name, values["id"], sealer)
+        for name in ("title", "metadata")
     )
+    return Conversation(**{**values, "title": title, "metadata": json_object(metadata)})
 
 
 def message_of(row: AnyRow, sealer: Sealer | None) -> Message:

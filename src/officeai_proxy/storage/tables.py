@@ -96,9 +96,7 @@ _live = Index(
 )
 # The other index leaves them out, and they are looked up by name as well.
 _binned = Index(
-    "ix_conversations_binned_session",
-    conversations.c.workspace,
-    conversations.c.session_id,
+    "ix_conversations_binned_session", conversations.c.workspace, conversations.c.session_id
 )
 Index(None, conversations.c.workspace, conversations.c.updated_at, conversations.c.id)
 Index(
@@ -152,11 +150,7 @@ exchanges = Table(
 )
 Index(None, exchanges.c.workspace, exchanges.c.started_at, exchanges.c.id)
 Index(
-    None,
-    exchanges.c.workspace,
-    exchanges.c.user_identifier,
-    exchanges.c.started_at,
-    exchanges.c.id,
+    None, exchanges.c.workspace, exchanges.c.user_identifier, exchanges.c.started_at, exchanges.c.id
 )
 Index(None, exchanges.c.workspace, exchanges.c.session_id, exchanges.c.started_at, exchanges.c.id)
 Index(None, exchanges.c.conversation_id)

@@ -11,12 +11,7 @@ from types import MappingProxyType
 
 from officeai_proxy.model import Json, JsonObject
 from officeai_proxy.wire.cleantext import joined
-from officeai_proxy.wire.extras import (
-    Extras,
-    GrowingObject,
-    ReasoningDetails,
-    joined_summaries,
-)
+from officeai_proxy.wire.extras import Extras, GrowingObject, ReasoningDetails, joined_summaries
 from officeai_proxy.wire.parts import joined_text, text_of_part
 from officeai_proxy.wire.runs import Run
 from officeai_proxy.wire.toolcalls import ToolCall, ToolCalls
@@ -170,12 +165,6 @@ class ChoiceAssembler:
         self._reasoning_key = "reasoning_content"
         self._add_reasoning(value)
 
-    def _add_details(self, value: Json) -> None:
-        self._details.add(value)
-
-    def _add_tool_calls(self, value: Json) -> None:
-        self._tool_calls.add(value)
-
     def _add_function_call(self, value: Json) -> None:
         if isinstance(value, dict):
             self._function_call = self._function_call or ToolCall()
@@ -194,8 +183,8 @@ _FIELDS: Mapping[str, Callable[[ChoiceAssembler, Json], None]] = MappingProxyTyp
         "refusal": ChoiceAssembler._add_refusal,
         "reasoning": ChoiceAssembler._add_reasoning,
         "reasoning_content": ChoiceAssembler._add_reasoning_content,
-        "reasoning_details": ChoiceAssembler._add_details,
-        "tool_calls": ChoiceAssembler._add_tool_calls,
+        "reasoning_details": lambda choice, value: choice._details.add(value),
+        "tool_calls": lambda choice, value: choice._tool_calls.add(value),
         "function_call": ChoiceAssembler._add_function_call,
         "audio": ChoiceAssembler._add_audio,
         "obfuscation": lambda _choice, _value: None,  # Random padding against eavesdroppers.

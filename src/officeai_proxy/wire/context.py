@@ -7,7 +7,6 @@ not at all, because OpenAI refuses one without the other.
 """
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ from itertools import groupby
 
 from officeai_proxy.model import Json, JsonObject, Role
 from officeai_proxy.wire.identity import identity, is_instruction
-from officeai_proxy.wire.jsontext import dumps, dumps_readable, loads
+from officeai_proxy.wire.jsontext import dumps, dumps_readable
 from officeai_proxy.wire.messages import role_of, text_of
+from officeai_proxy.wire.requests import places_of
 
 MESSAGE_TOKENS = 4
 """What a message takes beside its content (OpenAI cookbook, counting tokens)."""
@@ -30,8 +30,6 @@ _ALWAYS_SAID = frozenset(("role", "content", "tool_call_id"))
 
 _NO_ID = ""
 _ASCII_PER_TOKEN = 4
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
-_COLON = re.compile(rb"\s*:\s*")
 _BETWEEN = ", \t\r\n"
 
 
@@ -216,20 +214,8 @@ def _has_content(message: JsonObject) -> bool:
 
 def _place_of_messages(body: bytes) -> int | None:
     """Where the list of messages begins; of repeated keys the last one counts."""
-    depth, place = 0, None
-    for token in _TOKEN.finditer(body):
-        text = token.group()
-        if text in b"{[":
-            depth += 1
-        elif text in b"}]":
-            depth -= 1
-        elif depth == 1 and (colon := _COLON.match(body, token.end())) and _is_key(text):
-            place = colon.end() if body[colon.end() : colon.end() + 1] == b"[" else None
-    return place
-
-
-def _is_key(text: bytes) -> bool:
-    return loads(text) == "messages"
+    places = list(places_of(body, "messages"))
+    return places[-1] if places and body.startswith(b"[", places[-1]) else None
 
 
 def _leading_instructions(text: str) -> tuple[int, int | None]:

@@ -73,6 +73,14 @@ def loads(data: bytes | str, *, exact: bool | None = None, clamps: bool = True) 
     return value
 
 
+def value_or_none(text: bytes | None) -> Json:
+    """What `loads` gives; None too for what is not JSON, or not there."""
+    try:
+        return loads(text) if text else None
+    except ValueError:
+        return None
+
+
 def loads_all(texts: Sequence[str]) -> list[Json] | None:
     """What `loads` gives for each of *texts*, with *exact* False, read in one go.
 

@@ -87,6 +87,14 @@ def _only_model(body: bytes, asked: str) -> list[tuple[int, int]]:
 
 def _top_level_models(body: bytes) -> Iterator[tuple[int, int]]:
     """Where the values of the top level's `model` keys stand, as far as they are strings."""
+    for place in places_of(body, "model"):
+        value = _TOKEN.match(body, place)
+        if value and value.group().startswith(b'"'):
+            yield value.span()
+
+
+def places_of(body: bytes, key: str) -> Iterator[int]:
+    """Where in *body*, a JSON object, the values of its own members called *key* begin."""
     depth = 0
     for token in _TOKEN.finditer(body):
         text = token.group()
@@ -94,7 +102,5 @@ def _top_level_models(body: bytes) -> Iterator[tuple[int, int]]:
             depth += 1
         elif text in b"}]":
             depth -= 1
-        elif depth == 1 and (colon := _COLON.match(body, token.end())) and loads(text) == "model":
-            value = _TOKEN.match(body, colon.end())
-            if value and value.group().startswith(b'"'):
-                yield value.span()
+        elif depth == 1 and (colon := _COLON.match(body, token.end())) and loads(text) == key:
+            yield colon.end()

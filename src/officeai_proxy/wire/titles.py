@@ -2,6 +2,9 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
+
+from officeai_proxy.model import NewMessage, Role
 
 MAX_LENGTH = 60
 """Characters of a title, the ellipsis counted."""
@@ -27,6 +30,12 @@ def title_of(text: str) -> str | None:
     if len(line) <= MAX_LENGTH and len(text.strip()) <= _ENOUGH:
         return line
     return line[: _place_to_cut(line)].rstrip() + ELLIPSIS
+
+
+def title_in(messages: Iterable[NewMessage]) -> str | None:
+    """The title that the first user message with any text gives."""
+    titles = (title_of(one.content) for one in messages if one.role == Role.USER)
+    return next(filter(None, titles), None)
 
 
 def _visible(text: str) -> str:

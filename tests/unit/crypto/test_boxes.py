@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from officeai_proxy.crypto.boxes import KEY_BYTES, NONCE_BYTES, OVERHEAD, Box, derived
+from officeai_proxy.crypto.boxes import KEY_BYTES, NONCE_BYTES, Box, derived
 from officeai_proxy.errors import Unopenable
 
 SECRET = bytes(range(KEY_BYTES))
+OVERHEAD = NONCE_BYTES + 16
+"""Bytes that a box has more than what is in it: the nonce and the tag."""
 
 
 @pytest.mark.parametrize("cut", [b"", b"x", b"x" * NONCE_BYTES, b"x" * OVERHEAD])

@@ -14,6 +14,7 @@ from tests.factories import an_exchange, assistant, reply_body, user
 from tests.fakes import FakeCall, InMemoryExchangeStore, InMemoryTransaction, StoreAway
 from tests.packages import a_brotli, a_zstandard, no_packages, pack
 
+from officeai_proxy.burials import burials_of
 from officeai_proxy.model import CallRecord, Exchange, Outcome
 from officeai_proxy.recording import frames, segments, setaside
 from officeai_proxy.recording.journal import Journal
@@ -288,9 +289,14 @@ async def test_tidying_that_is_not_done_goes_on_soon(tmp_path: Path) -> None:
 
 
 async def test_costs_are_told_when_a_call_is_stored(tmp_path: Path) -> None:
-    """Each call gets its cost on its way into the store, and is heard of once it is there."""
+    """Each call gets its cost on its way into the store, and is heard of once it is there; of one
+    that was erased meanwhile nobody hears.
+    """
     store, journal, heard = InMemoryExchangeStore(), Journal(tmp_path), list[CallRecord]()
-    journal.append(an_exchange())
+    erased, kept = an_exchange(session="s1"), an_exchange(session="s2")
+    store.buried = dict.fromkeys(burials_of("default", "ann", "s1"), erased.started_at)
+    journal.append(erased)
+    journal.append(kept)
     journal.close()
     recorder = Recorder(
         tmp_path,
@@ -306,6 +312,7 @@ async def test_costs_are_told_when_a_call_is_stored(tmp_path: Path) -> None:
         await until(lambda: bool(heard))
 
     assert [call.cost for call in store.calls.values()] == [0.25]
+    assert list(store.calls) == [kept.id]
     assert heard == list(store.calls.values())
 
 

@@ -4,7 +4,6 @@ import fcntl
 import mmap
 import os
 from pathlib import Path
-from types import TracebackType
 
 
 def mapped(path: Path, size: int) -> mmap.mmap:
@@ -48,12 +47,7 @@ class SharedLock:
         """Wait for the lock."""
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Give the lock back."""
         fcntl.flock(self._file, fcntl.LOCK_UN)
 

@@ -192,9 +192,7 @@ class Ledger:
                 self._seats.clear_dead()
                 running = _Running(most, account.running(self._seats))
         return _Use(
-            _measured(limits.rpm, account.requests),
-            _measured(limits.tpm, account.tokens),
-            running,
+            _measured(limits.rpm, account.requests), _measured(limits.tpm, account.tokens), running
         )
 
 

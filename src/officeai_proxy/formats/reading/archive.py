@@ -18,7 +18,8 @@ from typing import BinaryIO, cast
 from officeai_proxy.errors import BodyTooLarge
 from officeai_proxy.formats.reading.documents import read_document
 from officeai_proxy.formats.reading.imported import Fault, Item, Reading, UnknownFile
-from officeai_proxy.formats.reading.manifest import MANIFEST, Owner, owners_in, tells_of_nothing
+from officeai_proxy.formats.reading.manifest import Owner, owners_in, tells_of_nothing
+from officeai_proxy.formats.writing.zip_archive import MANIFEST
 
 MAX_ENTRIES = 100_000
 """Files in one archive."""

@@ -27,11 +27,9 @@ from officeai_proxy.formats.reading.splitter import (
     members,
     split,
 )
+from officeai_proxy.formats.writing.own_json import FORMAT, VERSION
 from officeai_proxy.model import Json, JsonObject
 from officeai_proxy.wire import jsontext
-
-FORMAT = "officeai-conversations"
-VERSION = 1
 
 _CONVERSATIONS = "conversations"
 _SPACE = b" \t\r\n"
@@ -185,16 +183,9 @@ def _checked(about: dict[str, bytes], seen: int) -> Iterator[Item]:
 
 
 def _counted(counts: bytes | None) -> int | None:
-    value = _value(counts or b"null")
+    value = jsontext.value_or_none(counts)
     told = value.get(_CONVERSATIONS) if isinstance(value, dict) else None
     return told if isinstance(told, int) else None
-
-
-def _value(text: bytes) -> Json:
-    try:
-        return jsontext.loads(text)
-    except ValueError:
-        return None
 
 
 def _read_whole(open_file: Open, reading: Reading) -> Item | _NoConversation:
@@ -225,7 +216,7 @@ def _conversation(text: bytes, reading: Reading) -> ImportedConversation:
     """
     values: Json = None
     if len(text) <= _ORDINARY:
-        values = _value(text)
+        values = jsontext.value_or_none(text)
     if isinstance(values, dict):
         return _of_values(values, values.get(own.MESSAGES), reading)
     try:

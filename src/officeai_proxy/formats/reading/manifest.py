@@ -8,11 +8,9 @@ from typing import BinaryIO
 
 from officeai_proxy.formats.reading.encoded import utf8_pieces
 from officeai_proxy.formats.reading.splitter import CutOff, NotSplittable, split
+from officeai_proxy.formats.writing.zip_archive import FORMAT
 from officeai_proxy.model import Json
-from officeai_proxy.wire import jsontext
-
-MANIFEST = "manifest.json"
-FORMAT = "officeai-archive"
+from officeai_proxy.wire.jsontext import value_or_none
 
 _FILES = "files"
 _LONGEST_ENTRY = 10_000
@@ -32,7 +30,7 @@ def owners_in(file: BinaryIO) -> dict[str, Owner]:
     is_ours = False
     try:
         for piece in split(utf8_pieces(file), limit=_LONGEST_ENTRY, into=_FILES):
-            value = _value(piece.data)
+            value = value_or_none(piece.data)
             if piece.key == "format":
                 is_ours = value == FORMAT
             elif piece.is_item and is_ours:
@@ -44,7 +42,7 @@ def owners_in(file: BinaryIO) -> dict[str, Owner]:
 
 def tells_of_nothing(file: BinaryIO) -> bool:
     """Whether *file* is the manifest of an archive of ours with no conversation in it."""
-    told = _value(file.read(_LONGEST_ENTRY))
+    told = value_or_none(file.read(_LONGEST_ENTRY))
     return isinstance(told, dict) and (told.get("format"), told.get(_FILES)) == (FORMAT, [])
 
 
@@ -56,10 +54,3 @@ def _owner_in(entry: Json) -> dict[str, Owner]:
     if not (isinstance(name, str) and isinstance(user, str) and isinstance(session, str)):
         return {}
     return {name: Owner(user, session)} if user and session else {}
-
-
-def _value(text: bytes | None) -> Json:
-    try:
-        return jsontext.loads(text or b"null")
-    except ValueError:
-        return None

@@ -12,13 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from officeai_proxy.formats.containment import (
-    OURS,
-    SPEAKER,
-    released,
-    unescaped,
-    unfenced,
-)
+from officeai_proxy.formats.containment import OURS, SPEAKER, released, unescaped, unfenced
 from officeai_proxy.formats.reading.imported import (
     ImportedConversation,
     Reading,

@@ -5,13 +5,12 @@ and the cells are known. The content is always in quotes, other cells where they
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from typing_extensions import override
 
 from officeai_proxy.formats.writing.passages import (
     ConversationHead,
-    Counts,
     Encoder,
     Passage,
     metadata_text,
@@ -42,10 +41,6 @@ class CsvEncoder(Encoder):
         for passage in passages:
             self._add_rows(passage, names, pieces)
         return b"".join(pieces)
-
-    @override
-    def finish(self, counts: Counts) -> Iterator[bytes]:
-        yield from ()
 
     def _add_rows(self, passage: Passage, names: "_Cells", pieces: list[bytes]) -> None:
         """The rows in pieces: what was said, and all that stands between one text and the next."""

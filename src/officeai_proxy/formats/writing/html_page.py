@@ -16,14 +16,7 @@ from importlib import resources
 from typing_extensions import override
 
 from officeai_proxy.crypto.scratch import scratch_file
-from officeai_proxy.formats.writing.blocks import (
-    Block,
-    Kind,
-    blocks_of,
-    label_of,
-    one_line,
-    told,
-)
+from officeai_proxy.formats.writing.blocks import Block, Kind, blocks_of, label_of, one_line, told
 from officeai_proxy.formats.writing.markdown import exported_on
 from officeai_proxy.formats.writing.passages import Counts, Encoder, Line, Options, Passage
 

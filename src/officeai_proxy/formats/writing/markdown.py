@@ -5,20 +5,13 @@ pass for another message or hide one, see `formats.containment`.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from typing_extensions import override
 
 from officeai_proxy.formats.containment import OURS, contained, escaped, fenced
-from officeai_proxy.formats.writing.blocks import (
-    Block,
-    Kind,
-    blocks_of,
-    label_of,
-    one_line,
-    told,
-)
-from officeai_proxy.formats.writing.passages import Counts, Encoder, Line, Options, Passage
+from officeai_proxy.formats.writing.blocks import Block, Kind, blocks_of, label_of, one_line, told
+from officeai_proxy.formats.writing.passages import Encoder, Line, Options, Passage
 
 
 class MarkdownEncoder(Encoder):
@@ -30,16 +23,8 @@ class MarkdownEncoder(Encoder):
         self._is_first = True
 
     @override
-    def start(self) -> bytes:
-        return b""
-
-    @override
     def encode(self, passages: Sequence[Passage]) -> bytes:
         return "".join([self._piece(passage) for passage in passages]).encode()
-
-    @override
-    def finish(self, counts: Counts) -> Iterator[bytes]:
-        yield from ()
 
     def _piece(self, passage: Passage) -> str:
         pieces = [_message(line) for line in passage.lines]

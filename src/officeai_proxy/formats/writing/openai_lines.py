@@ -6,12 +6,12 @@ has nothing to say there, `"refusal": null` or `"annotations": []` or `"tool_cal
 out: that reference has them not, or not with such a value, and checks of such files name them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import orjson
 from typing_extensions import override
 
-from officeai_proxy.formats.writing.passages import Counts, Encoder, Line, Passage, raw_of
+from officeai_proxy.formats.writing.passages import Encoder, Line, Passage, raw_of
 from officeai_proxy.model import Json
 from officeai_proxy.wire import jsontext
 
@@ -23,16 +23,8 @@ class OpenAIEncoder(Encoder):
     """One line for each conversation that has messages."""
 
     @override
-    def start(self) -> bytes:
-        return b""
-
-    @override
     def encode(self, passages: Sequence[Passage]) -> bytes:
         return b"".join([_piece(passage) for passage in passages if passage.rows])
-
-    @override
-    def finish(self, counts: Counts) -> Iterator[bytes]:
-        yield from ()
 
 
 def _piece(passage: Passage) -> bytes:

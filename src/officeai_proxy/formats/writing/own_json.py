@@ -38,16 +38,8 @@ class JsonlEncoder(Encoder):
         self._ids = array("q")
 
     @override
-    def start(self) -> bytes:
-        return b""
-
-    @override
     def encode(self, passages: Sequence[Passage]) -> bytes:
         return b"".join([self._piece(passage) for passage in passages])
-
-    @override
-    def finish(self, counts: Counts) -> Iterator[bytes]:
-        yield from ()
 
     def _begin(self) -> bytes:
         """What stands in front of a conversation."""

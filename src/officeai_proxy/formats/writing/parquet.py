@@ -7,13 +7,7 @@ from typing import Any
 from typing_extensions import override
 
 from officeai_proxy.errors import UnprocessableInput
-from officeai_proxy.formats.writing.passages import (
-    Counts,
-    Encoder,
-    Line,
-    Passage,
-    metadata_of,
-)
+from officeai_proxy.formats.writing.passages import Counts, Encoder, Line, Passage, metadata_of
 from officeai_proxy.formats.writing.spreadsheet_text import COLUMNS
 
 _INTEGERS = ("message_id", "parent_id", "token_count")

@@ -5,10 +5,11 @@ in any number of them, so that one of a million messages needs no more memory th
 Times and metadata are text, as storage hands them over: neither has to be parsed to be written.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from officeai_proxy.model import JsonObject
 from officeai_proxy.wire.jsontext import dumps_readable, loads, readable
@@ -106,7 +107,7 @@ class Options:
     filters: Mapping[str, str] = field(default_factory=dict)
 
 
-class Encoder(Protocol):
+class Encoder(ABC):
     """Writes one file. The file is whole only with what `finish` gives.
 
     One that `takes_utf8` gets contents as bytes where storage has them so: what is not looked at
@@ -117,19 +118,18 @@ class Encoder(Protocol):
 
     def start(self) -> bytes:
         """How the file begins."""
-        ...
+        return b""
 
+    @abstractmethod
     def encode(self, passages: Sequence[Passage]) -> bytes:
         """The bytes of some passages, which follow those of the call before."""
-        ...
 
-    def finish(self, counts: Counts) -> Iterator[bytes]:
+    def finish(self, counts: Counts) -> Iterator[bytes]:  # noqa: ARG002 - few files tell them
         """How the file ends, in pieces."""
-        ...
+        return iter(())
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most need nothing but memory
         """Give up what was needed for writing, also when the file is not finished."""
-        return
 
 
 def metadata_of(line: Line) -> str:

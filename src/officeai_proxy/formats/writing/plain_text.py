@@ -1,6 +1,6 @@
 """Conversations as plain text: who speaks stands at the margin, what was said is indented."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from typing_extensions import override
 
@@ -15,7 +15,7 @@ from officeai_proxy.formats.writing.blocks import (
     told,
 )
 from officeai_proxy.formats.writing.markdown import exported_on
-from officeai_proxy.formats.writing.passages import Counts, Encoder, Line, Options, Passage
+from officeai_proxy.formats.writing.passages import Encoder, Line, Options, Passage
 
 _INDENT = "    "
 
@@ -29,16 +29,8 @@ class TextEncoder(Encoder):
         self._is_first = True
 
     @override
-    def start(self) -> bytes:
-        return b""
-
-    @override
     def encode(self, passages: Sequence[Passage]) -> bytes:
         return pictured("".join([self._piece(passage) for passage in passages])).encode()
-
-    @override
-    def finish(self, counts: Counts) -> Iterator[bytes]:
-        yield from ()
 
     def _piece(self, passage: Passage) -> str:
         pieces = [_message(line) for line in passage.lines]

@@ -52,10 +52,6 @@ class ZipEncoder(Encoder):
         self._digest = hashlib.sha256()
 
     @override
-    def start(self) -> bytes:
-        return b""
-
-    @override
     def encode(self, passages: Sequence[Passage]) -> bytes:
         return b"".join([self._piece(passage) for passage in passages])
 

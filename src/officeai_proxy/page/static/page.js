@@ -3,22 +3,34 @@
 
 const $ = (selector, root = document) => root.querySelector(selector);
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+const here = () => location.pathname + location.search;
 
 // --- parts of the page -------------------------------------------------------------------------
 
 async function part(url, name, options = {}) {
-  const answer = await fetch(url, {
-    ...options,
-    headers: { ...options.headers, "X-Part": name },
-    credentials: "same-origin",
-    redirect: "follow",
-  });
+  const asked = { ...options, headers: { ...options.headers, "X-Part": name } };
+  const answer = options.method ? await fetched(url, asked) : await answered(url, asked);
   if (answer.status === 401) {
-    const here = encodeURIComponent(location.pathname + location.search);
-    if (options.method === "POST") location.assign(`/ui/enter?next=${here}&lost=1`);
+    if (options.method) location.assign(`/ui/enter?next=${encodeURIComponent(here())}&lost=1`);
     else location.reload();
   }
   return answer;
+}
+
+async function fetched(url, asked) {
+  const answer = await fetch(url, asked);
+  return { ok: answer.ok, status: answer.status, html: await answer.text() };
+}
+
+// What is only read is asked for until there is an answer: it goes on by itself, as the page says.
+async function answered(url, asked) {
+  for (;;) {
+    const answer = await fetched(url, asked).catch(() => null);
+    const isAnswer = answer && answer.status !== 503;
+    warn(isAnswer ? null : answer ? "unable" : "offline");
+    if (isAnswer) return answer;
+    await pause();
+  }
 }
 
 function fragment(html) {
@@ -34,8 +46,15 @@ function rowsOf(html) {
   return rows;
 }
 
-function offline(is) {
-  $("#offline").hidden = !is;
+function warn(what) {
+  for (const name of ["offline", "unable"]) $(`#${name}`).hidden = name !== what;
+}
+
+function pause() {
+  return new Promise((go) => {
+    setTimeout(go, 3000);
+    addEventListener("online", () => go(), { once: true });
+  });
 }
 
 // --- times on the reader's clock ----------------------------------------------------------------
@@ -73,27 +92,24 @@ async function more(link) {
   watcher.unobserve(link);
   if (!link.isConnected || link.getAttribute("aria-busy") === "true") return;
   link.setAttribute("aria-busy", "true");
-  try {
-    const answer = await part(link.href, "more");
-    if (answer.status !== 200) throw new Error(String(answer.status));
-    const html = await answer.text();
-    // Rows are only rows inside of a table.
-    const content = link.hasAttribute("data-row") ? rowsOf(html) : fragment(html);
-    const scroll = link.closest(".scroll");
-    const height = scroll ? scroll.scrollHeight - scroll.scrollTop : 0;
-    dress(content);
-    const links = $$("[data-more]", content);
-    const messages = $$("[data-message]", content);
-    (link.closest(".more-row") ?? link).replaceWith(content);
-    if (scroll && link.dataset.more === "prepend") scroll.scrollTop = scroll.scrollHeight - height;
-    for (const one of links) watcher.observe(one);
-    for (const message of messages) mark(message);
-    if (scroll && link.dataset.more === "append" && !links.length) reachEnd(messages.at(-1));
-    offline(false);
-  } catch {
-    link.removeAttribute("aria-busy");
-    offline(true);
-  }
+  const { status, html } = await part(link.href, "more");
+  link.removeAttribute("aria-busy");
+  // Another conversation may have been opened meanwhile, or this one have gone on elsewhere.
+  if (!link.isConnected) return;
+  if (status === 205) return open(location.href, false);
+  if (status !== 200) return warn("unable");
+  // Rows are only rows inside of a table.
+  const content = link.hasAttribute("data-row") ? rowsOf(html) : fragment(html);
+  const scroll = link.closest(".scroll");
+  const height = scroll ? scroll.scrollHeight - scroll.scrollTop : 0;
+  dress(content);
+  const links = $$("[data-more]", content);
+  const messages = $$("[data-message]", content);
+  (link.closest(".more-row") ?? link).replaceWith(content);
+  if (scroll && link.dataset.more === "prepend") scroll.scrollTop = scroll.scrollHeight - height;
+  for (const one of links) watcher.observe(one);
+  for (const message of messages) mark(message);
+  if (scroll && link.dataset.more === "append" && !links.length) reachEnd(messages.at(-1));
 }
 
 // --- a conversation -----------------------------------------------------------------------------
@@ -104,36 +120,28 @@ let opened = 0;
 async function open(url, push = true) {
   const turn = ++opened;
   const main = $("#main");
-  const waiting = setTimeout(() => main.setAttribute("aria-busy", "true"), 300);
-  try {
-    const answer = await part(url, "reading");
-    if (!answer.ok) {
-      if (turn === opened) location.assign(url);
-      return;
-    }
-    const html = await answer.text();
-    // On a slow network the answer to an earlier click may come after that to a later one.
-    if (turn !== opened) return;
-    const wasInside = main.contains(document.activeElement);
-    main.replaceChildren(fragment(html));
-    if (push) history.pushState({ open: true }, "", url);
-    document.body.classList.replace("view-list", "view-reading");
-    const chat = $(".chat");
-    entitle(chat.dataset.title);
-    for (const row of $$("#rows [aria-current]")) row.removeAttribute("aria-current");
-    const row = $(`#rows [data-id="${chat.dataset.chat}"]`);
-    if (row) row.setAttribute("aria-current", "true");
-    dress(main);
-    begin();
-    if (wasInside || !isSeen(document.activeElement)) {
-      ($(".said[data-found] .turns a") ?? main).focus({ preventScroll: true });
-    }
-    offline(false);
-  } catch {
-    offline(true);
-  } finally {
-    clearTimeout(waiting);
-    if (turn === opened) main.removeAttribute("aria-busy");
+  const wait = () => { if (turn === opened) main.setAttribute("aria-busy", "true"); };
+  const waiting = setTimeout(wait, 300);
+  const { ok, html } = await part(url, "reading");
+  clearTimeout(waiting);
+  // On a slow network the answer to an earlier click may come after that to a later one.
+  if (turn !== opened) return;
+  if (!ok) return location.assign(url);
+  main.removeAttribute("aria-busy");
+  const wasInside = main.contains(document.activeElement);
+  main.replaceChildren(fragment(html));
+  if (push && url !== location.href) history.pushState({ open: true }, "", url);
+  shown = here();
+  document.body.classList.replace("view-list", "view-reading");
+  const chat = $(".chat");
+  entitle(chat.dataset.title);
+  for (const row of $$("#rows [aria-current]")) row.removeAttribute("aria-current");
+  const row = $(`#rows [data-id="${chat.dataset.chat}"]`);
+  if (row) row.setAttribute("aria-current", "true");
+  dress(main);
+  begin();
+  if (wasInside || !isSeen(document.activeElement)) {
+    ($(".said[data-found] .turns a") ?? main).focus({ preventScroll: true });
   }
 }
 
@@ -145,7 +153,7 @@ function isSeen(one) {
 // What the window is called, and where a change of language or colours comes back to.
 function entitle(title) {
   document.title = `${title} · officeai-proxy`;
-  for (const field of $$(".tools [name=next]")) field.value = location.pathname + location.search;
+  for (const field of $$(".tools [name=next]")) field.value = here();
 }
 
 function begin() {
@@ -281,32 +289,22 @@ function isAtEnd(scroll) {
   return scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 120;
 }
 
-function listen(pause) {
+function listen(rest) {
   clearTimeout(live);
   const place = $("#live");
-  if (place) live = setTimeout(() => look(place, pause), pause);
+  if (place) live = setTimeout(() => look(place, rest), rest);
 }
 
-async function look(place, pause) {
+async function look(place, rest) {
   if (!place.isConnected) return;
-  if (document.hidden) return listen(pause);
-  let next = Math.min(pause * 1.3, 15000);
-  try {
-    const answer = await part(`${place.dataset.live}?after=${place.dataset.after}`, "news");
-    const html = await answer.text();
-    // Another conversation may have been opened meanwhile, which this says nothing of.
-    if (!place.isConnected) return;
-    if (answer.status === 404) return gone(place);
-    if (answer.status === 205) return open(location.href, false);
-    if (answer.status === 200) {
-      add(place, fragment(html));
-      next = 1500;
-    }
-    offline(false);
-  } catch {
-    offline(true);
-  }
-  listen(next);
+  if (document.hidden) return listen(rest);
+  const { status, html } = await part(`${place.dataset.live}?after=${place.dataset.after}`, "news");
+  // Another conversation may have been opened meanwhile, which this says nothing of.
+  if (!place.isConnected) return;
+  if (status === 404) return gone(place);
+  if (status === 205) return open(location.href, false);
+  if (status === 200) add(place, fragment(html));
+  listen(status === 200 ? 1500 : Math.min(rest * 1.3, 15000));
 }
 
 // Somebody has deleted it for good: what is on the screen is all that is left of it.
@@ -373,19 +371,14 @@ let asked = 0;
 async function showSheet(link) {
   const turn = ++asked;
   const sheet = $("#sheet");
-  try {
-    const answer = await part(link.href, "sheet");
-    if (!answer.ok) return location.assign(link.href);
-    const html = await answer.text();
-    // The second press of a double one must not take away what somebody has begun to fill in.
-    if (turn !== asked || sheet.open) return;
-    sheet.replaceChildren(fragment(html));
-    dress(sheet);
-    sheet.showModal();
-    $("[autofocus]", sheet)?.focus();
-  } catch {
-    offline(true);
-  }
+  const { ok, html } = await part(link.href, "sheet");
+  // The second press of a double one must not take away what somebody has begun to fill in.
+  if (turn !== asked || sheet.open) return;
+  if (!ok) return location.assign(link.href);
+  sheet.replaceChildren(fragment(html));
+  dress(sheet);
+  sheet.showModal();
+  $("[autofocus]", sheet)?.focus();
 }
 
 async function send(form, file) {
@@ -393,13 +386,13 @@ async function send(form, file) {
   report.textContent = form.dataset.busy;
   const user = encodeURIComponent(form.elements.user.value);
   try {
-    const answer = await part(`${form.getAttribute("action")}?user=${user}`, "report", {
+    const { ok, html } = await part(`${form.getAttribute("action")}?user=${user}`, "report", {
       method: "POST",
       body: file,
       headers: { "Content-Type": "application/octet-stream" },
     });
-    const content = fragment(await answer.text());
-    if (answer.ok) report.replaceChildren(content);
+    const content = fragment(html);
+    if (ok) report.replaceChildren(content);
     else {
       const said = $$("h1, main p[lang]", content).map((one) => one.textContent).join(": ");
       report.textContent = said || form.dataset.failed;
@@ -411,9 +404,9 @@ async function send(form, file) {
 
 async function recount(form) {
   const asked = new URLSearchParams(new FormData(form));
-  const answer = await part(`${form.dataset.count}?${asked}`, "sheet").catch(() => null);
-  if (!answer?.ok) return;
-  const told = $("[data-counted]", fragment(await answer.text()));
+  const { ok, html } = await part(`${form.dataset.count}?${asked}`, "sheet");
+  if (!ok) return;
+  const told = $("[data-counted]", fragment(html));
   // The sheet may have been changed for another one meanwhile.
   if (form.isConnected) $("[data-counted]", form.parentElement).textContent = told.textContent;
 }
@@ -442,8 +435,14 @@ async function copy(button) {
 
 // --- back ---------------------------------------------------------------------------------------
 
+// The address of what is on the screen. A link to a place within it, as that to the filters, is a step
+// of the browser's too, and must not load anew what somebody reads.
+let shown = here();
+
 // On a phone the list is still there, scrolled to where it was, behind the conversation.
 function goBack() {
+  if (here() === shown) return;
+  shown = here();
   if (location.pathname.startsWith("/ui/c/") && $("#main")) return open(location.href, false);
   if (location.pathname !== "/ui" || !matchMedia("(max-width: 720px)").matches || !$("#rows")) {
     return location.reload();
@@ -550,13 +549,9 @@ function dress(root) {
 }
 
 async function loadLater(place) {
-  try {
-    const answer = await part(place.dataset.load, "column");
-    if (answer.ok) place.replaceChildren(fragment(await answer.text()));
-    dress(place);
-  } catch {
-    offline(true);
-  }
+  const { ok, html } = await part(place.dataset.load, "column");
+  if (ok) place.replaceChildren(fragment(html));
+  dress(place);
 }
 
 function tidyToast() {
@@ -564,6 +559,7 @@ function tidyToast() {
   if (!$("#toast .note")) return;
   for (const name of ["binned", "told"]) address.searchParams.delete(name);
   history.replaceState(history.state, "", address);
+  shown = here();
   setTimeout(() => $("#toast .note")?.remove(), 10000);
 }
 
@@ -579,8 +575,12 @@ document.addEventListener("change", (event) => {
 for (const name of ["dragover", "dragleave", "drop"]) document.addEventListener(name, onDrop);
 document.addEventListener("pointerover", onPoint);
 addEventListener("popstate", goBack);
-addEventListener("online", () => offline(false));
-addEventListener("offline", () => offline(true));
+// A proxy on this machine, or in this house, may answer without the network that is lost.
+addEventListener("offline", async () => {
+  warn("offline");
+  await pause();
+  answered(import.meta.url, { cache: "no-store" });
+});
 
 tellZone();
 dress(document);

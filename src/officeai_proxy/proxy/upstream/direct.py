@@ -9,8 +9,8 @@ from collections.abc import Coroutine
 
 from officeai_proxy.proxy.upstream.address import Address
 from officeai_proxy.proxy.upstream.connection import Connection, WentStale
-from officeai_proxy.proxy.upstream.exchange import Header, UpstreamAborted, UpstreamRequest
-from officeai_proxy.proxy.upstream.inbox import Inbox
+from officeai_proxy.proxy.upstream.exchange import UpstreamAborted, UpstreamRequest
+from officeai_proxy.proxy.upstream.inbox import Inbox, InboxReader
 from officeai_proxy.proxy.upstream.pool import KEPT_SECONDS, ConnectionPool, PoolNumbers
 from officeai_proxy.proxy.upstream.request_head import request_head
 from officeai_proxy.proxy.upstream.timeouts import Timeouts
@@ -35,7 +35,7 @@ class DirectUpstream:
 
     @property
     def numbers(self) -> PoolNumbers:
-        """How many connections there are, and were."""
+        """How many connections there are."""
         return self.pool.numbers
 
     def exchange(self) -> "DirectExchange":
@@ -49,33 +49,18 @@ class DirectUpstream:
         await self.pool.close()
 
 
-class DirectExchange:
+class DirectExchange(InboxReader):
     """One request and its reply on one connection."""
 
-    __slots__ = ("_connecting", "_connection", "_inbox", "_is_aborted", "_upstream")
+    __slots__ = ("_connecting", "_connection", "_is_aborted", "_upstream")
 
     def __init__(self, upstream: DirectUpstream) -> None:
         """An exchange that has not begun."""
+        super().__init__()
         self._upstream = upstream
-        self._inbox = Inbox()
         self._connection: Connection | None = None
         self._connecting: asyncio.Timeout | None = None
         self._is_aborted = False
-
-    @property
-    def status(self) -> int:
-        """The reply's status."""
-        return self._inbox.status
-
-    @property
-    def headers(self) -> list[Header]:
-        """The reply's headers, names in lower case."""
-        return self._inbox.headers
-
-    @property
-    def ended(self) -> bool:
-        """Whether the last piece has been handed out."""
-        return self._inbox.ended
 
     async def send(self, request: UpstreamRequest) -> None:
         """Send *request* and wait for the reply's head; see `UpstreamExchange.send`.

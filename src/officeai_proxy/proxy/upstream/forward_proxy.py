@@ -12,8 +12,8 @@ import httpx
 
 from officeai_proxy.errors import ShuttingDown
 from officeai_proxy.proxy.upstream.address import Address
-from officeai_proxy.proxy.upstream.exchange import Header, UpstreamRequest
-from officeai_proxy.proxy.upstream.inbox import Inbox
+from officeai_proxy.proxy.upstream.exchange import UpstreamRequest
+from officeai_proxy.proxy.upstream.inbox import InboxReader
 from officeai_proxy.proxy.upstream.pump import Pump
 from officeai_proxy.proxy.upstream.request_head import request_head
 from officeai_proxy.proxy.upstream.timeouts import Timeouts
@@ -88,31 +88,16 @@ class ForwardProxyUpstream:
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class ForwardProxyExchange:
+class ForwardProxyExchange(InboxReader):
     """One request and its reply through the forward proxy."""
 
-    __slots__ = ("_inbox", "_pump", "_upstream")
+    __slots__ = ("_pump", "_upstream")
 
     def __init__(self, upstream: ForwardProxyUpstream) -> None:
         """An exchange that has not begun."""
+        super().__init__()
         self._upstream = upstream
-        self._inbox = Inbox()
         self._pump: Pump | None = None
-
-    @property
-    def status(self) -> int:
-        """The reply's status."""
-        return self._inbox.status
-
-    @property
-    def headers(self) -> list[Header]:
-        """The reply's headers, names in lower case."""
-        return self._inbox.headers
-
-    @property
-    def ended(self) -> bool:
-        """Whether the last piece has been handed out."""
-        return self._inbox.ended
 
     async def send(self, request: UpstreamRequest) -> None:
         """Send *request* and wait for the reply's head; see `UpstreamExchange.send`.

@@ -130,3 +130,28 @@ class Inbox:
             # A reader whose task was cancelled leaves its future cancelled behind.
             if not waiter.done():
                 waiter.set_result(None)
+
+
+class InboxReader:
+    """An exchange whose reply comes into an inbox, as far as reading is concerned."""
+
+    __slots__ = ("_inbox",)
+
+    def __init__(self) -> None:
+        """An exchange that has not begun."""
+        self._inbox = Inbox()
+
+    @property
+    def status(self) -> int:
+        """The reply's status."""
+        return self._inbox.status
+
+    @property
+    def headers(self) -> list[Header]:
+        """The reply's headers, names in lower case."""
+        return self._inbox.headers
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last piece has been handed out."""
+        return self._inbox.ended

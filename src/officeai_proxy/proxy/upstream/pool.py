@@ -23,12 +23,10 @@ MAX_KEPT = 256
 
 @dataclass(frozen=True, slots=True)
 class PoolNumbers:
-    """A pool at one moment: sockets held, those of them that are free; totals since the start."""
+    """A pool at one moment: sockets held, and those of them that are free."""
 
     connections: int
     free: int
-    made: int
-    reused: int
 
 
 class ConnectionPool:
@@ -46,23 +44,20 @@ class ConnectionPool:
         self._connections: set[Connection] = set()
         # In the order in which they became free, and when that was on the loop's clock.
         self._free: dict[Connection, float] = {}
-        self._made = 0
-        self._reused = 0
         self._ticker: asyncio.TimerHandle | None = None
         self._emptied = asyncio.Event()
         self._is_closed = False
 
     @property
     def numbers(self) -> PoolNumbers:
-        """How many connections there are, and were."""
-        return PoolNumbers(len(self._connections), len(self._free), self._made, self._reused)
+        """How many connections there are."""
+        return PoolNumbers(len(self._connections), len(self._free))
 
     def take(self) -> Connection | None:
         """The newest free connection that may still be alive, or None."""
         while self._free:
             connection, _ = self._free.popitem()
             if connection.is_usable:
-                self._reused += 1
                 return connection
         return None
 
@@ -137,7 +132,6 @@ class ConnectionPool:
     def _look_after(self, connection: Connection) -> None:
         # Not before the loop has handed it over: one whose making is cancelled is closed by the
         # loop, and uvloop then never says that it is lost.
-        self._made += 1
         if connection.is_usable:
             self._connections.add(connection)
             if self._ticker is None:

@@ -16,11 +16,7 @@ from officeai_proxy.errors import UpstreamBroke, UpstreamError, UpstreamUnreacha
 from officeai_proxy.proxy.upstream.address import Address
 from officeai_proxy.proxy.upstream.exchange import UpstreamRequest
 from officeai_proxy.proxy.upstream.inbox import Inbox
-from officeai_proxy.proxy.upstream.reply_parser import (
-    FIRST_FINAL_STATUS,
-    MAX_HEADERS,
-    BadReply,
-)
+from officeai_proxy.proxy.upstream.reply_parser import FIRST_FINAL_STATUS, MAX_HEADERS, BadReply
 from officeai_proxy.proxy.upstream.request_head import framing_headers
 from officeai_proxy.proxy.upstream.timeouts import Timeouts
 
@@ -168,11 +164,7 @@ class Pump:
         return httpx.Request(
             request.method.decode("ascii"),
             url,
-            headers=[
-                (b"host", address.host_header),
-                *request.headers,
-                *framing_headers(request),
-            ],
+            headers=[(b"host", address.host_header), *request.headers, *framing_headers(request)],
             stream=self._body,
             extensions={"timeout": self._limits, "trace": self._trace},
         )

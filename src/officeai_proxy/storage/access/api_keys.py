@@ -101,8 +101,7 @@ class ApiKeyRepository:
         row = (await self._connection.execute(wanted)).one_or_none()
         if row is None:
             raise NotFound(
-                "There is no key of this id; the list of keys has the `id` of each.",
-                param="key_id",
+                "There is no key of this id; the list of keys has the `id` of each.", param="key_id"
             )
         return api_key_of(row)
 

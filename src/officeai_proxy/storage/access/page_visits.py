@@ -4,7 +4,7 @@ A visit stands for a key and never lives longer than it: what it may do is asked
 time, here only which key it was.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 
@@ -50,15 +50,8 @@ class PageVisitRepository:
 
     async def add(self, visit: PageVisit) -> None:
         """Store a new visit."""
-        row = insert(page_visits).values(
-            digest=visit.digest,
-            kind=visit.kind.value,
-            key_id=visit.key_id,
-            binding=visit.binding,
-            created_at=visit.created_at,
-            expires_at=visit.expires_at,
-        )
-        await self._connection.execute(row)
+        row = {**asdict(visit), "kind": visit.kind.value}
+        await self._connection.execute(insert(page_visits).values(row))
 
     async def find(self, digest: bytes, *, kind: VisitKind, now: datetime) -> PageVisit | None:
         """The visit whose token has this digest, unless it is over."""
@@ -90,11 +83,5 @@ class PageVisitRepository:
 
 
 def _visit(row: AnyRow) -> PageVisit:
-    return PageVisit(
-        digest=row.digest,
-        kind=VisitKind(row.kind),
-        key_id=row.key_id,
-        binding=row.binding,
-        created_at=row.created_at,
-        expires_at=row.expires_at,
-    )
+    values = {one.name: getattr(row, one.name) for one in fields(PageVisit)}
+    return PageVisit(**{**values, "kind": VisitKind(row.kind)})

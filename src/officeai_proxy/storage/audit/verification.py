@@ -15,13 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.storage.audit.chain import GENESIS, Action, Row
-from officeai_proxy.storage.audit.log import (
-    Head,
-    anonymised_by,
-    detail_of,
-    read_head,
-    row_from,
-)
+from officeai_proxy.storage.audit.log import Head, anonymised_by, detail_of, read_head, row_from
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.tables import audit_log
 

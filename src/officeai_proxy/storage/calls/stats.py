@@ -74,12 +74,7 @@ class StatsRepository:
         self._caller = caller
 
     async def page(
-        self,
-        wanted: CallFilter,
-        page: PageRequest,
-        *,
-        by: GroupBy,
-        ahead: timedelta = timedelta(0),
+        self, wanted: CallFilter, page: PageRequest, *, by: GroupBy, ahead: timedelta = timedelta(0)
     ) -> StatsPage:
         """A page of groups: the latest times first, or the names with most calls first.
 

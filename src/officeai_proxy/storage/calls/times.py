@@ -6,7 +6,7 @@ from officeai_proxy.storage.calls.numbers import middle_of
 
 
 class Times(Counter[int]):
-    """How many calls took how long: buckets of `call_numbers.bucket_of` to numbers of calls."""
+    """How many calls took how long: buckets of `numbers.bucket_of` to numbers of calls."""
 
     def percentile(self, percent: int) -> float | None:
         """The time in milliseconds that *percent* of the calls did not exceed; None without any.

@@ -7,11 +7,27 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from officeai_proxy.storage.engine.driver_values import id_list, moment_of, uuid_of
+from officeai_proxy.storage.engine.driver_values import id_list, moment_of, select_by_ids, uuid_of
 from officeai_proxy.storage.engine.upsert import upsert
 from officeai_proxy.storage.tables import exchanges, tombstones
 
 _t = tombstones.c
+
+# Any number will do that nothing else on the same PostgreSQL database takes.
+_RECORDING = 0x0FF1CEA4
+
+AS_RECORDER = f"NULLIF(CAST(pg_advisory_xact_lock_shared({_RECORDING}) AS text), '')"
+"""PostgreSQL: null, once no erasure is on its way; those that come wait for this transaction."""
+
+
+async def wait_for_recorders(connection: AsyncConnection) -> None:
+    """Let those who store calls finish, and others begin once this transaction is committed.
+
+    For erasures, before they lock anything: the former have seen no grave yet, and what they begin
+    cannot be seen either. SQLite has one writer.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_RECORDING})")
 
 
 async def bury(
@@ -58,12 +74,4 @@ async def buried(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUI
     return {uuid_of(row.exchange_id): moment_of(row.deleted_at) for row in found}
 
 
-_FIND = {
-    "sqlite": (
-        "SELECT exchange_id, deleted_at FROM tombstones "
-        "WHERE exchange_id IN (SELECT value FROM json_each(?))"
-    ),
-    "postgresql": (
-        "SELECT exchange_id, deleted_at FROM tombstones WHERE exchange_id = ANY(CAST($1 AS uuid[]))"
-    ),
-}
+_FIND = select_by_ids("exchange_id, deleted_at", "tombstones", key="exchange_id", kind="uuid")

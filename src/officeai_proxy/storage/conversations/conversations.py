@@ -21,7 +21,11 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 from officeai_proxy.burials import burials_of
 from officeai_proxy.errors import AmbiguousSession, Conflict, NotAllowed, NotFound
 from officeai_proxy.model import Caller, Conversation, JsonObject
-from officeai_proxy.storage.conversations.burials import bury, erase_calls
+from officeai_proxy.storage.conversations.burials import (
+    bury,
+    erase_calls,
+    wait_for_recorders,
+)
 from officeai_proxy.storage.conversations.listing import (
     ConversationFilter,
     ConversationSort,
@@ -251,6 +255,7 @@ class ConversationRepository:
             NotFound: it is gone, or not the caller's.
         """
         one, until = conversation, conversation.deleted_at or now
+        await wait_for_recorders(self._connection)
         await self.erase(one, now=now, is_asked=False)
         names = burials_of(one.workspace, one.user_identifier, one.session_id)
         await bury(self._connection, names, now=until, keeps_later=True)
@@ -265,6 +270,7 @@ class ConversationRepository:
         Raises:
             NotFound: nothing is there of it, or it is not the caller's.
         """
+        await wait_for_recorders(self._connection)
         lives = (
             select(*CONVERSATION_COLUMNS)
             .where(

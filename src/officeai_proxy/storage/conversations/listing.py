@@ -6,15 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    ScalarSelect,
-    Select,
-    func,
-    literal,
-    select,
-    tuple_,
-)
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, literal, select, tuple_
 
 from officeai_proxy.model import Conversation
 from officeai_proxy.storage.conversations.models import has_model
@@ -98,6 +90,16 @@ def conditions_of(wanted: ConversationFilter) -> list[ColumnElement[bool]]:
         (wanted.through, _c.id.__le__),
     ]
     return [*in_state(wanted.deleted), *(test(value) for value, test in tests if value is not None)]
+
+
+def is_as_it_was(one: Conversation) -> tuple[ColumnElement[bool], ...]:
+    """The conditions that *one* is still there and nothing of it has changed since it was read."""
+    return (
+        _c.id == one.id,
+        _c.message_count == one.message_count,
+        _c.updated_at == literal(one.updated_at, _c.updated_at.type),
+        _c.deleted_at.is_not_distinct_from(literal(one.deleted_at, _c.deleted_at.type)),
+    )
 
 
 def select_page(

@@ -1,7 +1,7 @@
 """Every query over messages, inside one caller's walls; what is appended goes to the path's end."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.errors import NotFound
-from officeai_proxy.model import Caller, Conversation, Message, NewMessage, Role
+from officeai_proxy.model import Caller, Conversation, Message, NewMessage
 from officeai_proxy.storage.conversations.tree import (
     HEAD_COLUMNS,
     HeadUpdate,
@@ -25,7 +25,7 @@ from officeai_proxy.storage.rows import AnyRow, message_of, select_messages
 from officeai_proxy.storage.sealing.vault import sealer_of
 from officeai_proxy.storage.tables import conversation_messages, conversations
 from officeai_proxy.storage.walls import inside
-from officeai_proxy.wire.titles import title_of
+from officeai_proxy.wire.titles import title_in
 
 _m = conversation_messages.c
 
@@ -102,7 +102,7 @@ class MessageRepository:
                 conversation_id=conversation.id,
                 head=head.extended(placed),
                 updated_at=now,
-                title=_first_title(messages),
+                title=title_in(messages),
             )
             await set_heads(self._connection, [change])
         return await self._stored(conversation, ids)
@@ -136,12 +136,6 @@ class MessageRepository:
 
 def _messages(rows: Sequence[AnyRow], sealer: Sealer | None) -> list[Message]:
     return [message_of(row, sealer) for row in rows]
-
-
-def _first_title(messages: Iterable[NewMessage]) -> str | None:
-    """The title that the first user message with any text gives."""
-    titles = (title_of(one.content) for one in messages if one.role == Role.USER)
-    return next(filter(None, titles), None)
 
 
 def _behind(cursor: str, listing: str, *, order: Order) -> ColumnElement[bool]:

@@ -15,6 +15,7 @@ from officeai_proxy.model import Caller, Conversation
 from officeai_proxy.storage.audit.chain import Event
 from officeai_proxy.storage.audit.log import append
 from officeai_proxy.storage.conversations.burials import erase_calls
+from officeai_proxy.storage.conversations.listing import is_as_it_was
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.rows import CONVERSATION_COLUMNS, conversation_of
 from officeai_proxy.storage.sealing.vault import sealer_of
@@ -64,13 +65,8 @@ async def _cut(
     connection: AsyncConnection, caller: Caller, one: Conversation, *, now: datetime
 ) -> Conversation | None:
     """Take the newest messages and their calls out of *one*; None when it is not as it was."""
-    this = (_c.id == one.id, inside(caller, conversations))
-    unchanged = (
-        _c.message_count == one.message_count,
-        _c.updated_at == literal(one.updated_at, _c.updated_at.type),
-        _c.deleted_at.is_not_distinct_from(literal(one.deleted_at, _c.deleted_at.type)),
-    )
-    locked = select(_c.id).where(*this, *unchanged).with_for_update()
+    mine = inside(caller, conversations)
+    locked = select(_c.id).where(mine, *is_as_it_was(one)).with_for_update()
     if (await connection.execute(locked)).first() is None:
         return None
     newest = select(_m.id, _m.on_path, _m.exchange_id).where(_m.conversation_id == one.id)
@@ -79,11 +75,11 @@ async def _cut(
     await connection.run_sync(remove_conversation, one.id, first - 1)
     gone = delete(conversation_messages).where(_m.conversation_id == one.id, _m.id >= first)
     await connection.execute(gone)
-    mine = only_checked(inside(caller, exchanges))
+    my_calls = only_checked(inside(caller, exchanges))
     calls = {row.exchange_id for row in rows if row.exchange_id is not None}
-    await erase_calls(connection, mine, exchanges.c.id.in_(calls), now=now)
+    await erase_calls(connection, my_calls, exchanges.c.id.in_(calls), now=now)
     leaf = select(func.max(_m.id)).where(_m.conversation_id == one.id, _m.on_path)
-    shorter = update(conversations).where(*this)
+    shorter = update(conversations).where(_c.id == one.id, mine)
     shorter = shorter.values(
         message_count=_c.message_count - len(rows),
         path_count=_c.path_count - sum(row.on_path for row in rows),

@@ -169,6 +169,14 @@ class TranscriptRepository:
         models = {row.model_name for row in rows if row.role == Role.ASSISTANT and row.model_name}
         return Totals(sum(int(row.tokens or 0) for row in rows), tuple(sorted(models)))
 
+    async def first(self, conversation: Conversation, line: Sequence[int] | None) -> int:
+        """The id of the oldest message of *line* (None: the path); 0 if there is none."""
+        if line is not None:
+            return line[0]
+        rows = select(_m.id).where(_m.conversation_id == self._wall(conversation), _m.on_path)
+        found = await self._connection.execute(rows.order_by(_m.id).limit(1))
+        return found.scalar_one_or_none() or 0
+
     async def newest(
         self,
         conversation: Conversation,
@@ -191,12 +199,7 @@ class TranscriptRepository:
         return Window(messages=shown, has_older=len(found) > limit, has_newer=below is not None)
 
     async def after(
-        self,
-        conversation: Conversation,
-        line: Sequence[int] | None,
-        *,
-        above: int,
-        limit: int,
+        self, conversation: Conversation, line: Sequence[int] | None, *, above: int, limit: int
     ) -> Window:
         """The oldest messages of *line* with ids over *above*."""
         chosen: ColumnElement[bool]
@@ -212,12 +215,7 @@ class TranscriptRepository:
         return Window(messages=shown, has_older=True, has_newer=len(found) > limit)
 
     async def around(
-        self,
-        conversation: Conversation,
-        line: Sequence[int] | None,
-        *,
-        message: int,
-        limit: int,
+        self, conversation: Conversation, line: Sequence[int] | None, *, message: int, limit: int
     ) -> Window:
         """*message* with some before it and some after it."""
         earlier = await self.newest(conversation, line, below=message, limit=limit // 2)

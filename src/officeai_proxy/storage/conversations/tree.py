@@ -12,16 +12,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
-from sqlalchemy import (
-    Table,
-    Text,
-    bindparam,
-    case,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Table, Text, bindparam, case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.crypto.sealing import Sealer
@@ -289,6 +280,14 @@ def _sealed_row(row: BulkRow, sealer: Sealer) -> BulkRow:
     """The values of _SEALED_COLUMNS."""
     values = seal_message(dict(zip(_COLUMNS, row, strict=True)), sealer)
     return tuple(values[name] for name in _SEALED_COLUMNS)
+
+
+async def set_on_path(connection: AsyncConnection, ids: Sequence[int], *, on_path: bool) -> None:
+    """Put the messages *ids* on the path of their conversation, or take them off it."""
+    if ids:
+        statement = update(_messages).where(_messages.c.id == bindparam("b_id"))
+        values = [{"b_id": number} for number in ids]
+        await connection.execute(statement.values(on_path=on_path), values)
 
 
 async def set_heads(connection: AsyncConnection, heads: Sequence[HeadUpdate]) -> None:

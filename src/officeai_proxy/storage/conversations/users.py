@@ -56,7 +56,11 @@ class UserRepository:
         Raises:
             UnprocessableInput: the cursor belongs to another list.
         """
-        rows = select(*_SUMMARY).where(self._mine).group_by(_c.user_identifier)
+        names = select(func.count(_c.user_identifier.distinct()), func.count()).where(self._mine)
+        total, count = (await self._connection.execute(names)).one()
+        takes_all = page.cursor is None and total <= page.limit and await self._is_most(count)
+        mine = only_checked(self._mine) if takes_all else self._mine
+        rows = select(*_SUMMARY).where(mine).group_by(_c.user_identifier)
         if page.cursor is not None:
             (last,) = read_cursor(page.cursor, _LISTING, (str,))
             rows = rows.where(_c.user_identifier > last)
@@ -64,13 +68,23 @@ class UserRepository:
         found = (await self._connection.execute(limited)).all()
         items = [_summary(row) for row in found[: page.limit]]
         has_more = len(found) > page.limit
-        names = select(func.count(_c.user_identifier.distinct())).where(self._mine)
         return Page(
             items=items,
             has_more=has_more,
             next_cursor=make_cursor(_LISTING, (items[-1].user_identifier,)) if has_more else None,
-            total=(await self._connection.execute(names)).scalar_one(),
+            total=total,
         )
+
+    async def _is_most(self, count: int) -> bool:
+        """Whether SQLite reads *count* conversations faster one after the other, with all others.
+
+        By users they lie all over the file: 100,000 of them take a second, and all in their order a
+        quarter of it. PostgreSQL knows that by itself.
+        """
+        if self._connection.dialect.name != "sqlite":
+            return False
+        last: int | None = (await self._connection.execute(select(func.max(_c.id)))).scalar_one()
+        return 4 * count > (last or 0)
 
     async def find(self, user: str) -> UserSummary:
         """What is there of *user*.

@@ -2,7 +2,8 @@
 
 SQLite: `sqlite:///relative.db`, `sqlite:////absolute.db`. PostgreSQL: a libpq connection URI, which
 asyncpg reads by itself (PostgreSQL manual 34.1.1.2): `sslmode`, `sslrootcert`, several hosts,
-`target_session_attrs`; what it does not know becomes a setting of the server.
+`target_session_attrs`. Of what it does not know, that which only tunes a connection of libpq is
+left out, and the rest becomes a setting of the server.
 """
 
 import os
@@ -17,12 +18,24 @@ from officeai_proxy.errors import ConfigurationError
 _SQLITE = ("sqlite", "sqlite+aiosqlite")
 _POSTGRESQL = ("postgres", "postgresql", "postgresql+asyncpg")
 _SECRET = ("password", "passfile", "sslpassword")
-_SSL_FILES = ("sslrootcert", "sslcert", "sslkey")
-_NO_PLACE = (*_SECRET, *_SSL_FILES, "sslmode", "application_name", "connect_timeout")
+_SSL_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+_NO_PLACE = (*_SECRET, *_SSL_FILES, "sslmode", "application_name")
 """Options that say how a database is reached, and not which one it is."""
 
 _DEFAULT_PORT = re.compile(r":5432(?=,|$)")
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_SESSION_ATTRS = ("any", "read-write", "read-only", "primary", "standby", "prefer-standby")
+_TUNING = (
+    "connect_timeout",
+    "fallback_application_name",
+    *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
+    *("sslcompression", "sslsni"),
+)
+"""How libpq waits for a server and introduces itself; here the program has its own ways."""
+
+_IF_POSSIBLE = {"channel_binding": ("disable", "prefer"), "gssencmode": ("disable", "prefer")}
+"""What the driver never does is no loss where it may be left out."""
+
 _SSL_WORDS = {"true": "require", "1": "require", "false": "disable", "0": "disable"}
 
 
@@ -92,11 +105,14 @@ def _postgresql(url: str) -> Address:
             "OFFICEAI_DATABASE_URL: brackets belong around an IPv6 address, as in "
             "postgresql://[::1]:5432/name; write those of a password as %5B and %5D"
         ) from None
-    hosts = parts.netloc.rpartition("@")[2]
-    _check_hosts(hosts, tail=f"{parts.path}{parts.query}{parts.fragment}")
+    login, _, hosts = parts.netloc.rpartition("@")
+    _check_hosts(hosts, login=login, tail=f"{parts.path}{parts.query}{parts.fragment}")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     cache = _statement_cache(options)
     _normalise_ssl(options)
+    _check_ssl_files(options)
+    _check_session_attrs(options)
+    _leave_out_tuning(options)
     dsn = parts._replace(scheme="postgresql", query=urlencode(options)).geturl()
     location = f"{hosts or options.get('host', 'localhost')}{parts.path}"
     # Where the URL names no database, it is that of the user's name; options can name a schema.
@@ -106,10 +122,11 @@ def _postgresql(url: str) -> Address:
     return Address(Dialect.POSTGRESQL, location, identity, dsn=dsn, statement_cache=cache)
 
 
-def _check_hosts(hosts: str, *, tail: str) -> None:
-    if "@" in tail:
+def _check_hosts(hosts: str, *, login: str, tail: str) -> None:
+    if "@" in tail or "@" in login:
         # A raw `/`, `?` or `#` in a password ends the host part too early, and the rest of the
-        # password would then be taken for the database's name and be shown.
+        # password would then be taken for the database's name and be shown. A raw `@` ends the
+        # password too early, and the driver would ask name servers for the rest of it.
         raise ConfigurationError(
             "OFFICEAI_DATABASE_URL: write special characters of the password as %2F, %3F, %23, %40"
         )
@@ -131,6 +148,32 @@ def _statement_cache(options: dict[str, str]) -> int | None:
     if not all(size.isascii() and size.isdigit() for size in sizes):
         raise ConfigurationError("OFFICEAI_DATABASE_URL: statement_cache_size must be a number")
     return min(map(int, sizes), default=None)
+
+
+def _check_session_attrs(options: dict[str, str]) -> None:
+    if options.get("target_session_attrs", "any") not in _SESSION_ATTRS:
+        raise ConfigurationError(
+            "OFFICEAI_DATABASE_URL: target_session_attrs must be one of "
+            f"{', '.join(_SESSION_ATTRS)}"
+        )
+
+
+def _leave_out_tuning(options: dict[str, str]) -> None:
+    for name in _TUNING:
+        options.pop(name, None)
+    for name, without in _IF_POSSIBLE.items():
+        if options.get(name) in without:
+            del options[name]
+
+
+def _check_ssl_files(options: dict[str, str]) -> None:
+    for name in _SSL_FILES:
+        # The driver would say that there is no such file, and not which.
+        if options.get(name) and not os.access(options[name], os.R_OK):
+            raise ConfigurationError(
+                f"OFFICEAI_DATABASE_URL: {name} is {options[name]}, which is no file that can be "
+                "read here; name one of this machine"
+            )
 
 
 def _normalise_ssl(options: dict[str, str]) -> None:

@@ -18,6 +18,16 @@ def id_list(ids: Collection[UUID] | Collection[int], *, dialect: str) -> str | l
     return f"[{','.join(texts)}]"
 
 
+def select_by_ids(columns: str, table: str, *, key: str = "id", kind: str) -> dict[str, str]:
+    """What each dialect is asked for the rows of *table* whose *key* is in a list of ids."""
+    lists = {
+        "sqlite": "IN (SELECT value FROM json_each(?1))",
+        "postgresql": f"= ANY(CAST($1 AS {kind}[]))",
+    }
+    rows = f"SELECT {columns} FROM {table} WHERE {key} "  # noqa: S608 - names of our own
+    return {dialect: rows + is_listed for dialect, is_listed in lists.items()}
+
+
 def uuid_of(stored: UUID | str) -> UUID:
     """A UUID as a driver gives it."""
     return UUID(hex=stored) if isinstance(stored, str) else stored

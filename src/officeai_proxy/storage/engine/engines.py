@@ -9,17 +9,19 @@ recorder's database checkpoints.
 import os
 import sqlite3
 from dataclasses import dataclass
-from errno import EACCES, EISDIR
+from errno import EACCES, EISDIR, ENOENT
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import URL, Connection, ExceptionContext, NullPool, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from officeai_proxy.model import Durability
 from officeai_proxy.storage.engine import inline_sqlite
 from officeai_proxy.storage.engine.address import Address, Dialect
 from officeai_proxy.storage.engine.failures import is_transient, loses_connection, unavailable
+from officeai_proxy.storage.engine.keepalives import keep_alive
 from officeai_proxy.storage.engine.opened_file import OpenedFile
 
 CONNECT_SECONDS = 5.0
@@ -43,15 +45,6 @@ class EngineOptions:
     pool_size: int = 5
     altering: bool = False
     inline: bool = False
-
-
-class _Cursor(Protocol):
-    def execute(self, operation: str) -> object: ...
-    def close(self) -> None: ...
-
-
-class _DriverConnection(Protocol):
-    def cursor(self) -> _Cursor: ...
 
 
 def open_engine(address: Address, options: EngineOptions) -> AsyncEngine:
@@ -119,7 +112,7 @@ def _sqlite_engine(path: Path, options: EngineOptions, pooling: dict[str, Any]) 
     engine = create_async_engine(url, connect_args=arguments, **pooling)
     pragmas = _pragmas(options)
 
-    def prepare_connection(connection: _DriverConnection, _record: object) -> None:
+    def prepare_connection(connection: DBAPIConnection, _record: object) -> None:
         cursor = connection.cursor()
         for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
@@ -172,6 +165,9 @@ def _create_private(path: Path) -> None:
     except FileExistsError:
         if path.is_dir():
             raise _fault(EISDIR, path) from None
+        if not path.exists():
+            # A link to a disk that is not mounted: a new file there would hide the one on it.
+            raise _fault(ENOENT, Path(os.path.realpath(path))) from None
         if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
             raise _fault(EACCES, path) from None
 
@@ -190,7 +186,9 @@ def _postgresql_engine(
     if address.statement_cache is not None:
         arguments["statement_cache_size"] = address.statement_cache
         arguments["prepared_statement_cache_size"] = address.statement_cache
-    return create_async_engine("postgresql+asyncpg://", connect_args=arguments, **pooling)
+    engine = create_async_engine("postgresql+asyncpg://", connect_args=arguments, **pooling)
+    keep_alive(engine.sync_engine)
+    return engine
 
 
 def _translate(context: ExceptionContext) -> BaseException | None:

@@ -7,7 +7,6 @@ for as long as it has work. Nothing here knows of a database or of a statement.
 
 import asyncio
 import time
-from types import TracebackType
 
 AT_A_STRETCH = 0.5
 """Seconds in all that the lock may be held, without a rest, before others get a chance."""
@@ -40,12 +39,7 @@ class TurnWithRests:
             raise
         self._since = time.monotonic()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Give it to whoever is next."""
         self._left = time.monotonic()
         self._held += self._left - self._since

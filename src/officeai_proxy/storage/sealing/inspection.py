@@ -3,14 +3,14 @@
 It opens every text of the database, in parts, so it takes as long as reading all of it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
 from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.errors import Unopenable
-from officeai_proxy.storage.rows import AnyRow
+from officeai_proxy.storage.rows import AnyRow, fitting
 from officeai_proxy.storage.sealing.sealed_rows import (
     CONVERSATION_TEXTS,
     MESSAGE_TEXTS,
@@ -84,17 +84,6 @@ def _rows(
     """All rows by *key*, as *texts* has them; as many at once as *sizes* allows."""
     last = 0
     while found := connection.execute(sizes.where(key > last).order_by(key).limit(PART)).all():
-        ids = _within(found)
+        ids = fitting(found, LARGE_BYTES)
         yield from connection.execute(texts.where(key.in_(ids)).order_by(key)).all()
         last = ids[-1]
-
-
-def _within(found: Sequence[AnyRow]) -> list[int]:
-    ids: list[int] = []
-    total = 0
-    for row in found:
-        total += row.size or 0
-        if ids and total > LARGE_BYTES:
-            break
-        ids.append(row.id)
-    return ids

@@ -26,7 +26,7 @@ from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.errors import ConfigurationError, DatabaseUnavailable
 from officeai_proxy.model import JsonObject
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.rows import AnyRow
+from officeai_proxy.storage.rows import AnyRow, fitting
 from officeai_proxy.storage.sealing.sealed_rows import (
     CONVERSATION_TEXTS,
     MESSAGE_TEXTS,
@@ -83,11 +83,9 @@ async def seal_all(database: Database, *, told: Told) -> int:
         Unopenable: a value was changed or moved; nothing is lost, `db check` names all of them.
     """
     total = 0
-    while True:
-        count = await _pass(database, told=told)
-        if count == 0:
-            return total
+    while count := await _pass(database, told=told):
         total += count
+    return total
 
 
 async def retire(database: Database) -> tuple[str, ...]:
@@ -109,10 +107,7 @@ async def _pass(database: Database, *, told: Told) -> int:
         (exchanges, _seal_errors),
     ):
         last = 0
-        while True:
-            ids = await _next(database, table, last)
-            if not ids:
-                break
+        while ids := await _next(database, table, last):
             changed = await _patiently(database, work, ids)
             count, last = count + changed, ids[-1]
             if changed:
@@ -130,14 +125,7 @@ async def _next(database: Database, table: Table, last: int) -> Sequence[int]:
         elif table is exchanges:
             rows = rows.where(_x.error.is_not(None))
         found = (await connection.execute(rows.order_by(table.c.id).limit(BATCH))).all()
-    ids: list[int] = []
-    total = 0
-    for row in found:
-        total += row.size
-        if ids and total > LARGE_BYTES:
-            break
-        ids.append(row.id)
-    return ids
+    return fitting(found, LARGE_BYTES)
 
 
 Work = Callable[[Connection, Sequence[int], Sealer], int]
@@ -191,12 +179,9 @@ def _seal_messages(connection: Connection, ids: Sequence[int], sealer: Sealer) -
     if changes:
         fixed = {"sealed_with": sealer.current, "identity": bindparam("b_identity")}
         _change(connection, conversation_messages, changes, MESSAGE_TEXTS, fixed)
-    search_index.hide_words(connection, [_document(row) for row in plain], sealer)
+    hidden = [Document(r.id, r.workspace, r.user_identifier, r.role, r.content) for r in plain]
+    search_index.hide_words(connection, hidden, sealer)
     return len(changes)
-
-
-def _document(row: AnyRow) -> Document:
-    return Document(row.id, row.workspace, row.user_identifier, row.role, row.content)
 
 
 def _seal_conversations(connection: Connection, ids: Sequence[int], sealer: Sealer) -> int:

@@ -28,11 +28,11 @@ from officeai_proxy.storage.paging import (
 from officeai_proxy.storage.rows import (
     CONVERSATION_COLUMNS,
     AnyRow,
-    json_object,
+    conversation_of,
     message_of,
     select_messages,
 )
-from officeai_proxy.storage.sealing.sealed_rows import open_content, open_conversation_text
+from officeai_proxy.storage.sealing.sealed_rows import open_content
 from officeai_proxy.storage.sealing.vault import sealer_of
 from officeai_proxy.storage.search.queries import (
     NEWEST_POSTGRESQL,
@@ -255,21 +255,8 @@ class SearchRepository:
 
 
 def _hit(row: AnyRow, sealer: Sealer | None) -> Hit:
-    """A row of a message, whose conversation is in columns that begin with `c_`."""
-    metadata = open_conversation_text(row.c_metadata, "metadata", row.c_id, sealer)
-    conversation = Conversation(
-        id=row.c_id,
-        session_id=row.c_session_id,
-        title=open_conversation_text(row.c_title, "title", row.c_id, sealer),
-        user_identifier=row.c_user_identifier,
-        workspace=row.c_workspace,
-        metadata=json_object(metadata),
-        message_count=row.c_message_count,
-        created_at=row.c_created_at,
-        updated_at=row.c_updated_at,
-        deleted_at=row.c_deleted_at,
-    )
-    return Hit(conversation, message_of(row, sealer))
+    """A row of a message, behind whose columns those of its conversation stand."""
+    return Hit(conversation_of(row, sealer), message_of(row, sealer))
 
 
 def _place_of(cursor: str | None) -> int:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, text
 
 from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.errors import Unopenable
+from officeai_proxy.storage.rows import fitting
 from officeai_proxy.storage.sealing.sealed_rows import message_place
 from officeai_proxy.storage.sealing.vault import sealer_of
 from officeai_proxy.storage.search.documents import Document, Entry, fts5_text
@@ -108,13 +109,7 @@ def documents_of(connection: Connection, query: str, **values: int) -> list[Docu
     # PostgreSQL knows the bytes of a text without reading it.
     length = "length" if connection.dialect.name == "sqlite" else "octet_length"
     asked = text(query.format(length=f"{length}(m.content)"))
-    ids: list[int] = []
-    total = 0
-    for number, size in connection.execute(asked, {"batch": BATCH, **values}).all():
-        total += size
-        if ids and total > BATCH_TEXT:
-            break
-        ids.append(number)
+    ids = fitting(connection.execute(asked, {"batch": BATCH, **values}).all(), BATCH_TEXT)
     if not ids:
         return []
     found = connection.execute(_DOCUMENTS, {"ids": ids})

@@ -10,16 +10,17 @@ them one by one.
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ParamSpec, Protocol, TypeVar
+from operator import attrgetter
+from typing import ParamSpec, TypeVar
 
-from sqlalchemy import and_, bindparam, false, insert, or_, select, text, update
+from sqlalchemy import and_, false, insert, or_, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.errors import DatabaseUnavailable, NotAllowed, UnprocessableInput
 from officeai_proxy.formats.reading.imported import ImportedConversation
-from officeai_proxy.model import Caller, Role
+from officeai_proxy.model import Caller
 from officeai_proxy.storage.conversations.tree import (
     HEAD_COLUMNS,
     Head,
@@ -29,6 +30,7 @@ from officeai_proxy.storage.conversations.tree import (
     insert_messages,
     reserve_ids,
     set_heads,
+    set_on_path,
 )
 from officeai_proxy.storage.rows import AnyRow, json_text
 from officeai_proxy.storage.sealing.sealed_rows import identity_of, seal_conversation
@@ -44,7 +46,7 @@ from officeai_proxy.storage.transfer.grafting import (
 )
 from officeai_proxy.storage.walls import inside, only_checked
 from officeai_proxy.wire.identity import identity
-from officeai_proxy.wire.titles import title_of
+from officeai_proxy.wire.titles import title_in
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -165,7 +167,7 @@ class ImportRepository:
         """Let who imports the same into the bin finish first: there no index keeps it single."""
         if self._connection.dialect.name != "postgresql":
             return
-        for one in sorted(owned, key=_name):
+        for one in sorted(owned, key=attrgetter("name")):
             if one.conversation.deleted_at is not None:
                 said = "/".join((self._caller.workspace, *one.name))
                 number = identity({"role": "", "content": said})
@@ -203,9 +205,12 @@ class ImportRepository:
     async def _find_binned(self, owned: Owned) -> AnyRow | None:
         """The conversation that one of the bin is, locked, wherever it is now.
 
-        Several of one session may be in the bin. They began at different times.
+        Several of one session may be in the bin. They began at different times, but for a file that
+        was imported again while what it had brought was in the bin: of those, the one that went
+        there at the same moment is meant.
         """
-        for state in (_c.deleted_at.is_(None), _c.deleted_at.is_not(None)):
+        same_moment = _c.deleted_at == owned.conversation.deleted_at
+        for state in (same_moment, _c.deleted_at.is_(None), _c.deleted_at.is_not(None)):
             found = select(*_FOUND).where(
                 self._mine,
                 _c.session_id == owned.conversation.session_id,
@@ -243,7 +248,7 @@ class ImportRepository:
             "workspace": self._caller.workspace,
             "user_identifier": owned.user_identifier,
             "session_id": conversation.session_id,
-            "title": conversation.title or _first_title(conversation),
+            "title": conversation.title or title_in(conversation.messages),
             "metadata": json_text(conversation.metadata),
             "created_at": conversation.created_at,
             "updated_at": conversation.updated_at,
@@ -261,8 +266,8 @@ class ImportRepository:
             stored = known.get(place.id, [])
             if place.head.message_count >= _MANY:
                 stored = await self._stored_in_parts(place.id)
-            run = _runner(len(place.incoming.messages) + len(stored))
-            place.found = await run(graft, place.incoming, stored)
+            size = len(place.incoming.messages) + len(stored)
+            place.found = await _run(size, graft, place.incoming, stored)
 
     async def _stored_of(self, ids: Sequence[int]) -> dict[int, list[StoredMessage]]:
         """All messages of some conversations, in their order."""
@@ -295,8 +300,8 @@ class ImportRepository:
             for at in place.found.new:
                 place.found.ids[at] = next(ids)
             if not stays:
-                run = _runner(len(place.incoming.messages))
-                place.path = await run(path_to_leaf, place.incoming, place.found)
+                size = len(place.incoming.messages)
+                place.path = await _run(size, path_to_leaf, place.incoming, place.found)
                 await self._switch_path(place.path, place.found)
         waiting: list[tuple[int, Placed]] = []
         for row in _rows(places):
@@ -312,14 +317,10 @@ class ImportRepository:
         new = set(path.ids)
         on = [one.id for one in found.stored.values() if one.id in new and not one.on_path]
         off = [one.id for one in found.stored.values() if one.id not in new and one.on_path]
-        await self._set_on_path(on, on_path=True)
-        await self._set_on_path(off, on_path=False)
-
-    async def _set_on_path(self, ids: Sequence[int], *, on_path: bool) -> None:
-        statement = update(conversation_messages).where(_m.id == bindparam("b_id"))
-        for begin in range(0, len(ids), BATCH):
-            values = [{"b_id": number} for number in ids[begin : begin + BATCH]]
-            await self._connection.execute(statement.values(on_path=on_path), values)
+        for ids, on_path in ((on, True), (off, False)):
+            for begin in range(0, len(ids), BATCH):
+                some = ids[begin : begin + BATCH]
+                await set_on_path(self._connection, some, on_path=on_path)
 
 
 def _stored(row: AnyRow, sealer: Sealer | None) -> StoredMessage:
@@ -329,21 +330,11 @@ def _stored(row: AnyRow, sealer: Sealer | None) -> StoredMessage:
 _LOCK = text("SELECT pg_advisory_xact_lock(:number)")
 
 
-def _name(owned: Owned) -> tuple[str, str]:
-    return owned.name
-
-
-async def _at_once(work: Callable[P, T], /, *given: P.args, **named: P.kwargs) -> T:
-    """What `asyncio.to_thread` does, without a thread: for work that is done in no time."""
+async def _run(size: int, work: Callable[P, T], /, *given: P.args, **named: P.kwargs) -> T:
+    """*work* on so many messages; in a thread, unless it is done in no time."""
+    if size >= _MANY:
+        return await asyncio.to_thread(work, *given, **named)
     return work(*given, **named)
-
-
-class _Runner(Protocol):
-    async def __call__(self, work: Callable[P, T], /, *given: P.args, **named: P.kwargs) -> T: ...
-
-
-def _runner(size: int) -> _Runner:
-    return asyncio.to_thread if size >= _MANY else _at_once
 
 
 def _rows(places: Iterable[_Place]) -> Iterable[tuple[int, Placed]]:
@@ -377,11 +368,5 @@ def _head_update(place: _Place) -> HeadUpdate:
         conversation_id=place.id,
         head=head,
         updated_at=place.incoming.updated_at,
-        title=place.incoming.title or _first_title(place.incoming),
+        title=place.incoming.title or title_in(place.incoming.messages),
     )
-
-
-def _first_title(incoming: ImportedConversation) -> str | None:
-    """The title that the first user message with any text gives."""
-    said: Iterable[str] = (one.content for one in incoming.messages if one.role == Role.USER)
-    return next(filter(None, map(title_of, said)), None)

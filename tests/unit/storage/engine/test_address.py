@@ -29,6 +29,9 @@ from officeai_proxy.storage.engine.address import Dialect, read_address
         "postgresql://host/x?sslmode=maybe",
         "postgresql://host/x?statement_cache_size=many",
         "postgresql://host/x?statement_cache_size=-1",
+        "postgresql://host/x?target_session_attrs=rw",
+        "postgresql://host/x?sslmode=verify-full&sslrootcert=system",
+        "postgresql://host/x?sslmode=require&sslcert=/no/such/file",
     ],
 )
 def test_unusable_is_refused(url: str) -> None:
@@ -37,7 +40,7 @@ def test_unusable_is_refused(url: str) -> None:
         read_address(url)
 
 
-@pytest.mark.parametrize("sign", ["/", "?", "#", "/@", "?@", "@/", "[", "]"])
+@pytest.mark.parametrize("sign", ["/", "?", "#", "@", "/@", "?@", "@/", "[", "]"])
 def test_raw_signs_in_a_password_do_not_leak_it(sign: str) -> None:
     """A password with a raw special sign is refused, and no part of it is in the message."""
     with pytest.raises(ConfigurationError) as refusal:
@@ -95,6 +98,9 @@ def test_sqlite_paths(url: str, path: str) -> None:
         ("sslmode=prefer&application_name=x", "application_name=x&sslmode=prefer"),
         ("target_session_attrs=read-write", "target_session_attrs=read-write"),
         ("statement_cache_size=0&application_name=x", "application_name=x"),
+        ("connect_timeout=3&keepalives_idle=30&application_name=x", "application_name=x"),
+        ("channel_binding=prefer&gssencmode=disable&sslmode=require", "sslmode=require"),
+        ("channel_binding=require", "channel_binding=require"),
     ],
 )
 def test_options_in_libpq_words(query: str, expected: str) -> None:
