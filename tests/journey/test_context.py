@@ -105,15 +105,18 @@ def test_a_wish_that_cannot_be_met_is_a_400(
     assert behind.requests == []
 
 
-def test_a_call_without_a_session_cannot_have_a_context(
-    shared: RunningProxy, behind: ScriptedUpstream
+@pytest.mark.parametrize("headers", [{}, {"X-Session-ID": "s", "X-Record": "off"}])
+def test_a_call_that_is_not_recorded_cannot_have_a_context(
+    shared: RunningProxy, behind: ScriptedUpstream, headers: dict[str, str]
 ) -> None:
-    """There is nothing to send."""
+    """There is nothing to send; both ways to mend that are named."""
     with shared.client() as client:
-        answer = client.post(CHATS, content=chat("hi"), headers={CONTEXT: "all"})
+        answer = client.post(CHATS, content=chat("hi"), headers={CONTEXT: "all", **headers})
 
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == CONTEXT
+    assert "X-Session-ID" in answer.json()["error"]["message"]
+    assert "X-Record: off" in answer.json()["error"]["message"]
     assert behind.requests == []
 
 

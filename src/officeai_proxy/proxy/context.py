@@ -66,7 +66,9 @@ class ContextAdder:
         """
         if not is_recorded:
             raise InvalidRequest(
-                f"{HEADER} is for recorded chat calls; send X-Session-ID with it.", param=HEADER
+                f"{HEADER} is for recorded chat calls; send X-Session-ID with it, and no "
+                "`X-Record: off`.",
+                param=HEADER,
             )
         check_scope(caller, Scope.READ)
         if value == b"all":
