@@ -36,6 +36,11 @@ ASKS_TOOLS: Message = {
     "content": None,
     "tool_calls": [CALL, {**CALL, "id": "c2"}],
 }
+ASKS_THREE: Message = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [CALL, {**CALL, "id": "c2"}, {**CALL, "id": "c3"}],
+}
 OTHER_SAYS: Message = {"role": "tool", "tool_call_id": "c2", "content": "rain"}
 TOOL_SAYS: Message = {"role": "tool", "tool_call_id": "c1", "content": "noon"}
 
@@ -319,6 +324,40 @@ CASES = [
         ],
         ["a", "", "noon", "A", "b", "", "noon", "B", "c", "C"],
         12,
+    ),
+    Case(
+        "answers that tools gave to an earlier call, too, with the same ids, behind a summary",
+        [
+            ([user("a")], [ASKS_TOOLS]),
+            ([user("a"), ASKS_TOOLS, TOOL_SAYS, OTHER_SAYS], [assistant("A")]),
+            (
+                [user("a"), ASKS_TOOLS, TOOL_SAYS, OTHER_SAYS, assistant("A"), user("b")],
+                [ASKS_THREE],
+            ),
+            (
+                [user("sum"), user("b"), ASKS_THREE, TOOL_SAYS, OTHER_SAYS, SAYS_AGAIN],
+                [assistant("B")],
+            ),
+        ],
+        ["a", "", "noon", "rain", "A", "b", "", "noon", "rain", "night", "sum", "B"],
+        12,
+    ),
+    Case(
+        "a call of tools that was made and answered before, with the same ids, behind a summary",
+        [
+            ([user("a")], [ASKS_TOOLS]),
+            ([user("a"), ASKS_TOOLS, TOOL_SAYS, OTHER_SAYS], [assistant("A")]),
+            (
+                [user("a"), ASKS_TOOLS, TOOL_SAYS, OTHER_SAYS, assistant("A"), user("b")],
+                [ASKS_TOOLS],
+            ),
+            (
+                [user("sum"), user("b"), ASKS_TOOLS, TOOL_SAYS, OTHER_SAYS | {"content": "sun"}],
+                [assistant("B")],
+            ),
+        ],
+        ["a", "", "noon", "rain", "A", "b", "", "noon", "sun", "sum", "B"],
+        11,
     ),
     Case(
         "questions that lose their documents once they are answered, but for the first",

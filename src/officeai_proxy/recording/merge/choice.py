@@ -3,6 +3,8 @@
 A run that is the whole history is what it seems: only a question follows it. The longest of those
 decides, among equals the newest.
 
+Nor does more than its answers follow a call of tools that is the newest message.
+
 Where clients put something around the history, or leave out a part of it, none is whole, and the
 longest would often be the wrong one: what changes with each turn (the time, open files, a summary)
 stands between the turns ever after, and no run of what is resent is longer than a turn. Then that
@@ -85,6 +87,9 @@ def best_run(runs: Sequence[Run], talk: Talk, ending: Ending) -> Run | None:
     whole = [run for run in runs if is_whole(run, talk)]
     if whole:
         return max(whole, key=attrgetter("length", "order"))
+    answered = [run for run in runs if run.node is ending.newest and _is_answered(run, talk)]
+    if answered:
+        return max(answered, key=attrgetter("length"))
     longest = nlargest(MOST_RUNS, runs, key=attrgetter("length", "order"))
     newest = nlargest(MOST_RUNS, runs, key=attrgetter("last", "length", "order"))
     at_end = (run for run in runs if run.node is ending.newest)
@@ -108,6 +113,12 @@ def is_whole(run: Run, talk: Talk) -> bool:
     """Whether *run* is the request up to its last answer, or without one up to its question."""
     answers = (at for at in reversed(range(len(talk.roles))) if talk.roles[at] == Role.ASSISTANT)
     return run.first == 0 and run.last >= next(answers, len(talk.roles) - 2)
+
+
+def _is_answered(run: Run, talk: Talk) -> bool:
+    """Whether what tools answered follows *run* in the request, and nothing else."""
+    behind = talk.roles[run.last + 1 :]
+    return bool(behind) and ANSWERS.issuperset(behind)
 
 
 def _without_notes(node: Node, told: Collection[int]) -> Iterator[int]:

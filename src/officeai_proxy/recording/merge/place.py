@@ -191,7 +191,7 @@ def _place_in_branch(request: Request, node: Node, new: _New, nodes: Sequence[No
 def _trusted(said: Talk, nodes: Sequence[Node], ending: Ending) -> Iterator[Run]:
     ends = {ending.newest, *ending.waiting[:1]}
     waiting = () if ending.is_asked_anew(said) else ending.waiting
-    return trusted_runs(said.identities, nodes, ends=ends, waiting=waiting)
+    return trusted_runs(said, nodes, ends=ends, waiting=waiting)
 
 
 def _may_wait_above(leaf: Node) -> bool:

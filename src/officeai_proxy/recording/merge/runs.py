@@ -1,13 +1,15 @@
 """The stored tree of a conversation and what a request says in, the runs of it that are stored out.
 
 A run is a part of the request's talk that stands in the tree as one line. Most do not count: words
-that were said before may just have been said again. Pure, no I/O.
+that were said before may just have been said again, and tools answer the same to other calls. Pure,
+no I/O.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from officeai_proxy.model import Role
+from officeai_proxy.recording.merge.talk import ANSWERS, Talk
 from officeai_proxy.tree import Node
 from officeai_proxy.wire.identity import INSTRUCTIONS
 
@@ -38,7 +40,7 @@ class Run:
 
 
 def trusted_runs(
-    identities: Sequence[int],
+    said: Talk,
     nodes: Sequence[Node],
     *,
     ends: Collection[Node | None],
@@ -49,9 +51,11 @@ def trusted_runs(
     *ends* are the newest message and the newest that waits for an answer, which a failed call may
     have left with half of one; *waiting* is all that waits at the end of the path.
     """
+    identities = said.identities
     talk = [node for node in nodes if node.role not in INSTRUCTIONS]
     parents = _talking_parents(talk)
     places = _places_of(talk)
+    calls = _calls_answered(said, places)
     replies = _replies_said_often(parents, places)
     is_all_known = all(identity in places for identity in identities)
     # For each node that the message before may be: how long the run is that ends there, and where
@@ -63,6 +67,8 @@ def trusted_runs(
         before, going = going, {}
         for order in _looked_at(here, identity, replies, before if last else (ROOT,)):
             known, begin = before.get(parents[order], (0, order))
+            if not known and _answers_another(talk[order], calls[last]):
+                continue
             going[order] = length, _ = known + 1, begin
             is_rooted = last == known and parents[order] == ROOT
             if _is_trusted(
@@ -91,6 +97,28 @@ def _places_of(talk: Sequence[Node]) -> dict[int, list[int]]:
     for order, node in enumerate(talk):
         places.setdefault(node.identity, []).append(order)
     return places
+
+
+def _calls_answered(said: Talk, known: Container[int]) -> list[int | None]:
+    """For each answer of a tool the call that it has in the request, if that one is *known*."""
+    calls: list[int | None] = []
+    call = None
+    for identity, role in zip(said.identities, said.roles, strict=True):
+        is_answer = role in ANSWERS
+        if not is_answer:
+            call = identity if role == Role.ASSISTANT and identity in known else None
+        calls.append(call if is_answer else None)
+    return calls
+
+
+def _answers_another(node: Node, call: int | None) -> bool:
+    """Whether *node*, which a tool said, answers another call than *call*, which may be unknown."""
+    if call is None:
+        return False
+    at: Node | None = node
+    while at is not None and (at.role in ANSWERS or at.is_instruction):
+        at = at.parent
+    return at is None or at.identity != call
 
 
 def _replies_said_often(
