@@ -20,7 +20,7 @@ from tests.integration.stored import HERE, NOW, say, start
 
 from officeai_proxy.app import create_app
 from officeai_proxy.cli.opening import database_of
-from officeai_proxy.errors import ConfigurationError, DatabaseMoved, DatabaseUnavailable
+from officeai_proxy.errors import DatabaseMoved, DatabaseUnavailable
 from officeai_proxy.model import Durability
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.conversations.conversations import ConversationRepository
@@ -267,15 +267,6 @@ class TestErrors:
         await prepare(database)
         assert await count(database) == 0
         await database.close()
-
-    async def test_an_option_that_no_server_knows_is_told(self, database: Database) -> None:
-        """It never becomes right by waiting, and the setting that it stands in is named."""
-        if database.dialect is Dialect.SQLITE:
-            pytest.skip("SQLite takes no options")
-        other = Database(f"postgresql://postgres@{database.location}?channel_binding=require")
-        with pytest.raises(ConfigurationError, match=r"OFFICEAI_DATABASE_URL: .*channel_binding"):
-            await other.ping()
-        await other.close()
 
     async def test_ping_answers(self, database: Database) -> None:
         """A database that is there answers, also before there are tables."""
