@@ -37,7 +37,10 @@ class DemoUpstream:
 
     def __init__(self) -> None:
         """Take a free port of this machine."""
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        # asyncio lets small pieces wait for acknowledgements (Nagle) where no protocol is named.
+        self._listener = socket.socket(proto=socket.IPPROTO_TCP)
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen()
         config = uvicorn.Config(_application(), log_config=None, access_log=False, lifespan="off")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(

@@ -16,7 +16,8 @@ def bind(settings: Settings) -> socket.socket:
         ConfigurationError: the address cannot be listened on; the message says why.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio lets small pieces wait for acknowledgements (Nagle) where no protocol is named.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
