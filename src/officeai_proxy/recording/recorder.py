@@ -286,7 +286,9 @@ class Recorder:
                     return _AWAY
                 if len(turns) > 1 and self._is_too_much(exc):
                     return f"too much at once: {exc}"
-                self._tell_that_it_is_away(exc)
+                # A deadlock, or somebody who began the same conversation, is past by the next try.
+                if backoff > self._pace.first_backoff:
+                    self._tell_that_it_is_away(exc)
                 await self._pause(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
                 backoff = min(backoff * 2, self._pace.last_backoff)
             else:

@@ -88,6 +88,22 @@ async def test_a_store_that_is_away_is_waited_for(tmp_path: Path) -> None:
     assert len(store.only().messages) == 2
 
 
+@pytest.mark.parametrize(("times", "told"), [(1, 0), (2, 1), (5, 1)])
+async def test_an_outage_is_told_once_and_one_refusal_is_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, times: int, told: int
+) -> None:
+    """Another writer may have been a moment faster; the next try finds what it wrote."""
+    store, journal = InMemoryExchangeStore(), Journal(tmp_path)
+    store.away_for = times
+    journal.append(an_exchange())
+
+    async with running(a_recorder(tmp_path, store)):
+        await until(lambda: len(store.calls) == 1)
+
+    assert caplog.text.count("the database is away") == told
+    assert caplog.text.count("the database is back") == told
+
+
 async def test_stopping_while_the_store_is_away_keeps_the_journal(tmp_path: Path) -> None:
     """The program can end during an outage; the next one stores what waits."""
     store, journal = InMemoryExchangeStore(), Journal(tmp_path)
