@@ -286,9 +286,7 @@ class Recorder:
                     return _AWAY
                 if len(turns) > 1 and self._is_too_much(exc):
                     return f"too much at once: {exc}"
-                # A deadlock, or somebody who began the same conversation, is past by the next try.
-                if backoff > self._pace.first_backoff:
-                    self._tell_that_it_is_away(exc)
+                self._tell_that_it_is_away(exc, is_first=backoff == self._pace.first_backoff)
                 await self._pause(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
                 backoff = min(backoff * 2, self._pace.last_backoff)
             else:
@@ -299,10 +297,15 @@ class Recorder:
                 self._on_stored([one for one in calls if one.exchange_id not in withheld])
                 return None
 
-    def _tell_that_it_is_away(self, error: Exception) -> None:
-        """Say it once and not at every try."""
-        if not self._is_away:
-            log.warning("the database is away, calls wait in the journal: %s", error)
+    def _tell_that_it_is_away(self, error: Exception, *, is_first: bool) -> None:
+        """Say it once and not at every try.
+
+        Not at the first: a deadlock, or somebody who began the same conversation, is past by the
+        next one.
+        """
+        if is_first or self._is_away:
+            return
+        log.warning("the database is away, calls wait in the journal: %s", error)
         self._is_away = True
 
     def _tell_that_it_is_back(self) -> None:
