@@ -1,6 +1,9 @@
 """Values as the drivers take and give them, against what SQLAlchemy makes of them."""
 
+import re
 import sqlite3
+import warnings
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
@@ -14,6 +17,7 @@ from officeai_proxy.storage.engine.driver_values import (
     LATEST,
     id_list,
     moment_of,
+    select_by_ids,
     sqlite_moment,
     storable,
     uuid_of,
@@ -82,3 +86,14 @@ def test_ids_as_sqlite_reads_them(ids: list[UUID] | list[int]) -> None:
     connection.close()
 
     assert [uuid_of(one) if isinstance(one, str) else one for one in found] == ids
+
+
+def test_statements_number_no_places_for_sqlite() -> None:
+    """From 3.14 on `sqlite3` takes a numbered place for a name, and no sequence for it."""
+    statement = select_by_ids("id", "conversations", kind="bigint")["sqlite"]
+    with warnings.catch_warnings(), closing(sqlite3.connect(":memory:")) as connection:
+        warnings.simplefilter("error")
+        connection.execute("CREATE TABLE conversations (id INTEGER PRIMARY KEY)")
+        connection.execute("INSERT INTO conversations VALUES (7), (8)")
+        assert connection.execute(statement, ("[8, 9]",)).fetchall() == [(8,)]
+    assert not re.search(r"\?\d", statement)
