@@ -6,7 +6,7 @@ from tests.integration.stored import said, say, start
 
 from officeai_proxy.storage.conversations.models import note_forgotten
 from officeai_proxy.storage.database import Database, Dialect
-from officeai_proxy.storage.schema.inspection import TOLD
+from officeai_proxy.storage.schema.inspection import TOLD, Damage
 from officeai_proxy.storage.schema.migrations import check
 
 
@@ -64,6 +64,18 @@ async def test_damage_is_told(database: Database, statement: str, sentence: str)
     await damage(database, statement)
 
     assert any(sentence in problem for problem in await check(database))
+
+
+def test_a_damaged_search_index_is_no_damaged_file() -> None:
+    """SQLite tells of both in one list since 3.44, each version in other words."""
+    of_index = (
+        'fts5: corruption found reading blob 137438953473 from table "message_search"',
+        "malformed inverted index for FTS5 table main.message_search",
+    )
+    of_file = ("Tree 5 page 5: btreeInitPage() returns error code 11",)
+
+    assert Damage.told_by(["ok"]) == Damage()
+    assert Damage.told_by([*of_index, *of_file]) == Damage(of_file, of_index)
 
 
 async def test_models_that_were_not_listed_are(database: Database) -> None:

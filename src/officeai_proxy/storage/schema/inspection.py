@@ -4,10 +4,14 @@ Each query walks an index in order, so the database needs little memory too, and
 is told for a bounded number of rows.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from officeai_proxy.errors import DatabaseDamaged
+from officeai_proxy.errors import DatabaseDamaged, SearchIndexDamaged
 from officeai_proxy.storage.calls.hours_inspection import hour_faults
 from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.sealing.inspection import sealing_faults
@@ -86,15 +90,33 @@ _RULES = (
 async def broken_rules(connection: AsyncConnection) -> list[str]:
     """What is wrong, a sentence each; in a damaged file nothing else is looked for."""
     is_sqlite = connection.dialect.name == "sqlite"
-    if is_sqlite and (damage := await _damage(connection)):
-        return [*damage, DatabaseDamaged().message]
+    damage = await _damage(connection, "integrity_check") if is_sqlite else Damage()
+    if damage.of_file:
+        told = [f"the file is damaged: {line}" for line in damage.of_file]
+        return [*told, DatabaseDamaged().message]
     faults = await _dangling(connection) if is_sqlite else []
     for query, sentence in _RULES:
         found = await connection.execute(text(query), {"told": TOLD})
         faults += [sentence.format(*row) for row in found]
     faults += await connection.run_sync(sealing_faults, told=TOLD)
     faults += await connection.run_sync(hour_faults, told=TOLD)
-    return faults + await connection.run_sync(index_faults, told=TOLD)
+    of_index = [str(SearchIndexDamaged(said=line)) for line in damage.of_index]
+    return faults + (await connection.run_sync(index_faults, told=TOLD) or of_index)
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """What SQLite itself finds in its file, a line each (pragma.html#pragma_integrity_check)."""
+
+    of_file: tuple[str, ...] = ()
+    of_index: tuple[str, ...] = ()
+
+    @classmethod
+    def told_by(cls, lines: Iterable[str]) -> Self:
+        """Since 3.44 SQLite looks into the search index, too, which is made anew from the rest."""
+        found = [line for line in lines if line != "ok"]
+        of_index = tuple(line for line in found if "fts5" in line.lower())
+        return cls(tuple(line for line in found if line not in of_index), of_index)
 
 
 async def look_over(database: Database) -> None:
@@ -102,19 +124,21 @@ async def look_over(database: Database) -> None:
 
     Raises:
         DatabaseDamaged: the file is not as SQLite wrote it.
+        SearchIndexDamaged: only the search index is not.
         DatabaseUnavailable: it cannot be read right now.
     """
     if database.dialect is Dialect.SQLITE:
         async with database.peek() as connection:
-            found = await connection.execute(text("PRAGMA quick_check(1)"))
-            if found.scalar() != "ok":
-                raise DatabaseDamaged
+            damage = await _damage(connection, "quick_check")
+        if damage.of_file:
+            raise DatabaseDamaged
+        if damage.of_index:
+            raise SearchIndexDamaged
 
 
-async def _damage(connection: AsyncConnection) -> list[str]:
-    """What SQLite itself finds in its file (pragma.html#pragma_integrity_check)."""
-    integrity = await connection.execute(text(f"PRAGMA integrity_check({TOLD})"))
-    return [f"the file is damaged: {line}" for line in integrity.scalars() if line != "ok"]
+async def _damage(connection: AsyncConnection, look: str) -> Damage:
+    found = await connection.execute(text(f"PRAGMA {look}({TOLD})"))
+    return Damage.told_by(found.scalars())
 
 
 async def _dangling(connection: AsyncConnection) -> list[str]:
