@@ -124,6 +124,20 @@ def test_what_is_refused_first_is_refused_later(
     assert [said(request) for request in behind.requests] == ["good"]
 
 
+def test_what_is_refused_in_front_of_a_good_call_is_not_taken_for_it_later(
+    shared: RunningProxy, behind: ScriptedUpstream, session: str
+) -> None:
+    """Both came together, and the first was answered before the second was read."""
+    wrong = request(session, chat("bad"), key=KEY[:-1] + "x")
+    with Wire(shared) as wire:
+        wire.send(wrong + request(session, chat("good")))
+        assert [answer(wire)[0], answer(wire)[0]] == [401, 200]
+        wire.send(wrong)
+        assert answer(wire)[0] == 401
+
+    assert [said(request) for request in behind.requests] == ["good"]
+
+
 @pytest.mark.parametrize("sent", NOT_HTTP.values(), ids=NOT_HTTP)
 def test_what_is_not_http_is_refused_after_a_good_call_too(
     shared: RunningProxy, behind: ScriptedUpstream, sent: str

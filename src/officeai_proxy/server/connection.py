@@ -189,8 +189,8 @@ class Connection(PipelinedProtocol):
     @override
     def on_message_complete(self) -> None:
         """A request is whole."""
-        self._has_ended = True
-        self._is_in_body = False
+        # What came does not begin with the next head: neither is ever to be taken for the other.
+        self._has_ended, self._is_in_body, self._fresh = True, False, b""
         if self._call is not None and self._reads_call:
             self._is_call_whole = True
         elif not self.parser.should_upgrade():

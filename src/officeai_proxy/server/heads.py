@@ -7,7 +7,7 @@ from typing import Protocol
 from officeai_proxy.errors import InvalidRequest, MethodNotAllowed, ProxyError
 from officeai_proxy.proxy.upstream import Header
 from officeai_proxy.server.patience import Limits
-from officeai_proxy.server.refusals import HeadTooLarge
+from officeai_proxy.server.refusals import HeadTooLarge, NotHttp
 
 # RFC 3986, section 3.2, without a user; and names that are left as they are typed, such as 张三.
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]\x80-\xff-]*")
@@ -36,18 +36,27 @@ def fault_of_head(
             return HeadTooLarge()
     if len(headers) > limits.headers:
         return HeadTooLarge()
+    version = line.get_http_version()
+    if version not in ("1.1", "1.0"):
+        # llhttp reads 0.9, which has no headers, and 2.0, which is not written like this, too.
+        return NotHttp()
+    if line.get_method() == b"CONNECT":
+        return MethodNotAllowed("This is not a proxy for CONNECT.")
+    return _fault_of_headers(headers, needs_host=version == "1.1")
+
+
+def _fault_of_headers(headers: Sequence[Header], *, needs_host: bool) -> ProxyError | None:
     # Nearly every head has each name once: looking closer is for those that do not.
     named = dict(headers)
+    names = [name for name, _ in headers] if len(named) < len(headers) else []
     host = named.get(b"host")
-    is_repeated = len(named) < len(headers) and [name for name, _ in headers].count(b"host") > 1
-    if is_repeated or (host is None and line.get_http_version() == "1.1"):
+    if names.count(b"host") > 1 or (host is None and needs_host):
         # RFC 9112, section 3.2.
         return InvalidRequest("Send one Host header.", param="Host")
     if host and not _HOST.fullmatch(host):
         return InvalidRequest("The Host header is not the name of a host.", param="Host")
-    if named.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+    coding = named.get(b"transfer-encoding", b"chunked").lower()
+    if coding != b"chunked" or names.count(b"transfer-encoding") > 1:
         # RFC 9112, section 6.1: whoever reads on would take what is packed for the body.
         return InvalidRequest(_CODINGS, param="Transfer-Encoding")
-    if line.get_method() == b"CONNECT":
-        return MethodNotAllowed("This is not a proxy for CONNECT.")
     return None

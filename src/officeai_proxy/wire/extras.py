@@ -118,7 +118,10 @@ class Extras:
             self._add_list(key, value)
         elif isinstance(value, dict):
             old = self._values.get(key)
-            self._values[key] = {**old, **value} if isinstance(old, dict) else value
+            if isinstance(old, dict):
+                old.update(value)
+            else:
+                self._values[key] = dict(value)
         elif value is not None:
             self._values[key] = value
 

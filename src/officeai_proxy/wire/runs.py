@@ -21,6 +21,7 @@ WINDOW = 64 * 1024
 """Bytes that are looked at for one run; a longer one becomes several."""
 
 _MOST_MISSES = 4  # One after the other: then the chunks of this stream are hardly alike.
+_SHORT = WINDOW // 16  # Bytes of a run that is no reason to look at so much for the next one.
 _BEGIN, _END = b"data: ", b"\n\n"
 _CONTENT = re.compile(rb'"content"\s*:\s*("[^"\\]*+(?:\\.[^"\\]*+)*+")', re.DOTALL)
 _USUAL_LAST = 4  # What follows the text of most streams: a reason to finish, usage, the end.
@@ -49,7 +50,7 @@ def runs_in(stream: bytes) -> Iterator[Run]:
         run = run_at(stream, at)
         if run is not None:
             yield run
-            at, misses = run.end, 0
+            at, misses = run.end, misses + 1 if run.end - run.start < _SHORT else 0
             continue
         end = stream.find(_END, at)
         if end < 0:

@@ -20,7 +20,10 @@ class ToolCall:
         """Begin an empty call; *order* is its place among the calls of its message."""
         self.order = order
         self.id = ""
-        self.name = ""
+        self.has_arguments = False
+        """Whether any text of the arguments has come."""
+        self._names: list[str] = []
+        self._name_size = 0
         self._arguments: list[str] = []
         self._type = ""
         self._body_key = ""
@@ -28,9 +31,13 @@ class ToolCall:
         self._rest: JsonObject = {}
 
     @property
-    def has_arguments(self) -> bool:
-        """Whether any text of the arguments has come."""
-        return any(self._arguments)
+    def has_name(self) -> bool:
+        """Whether any text of the name has come."""
+        return self._name_size > 0
+
+    def is_called(self, name: str) -> bool:
+        """Whether all that has come of the name is *name*."""
+        return len(name) == self._name_size and name == self._name()
 
     @property
     def came_whole(self) -> bool:
@@ -63,20 +70,32 @@ class ToolCall:
 
     def _add_name(self, piece: str) -> None:
         # A name that goes on repeats what is there or is the next fragment; most are repeats.
-        if piece != self.name:
-            self.name = piece if piece.startswith(self.name) else self.name + piece
+        if len(piece) >= self._name_size and piece.startswith(self._name()):
+            self._names = [piece]
+            self._name_size = len(piece)
+        else:
+            self._names.append(piece)
+            self._name_size += len(piece)
+
+    def _name(self) -> str:
+        """The name so far; asked for beside a piece as long, it costs no more than that does."""
+        if len(self._names) > 1:
+            self._names = ["".join(self._names)]
+        return self._names[0] if self._names else ""
 
     def _add_arguments(self, piece: Json) -> None:
         if isinstance(piece, str):
             self._arguments.append(piece)
+            self.has_arguments |= bool(piece)
         elif isinstance(piece, (dict, list)):
             # Servers that send a value instead of text send it whole.
             self._arguments = [dumps(piece)]
+            self.has_arguments = True
 
     def body(self) -> JsonObject:
         """Name and arguments; the latter are text, "" when none came."""
         key = _ARGUMENT_KEYS[self._kind]
-        return {"name": self.name, key: joined(self._arguments), **self._body_rest}
+        return {"name": self._name(), key: joined(self._arguments), **self._body_rest}
 
     def whole(self) -> JsonObject:
         """The call as it stands in a message."""
@@ -151,8 +170,8 @@ class ToolCalls:
         if known is not None:
             return known
         last = self._calls[-1] if self._calls else None
-        is_known = last is not None and bool(last.id or last.name)
-        if last is None or (identifier and is_known) or (_name(piece) and last.name):
+        is_known = last is not None and (bool(last.id) or last.has_name)
+        if last is None or (identifier and is_known) or (_name(piece) and last.has_name):
             return self._begin(self._free_index)
         return last
 
@@ -172,9 +191,10 @@ def _is_another(piece: JsonObject, call: ToolCall) -> bool:
         return identifier != call.id
     # Fragments of a name come before the arguments; another after them is the next call's. Gemini
     # calls one tool several times under one index without ids: then each comes whole.
-    if name == call.name:
-        return call.came_whole and _is_whole(_arguments(piece))
-    return bool(call.name) and call.has_arguments
+    if call.is_called(name):
+        # The piece first: what has come may be long, and most pieces that repeat a name are short.
+        return _is_whole(_arguments(piece)) and call.came_whole
+    return call.has_name and call.has_arguments
 
 
 def _names_its_call(piece: JsonObject) -> bool:

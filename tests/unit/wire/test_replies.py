@@ -2,6 +2,8 @@
 
 import gzip
 import json
+from collections.abc import Callable
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -40,6 +42,11 @@ def chunk(delta: JsonObject, *, index: int = 0, reason: str | None = None, **top
 def said(content: Json, reason: str | None = "stop", index: int = 0, **fields: Json) -> Choice:
     """A choice with a message of the assistant."""
     return Choice(index, {"role": "assistant", "content": content, **fields}, reason)
+
+
+def called(name: str, arguments: str | None = None) -> JsonObject:
+    """A piece of the first tool call."""
+    return {"tool_calls": [{"index": 0, "function": {"name": name, "arguments": arguments}}]}
 
 
 def tool_call(identifier: str | None, name: str, arguments: str) -> JsonObject:
@@ -568,3 +575,23 @@ def test_a_character_cut_in_two_is_one_again() -> None:
     call = '"tool_calls":[{"index":0,"function":{"name":"f","arguments":"%s"}}]'
     (choice,) = reply_to(halves % (call % "\\ud83d", call % "\\ude00")).choices
     assert choice.message["tool_calls"] == [tool_call(None, "f", "😀")]
+
+
+LARGE = json.dumps({"a": ["x"] * 3000})
+ENDLESS: dict[str, Callable[[int], JsonObject]] = {
+    "an-object-that-grows": lambda number: {"own": {f"{number}-{n}": n for n in range(2)}},
+    "a-name-that-grows": lambda number: called(f"n{number:0100}"),
+    "a-name-without-arguments": lambda number: called(f"n{number}", ""),
+    "a-name-again-beside-large-arguments": lambda number: called("f", None if number else LARGE),
+}
+
+
+@pytest.mark.parametrize("delta", ENDLESS.values(), ids=ENDLESS)
+def test_no_stream_takes_time_by_its_square(delta: Callable[[int], JsonObject]) -> None:
+    """An upstream may send any delta without end, and who waits for the recorder is everybody."""
+    body = "".join(chunk(delta(number)) for number in range(20_000)).encode()
+    began = process_time()
+    reply = read_reply(body, content_type=STREAM, content_encoding="", limit=len(body))
+
+    assert process_time() - began < 1
+    assert len(reply.choices) == 1

@@ -154,3 +154,10 @@ def test_who_finds_nothing_soon_stops_looking() -> None:
     events = [said("a", created=number) for number in range(9)]
 
     assert list(runs_in(stream(*events, *map(said, TEXTS)))) == []
+
+
+def test_who_finds_little_again_and_again_stops_looking() -> None:
+    """Each look costs a window, however short the run is that it finds."""
+    few = [*map(said, TEXTS), "other"]
+
+    assert 0 < len(list(runs_in(stream(*few * 20)))) < 10
