@@ -64,15 +64,14 @@ class LockedSegment:
     """A new segment on disk, locked before anybody else can see its name."""
 
     def __init__(self, path: Path, *, durable: bool) -> None:
-        """Create *path*; with *durable* its name survives a power loss too."""
+        """Create *path*; with *durable* a sync brings its name to the disk as well."""
         hidden = path.with_suffix(".new")
+        self._folder_to_sync = path.parent if durable else None
         self._fd = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _give_to_owner_of(path.parent, self._fd)
             hidden.rename(path)
-            if durable:
-                _sync_directory(path.parent)
         except OSError:
             self.close()
             hidden.unlink(missing_ok=True)
@@ -91,8 +90,11 @@ class LockedSegment:
         return os.pread(self._fd, size, 0)
 
     def sync(self) -> None:
-        """Bring what was written to the disk."""
+        """Bring what was written to the disk, and the first time the name of the file."""
         _sync(self._fd)
+        if self._folder_to_sync is not None:
+            _sync_directory(self._folder_to_sync)
+            self._folder_to_sync = None
 
     def close(self) -> None:
         """Give up the file and its lock."""

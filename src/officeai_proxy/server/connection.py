@@ -33,6 +33,7 @@ from officeai_proxy.server.refusals import (
     not_read,
     raw_answer,
 )
+from officeai_proxy.server.taken import taken
 
 CALLS = b"/v1/"
 
@@ -44,14 +45,13 @@ class Connection(PipelinedProtocol):
     _is_surplus = False
     _requests = 0
     _received = 0
+    _relieved = 0
     # Bytes that are neither a whole head nor of a body: of a head, of trailers, between requests.
     _loose_bytes = 0
-    _is_in_head = False
-    _is_in_body = False
+    _is_in_head = _is_in_body = False
     # The bytes that came last, and what they brought.
     _came = 0
-    _has_ended = False
-    _has_body = False
+    _has_ended = _has_body = False
     # Whether the last reply is given, and only the rest of its request is awaited.
     _is_over = False
     # The last head of a call that was served here, and how much of a body comes without llhttp.
@@ -108,6 +108,7 @@ class Connection(PipelinedProtocol):
     def resume_writing(self) -> None:
         """The client has taken most of what was sent."""
         super().resume_writing()
+        self._relieved += 1
         if self._call is not None:
             self._call.has_room()
 
@@ -303,11 +304,10 @@ class Connection(PipelinedProtocol):
 
     def standing(self) -> Standing:
         """What this connection waits for, from its client."""
-        if self.transport.is_closing():
-            return Standing(Waiting.GONE)
-        if self.flow.write_paused:
-            # Nothing is written meanwhile, so that what waits to be sent only becomes less.
-            return Standing(Waiting.READER, self._requests, -self.transport.get_write_buffer_size())
+        is_closing = self.transport.is_closing()
+        if is_closing or self.flow.write_paused:
+            waiting = Waiting.GONE if is_closing else Waiting.READER
+            return Standing(waiting, self._requests, taken(self.transport, self._relieved))
         return Standing(self._awaited(), self._requests, self._received)
 
     def give_up(self, waiting: Waiting) -> None:

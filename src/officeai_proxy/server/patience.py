@@ -169,7 +169,7 @@ class Patience:
         came = now.progress - then.progress
         if now.waiting is Waiting.BODY:
             return came >= self.limits.body_bytes
-        return now.waiting is Waiting.READER and came > 0
+        return now.waiting in (Waiting.READER, Waiting.GONE) and came > 0
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = loop.call_later(INTERVAL, self._tick, loop) if self._waits else None

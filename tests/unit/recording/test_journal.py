@@ -4,6 +4,8 @@ import asyncio
 import errno
 import fcntl
 import os
+import stat
+import threading
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,6 +15,7 @@ from tests.factories import an_exchange
 from officeai_proxy.errors import ConfigurationError
 from officeai_proxy.model import Durability, Exchange
 from officeai_proxy.recording import frames, segments
+from officeai_proxy.recording import journal as recording_journal
 from officeai_proxy.recording.journal import (
     MOST_AT_ONCE,
     Journal,
@@ -178,6 +181,29 @@ async def test_callers_share_one_sync(tmp_path: Path) -> None:
     await asyncio.gather(*(journal.synced() for _ in range(50)))
 
     assert 1 <= Disk.syncs <= 2
+
+
+async def test_nothing_waits_for_a_sync_but_who_asked_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow disk holds up no stream: a new file and its name are synced in another thread."""
+    synced: list[tuple[bool, bool]] = []
+
+    def note(descriptor: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        synced.append((is_folder, threading.current_thread() is threading.main_thread()))
+
+    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(recording_journal, "_sync", note)
+    journal = Journal(tmp_path, durability=Durability.DISK)
+
+    for _ in range(2):
+        journal.append(an_exchange())
+        await journal.synced()
+    journal.append(an_exchange())
+
+    # The file, its name, and the file again; a name is synced once.
+    assert synced == [(False, False), (True, False), (False, False)]
 
 
 async def test_what_a_failed_sync_left_open_is_written_again(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ async def test_who_stands_still_is_given_up_at_the_deadline(
     assert connection.given_up == [waiting]
 
 
-@pytest.mark.parametrize("waiting", [Waiting.HEAD, Waiting.REST, Waiting.NEXT, Waiting.GONE])
+@pytest.mark.parametrize("waiting", [Waiting.HEAD, Waiting.REST, Waiting.NEXT])
 async def test_bytes_buy_no_time_where_all_has_to_come(
     patience: Patience, waiting: Waiting
 ) -> None:
@@ -106,11 +106,12 @@ async def test_a_body_below_the_rate_is_given_up_and_one_at_the_rate_goes_on(
     assert steady.given_up == []
 
 
-async def test_a_reader_who_takes_anything_goes_on(patience: Patience) -> None:
+@pytest.mark.parametrize("waiting", [Waiting.READER, Waiting.GONE])
+async def test_a_reader_who_takes_anything_goes_on(patience: Patience, waiting: Waiting) -> None:
     """Only who takes nothing at all of the reply is given up."""
     reader, start = await welcomed(patience)
     for second in range(400):
-        reader.now = Standing(Waiting.READER, request=1, progress=second // 100)
+        reader.now = Standing(waiting, request=1, progress=second // 100)
         patience.sweep(start + second)
 
     assert reader.given_up == []

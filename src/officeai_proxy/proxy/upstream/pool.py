@@ -7,11 +7,13 @@ here knows HTTP.
 import asyncio
 import ssl
 from dataclasses import dataclass
+from functools import partial
 
 from officeai_proxy.errors import ShuttingDown, UpstreamUnreachable
 from officeai_proxy.proxy.upstream.address import Address
 from officeai_proxy.proxy.upstream.connection import Connection
 from officeai_proxy.proxy.upstream.lookup import Lookup
+from officeai_proxy.proxy.upstream.reaching import first_reached
 from officeai_proxy.proxy.upstream.timeouts import Timeouts
 from officeai_proxy.proxy.upstream.tls import client_context
 
@@ -89,18 +91,23 @@ class ConnectionPool:
         """
         address = self._address
         hosts = await self._lookup.hosts()
-        for host in hosts:
+        connect = partial(
+            asyncio.get_running_loop().create_connection,
+            lambda: connection,
+            ssl=self._tls,
+            server_hostname=address.host if self._tls else None,
+        )
+        if len(hosts) == 1:
+            await connect(hosts[0], address.port)
+            return
+        while True:
+            reached = await first_reached(hosts, address.port)
+            hosts = [host for host in hosts if host != reached.host]
             try:
-                await asyncio.get_running_loop().create_connection(
-                    lambda: connection,
-                    host,
-                    address.port,
-                    ssl=self._tls,
-                    server_hostname=address.host if self._tls else None,
-                )
+                await connect(sock=reached.socket)
             except OSError as exc:
                 # What cannot speak TLS here was reached, and is the upstream.
-                if isinstance(exc, ssl.SSLError) or host == hosts[-1]:
+                if isinstance(exc, ssl.SSLError) or not hosts:
                     raise
             else:
                 return

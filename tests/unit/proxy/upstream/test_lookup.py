@@ -3,12 +3,14 @@
 import asyncio
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 import uvloop
 
-from officeai_proxy.errors import UpstreamUnreachable
+from officeai_proxy.errors import UpstreamTimedOut, UpstreamUnreachable
 from officeai_proxy.proxy.upstream import Timeouts
 from officeai_proxy.proxy.upstream.address import Address
 from officeai_proxy.proxy.upstream.lookup import Lookup
@@ -43,6 +45,20 @@ def name_server(monkeypatch: pytest.MonkeyPatch) -> NameServer:
     server = NameServer("127.0.0.3", "127.0.0.1")
     monkeypatch.setattr(socket, "getaddrinfo", server)
     return server
+
+
+@contextmanager
+def silent(host: str, port: int) -> Iterator[None]:
+    """*host* answers no attempt to connect: its queue is full, and Linux drops what comes."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind((host, port))
+        listener.listen(0)
+        for _ in range(4):
+            filling = stack.enter_context(socket.socket())
+            filling.setblocking(False)
+            filling.connect_ex((host, port))
+        yield
 
 
 async def test_all_who_wait_share_one_lookup(name_server: NameServer) -> None:
@@ -85,6 +101,30 @@ async def test_the_next_address_is_tried(
     name_server.hosts = ()
     with pytest.raises(UpstreamUnreachable, match=r"llm\.example:1 .*not known"):
         await direct("http://llm.example:1").exchange().send(request_of())
+
+
+async def test_an_address_that_says_nothing_does_not_hold_up_the_next(
+    name_server: NameServer, direct, serve, request_of
+) -> None:
+    """As a host that lost its power, or IPv6 behind a firewall that drops it, does (RFC 8305)."""
+
+    async def answer(link) -> None:
+        await link.request()
+        await link.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    name_server.answers.set()
+    port = Address.of((await serve(answer)).url).port
+    with silent("127.0.0.3", port):
+        exchange = direct(f"http://llm.example:{port}").exchange()
+        await exchange.send(request_of())
+        assert exchange.status == 204
+
+        name_server.hosts = ("127.0.0.3", "127.0.0.4")
+        impatient = direct(
+            f"http://llm.example:{port}", Timeouts(connect=0.4, first_byte=10, idle=10)
+        )
+        with pytest.raises(UpstreamTimedOut, match="No connection"):
+            await impatient.exchange().send(request_of())
 
 
 async def test_a_lookup_that_cannot_begin_is_an_upstream_that_cannot_be_reached(
