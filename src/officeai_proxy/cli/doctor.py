@@ -16,7 +16,7 @@ from officeai_proxy.recording.journal import open_directory
 from officeai_proxy.retention.archive import check_directory
 from officeai_proxy.settings import MEGABYTE, Settings, load_settings, strange_names
 from officeai_proxy.storage.schema.inspection import look_over
-from officeai_proxy.storage.schema.migrations import SCHEMA_REVISION, revision_of
+from officeai_proxy.storage.schema.migrations import SCHEMA_REVISION, revision_of, stranger_in
 from officeai_proxy.storage.schema.rights import missing_right
 
 LITTLE_SPACE = 512 * MEGABYTE
@@ -93,13 +93,15 @@ async def _database(settings: Settings) -> Finding:
         if revision == SCHEMA_REVISION:
             await database.unlock()
         await look_over(database)
-        missing = await missing_right(database, is_current=revision == SCHEMA_REVISION)
+        fault = await stranger_in(database) or await missing_right(
+            database, is_current=revision == SCHEMA_REVISION
+        )
     except ProxyError as error:
         return Finding("database", is_well=False, note=f"{database.location}: {error}")
     finally:
         await database.close()
-    if missing:
-        return Finding("database", is_well=False, note=f"{database.location}: {missing}")
+    if fault:
+        return Finding("database", is_well=False, note=f"{database.location}: {fault}")
     if revision is not None and revision > SCHEMA_REVISION:
         note = f"the schema is newer than this version; see `officeai-proxy db check` ({revision})"
         return Finding("database", is_well=False, note=f"{database.location}: {note}")
