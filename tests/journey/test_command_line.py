@@ -71,9 +71,11 @@ def test_the_list_of_keys_says_when_they_end(tmp_path: Path) -> None:
     settings = {"DATA_DIR": str(tmp_path / "data")}
     made = run("keys", "create", "--name", "a", "--expires", "90d", folder=tmp_path, **settings)
     identity = made.stdout.split()[-2]
+    # Whoever is in another folder than `serve` hears of it.
+    assert f"no database {tmp_path}/data/officeai.db; it is made now" in made.stderr
     for overlap in ("2h", "1h"):
         done = run("keys", "rotate", identity, "--overlap", overlap, folder=tmp_path, **settings)
-        assert done.returncode == 0, done.stderr
+        assert (done.returncode, done.stderr) == (0, "")
     run("keys", "create", "--name", "b", folder=tmp_path, **settings)
 
     lines = run("keys", "list", folder=tmp_path, **settings).stdout.splitlines()
@@ -264,6 +266,11 @@ def test_the_doctor_tells_what_is_wrong(proxy: RunningProxy, tmp_path: Path) -> 
         **settings,
     )
 
+    lost = run("doctor", folder=tmp_path, UPSTREAM_BASE_URL=f"{proxy.root}/nowhere", **settings)
+
+    assert (
+        "answers 404; if calls are answered so, too, a path such as /v1 is missing" in lost.stdout
+    )
     assert well.returncode == 0, well.stdout
     assert {finding["what"] for finding in json.loads(well.stdout)} == {
         "settings",

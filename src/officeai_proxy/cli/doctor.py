@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import sys
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
 
 import click
 
@@ -141,7 +142,11 @@ async def _upstream(settings: Settings) -> Finding:
         note = f"{base} refuses the key: set OFFICEAI_UPSTREAM_API_KEY"
         return Finding("upstream", is_well=False, note=note)
     is_well = exchange.status < SERVER_ERROR
-    return Finding("upstream", is_well=is_well, note=f"{base} answers {exchange.status}")
+    note = f"{base} answers {exchange.status}"
+    if exchange.status == HTTPStatus.NOT_FOUND:
+        # Few servers keep no list of models, and many base URLs lack their path.
+        note += "; if calls are answered so, too, a path such as /v1 is missing in the base URL"
+    return Finding("upstream", is_well=is_well, note=note)
 
 
 def _keys(settings: Settings) -> Finding:
