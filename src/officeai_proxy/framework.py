@@ -25,7 +25,6 @@ def framework(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) 
         title="officeai-proxy",
         version=__version__,
         description=openapi.DESCRIPTION,
-        license_info=description.LICENSE,
         openapi_tags=description.GROUPS,
         generate_unique_id_function=description.operation_id,
         lifespan=lifespan,

@@ -1,4 +1,4 @@
-"""What `/openapi.json` says beside its routes: groups, licence, names; serves nothing.
+"""What `/openapi.json` says beside its routes: groups and names; serves nothing.
 
 Programs that write clients make functions of the names, and pages that show the description put
 the groups in this order.
@@ -6,8 +6,6 @@ the groups in this order.
 
 from fastapi.routing import APIRoute
 from fastapi.utils import generate_unique_id
-
-LICENSE = {"name": "MIT", "identifier": "MIT"}
 
 OLD_NAMES = "Old names"
 """The group of addresses of earlier versions, whose handlers serve other routes, too."""
