@@ -147,6 +147,24 @@ def test_no_first_key_is_made_for_nobody_to_see(tmp_path: Path) -> None:
     assert json.loads(run("keys", "list", "--json", folder=tmp_path, **settings).stdout) == []
 
 
+def test_what_a_terminal_has_no_letters_for_is_told_by_escapes(tmp_path: Path) -> None:
+    """Help and lists come in an old encoding, too, and JSON is read whatever stands in it."""
+    settings = {"OFFICEAI_DATA_DIR": str(tmp_path / "data")}
+    run("keys", "create", "--name", "für 张三 😀", folder=tmp_path, DATA_DIR=str(tmp_path / "data"))
+
+    def told(*arguments: str) -> str:
+        environment = clean_environment(PYTHONIOENCODING="latin-1", **settings)
+        done = subprocess.run(
+            (*COMMAND, *arguments), cwd=tmp_path, env=environment, capture_output=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        return done.stdout.decode("latin-1")
+
+    assert "OFFICEAI_\\u2026 variables" in told("--help")
+    assert "für \\u5f20\\u4e09 \\U0001f600" in told("keys", "list")
+    assert json.loads(told("keys", "list", "--json"))[0]["name"] == "für 张三 😀"
+
+
 def test_who_has_no_standard_error_gets_the_work_done(tmp_path: Path) -> None:
     """An export whose progress nobody can see is written all the same."""
     done = subprocess.run(
