@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from fastapi import FastAPI
 
 from officeai_proxy import __version__, administration, history, old_names, page, swagger
-from officeai_proxy.api import faults, policy
+from officeai_proxy.api import description, faults, policy
 from officeai_proxy.health import routes as health
 from officeai_proxy.metrics import routes as metrics
 from officeai_proxy.proxy import openapi
@@ -25,6 +25,8 @@ def framework(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) 
         title="officeai-proxy",
         version=__version__,
         description=openapi.DESCRIPTION,
+        openapi_tags=description.GROUPS,
+        generate_unique_id_function=description.operation_id,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,

@@ -16,12 +16,11 @@ from pydantic import AfterValidator, WithJsonSchema
 
 from officeai_proxy import history
 from officeai_proxy.api.dependencies import Reader, Writer
+from officeai_proxy.api.description import OLD_NAMES as OLD_NAMES_GROUP
 from officeai_proxy.api.values import NAME_SCHEMA, SessionPath, TextQuery, label_or_none
 from officeai_proxy.errors import NotAllowed
 from officeai_proxy.history import examples
 from officeai_proxy.model import Caller, Scope
-
-TAG = "Old names"
 
 Handler: TypeAlias = Callable[..., Awaitable[Any]]
 
@@ -131,7 +130,7 @@ def _route_of_today(name: OldName) -> APIRoute:
 
 
 def _router() -> APIRouter:
-    router = APIRouter(tags=[TAG])
+    router = APIRouter(tags=[OLD_NAMES_GROUP])
     for name in OLD_NAMES:
         today = _route_of_today(name)
         router.add_api_route(

@@ -308,7 +308,8 @@ class Settings(BaseSettings):
         same_host = url.hostname == self.host or (is_loopback(url.hostname) and is_local(self.host))
         if same_host and (url.port or DEFAULT_PORTS[url.scheme]) == self.port:
             raise ValueError(
-                "OFFICEAI_UPSTREAM_BASE_URL (or OPENAI_BASE_URL) is this proxy's own address"
+                "OFFICEAI_UPSTREAM_BASE_URL (or OPENAI_BASE_URL) is this proxy's own address; name "
+                "the model's server in OFFICEAI_UPSTREAM_BASE_URL"
             )
         return self
 

@@ -83,6 +83,38 @@ async def test_newer_database_is_refused(database: Database) -> None:
     assert "db upgrade" not in problem
 
 
+@pytest.mark.parametrize(
+    ("made", "found"),
+    [
+        (["CREATE TABLE conversations (id INTEGER, chat TEXT)"], "a table `conversations`"),
+        (
+            [
+                "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)",
+                "INSERT INTO alembic_version VALUES ('7e5b5dc7342b')",
+            ],
+            "the schema revision '7e5b5dc7342b'",
+        ),
+    ],
+)
+async def test_a_database_of_another_program_is_refused(
+    database_url: str, made: list[str], found: str
+) -> None:
+    """It is named as what it is, and left as it is."""
+    database = Database(database_url)
+    async with database.alter() as connection:
+        for statement in made:
+            await connection.execute(text(statement))
+    before = await tables(database)
+
+    with pytest.raises(ConfigurationError, match=rf"DATABASE_URL: .*{found} of another program"):
+        await prepare(database)
+    (problem,) = await check(database)
+    assert f"{found} of another program" in problem
+    assert "db upgrade" not in problem
+    assert await tables(database) == before
+    await database.close()
+
+
 async def test_a_database_that_cannot_keep_all_text_is_refused(
     postgres_server: PostgresServer,
 ) -> None:

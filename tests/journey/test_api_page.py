@@ -76,6 +76,26 @@ def test_programs_can_read_the_description(proxy: RunningProxy) -> None:
                 assert bounds == (1, 255), (path, parameter["name"])
 
 
+def test_the_description_is_told_in_words(proxy: RunningProxy) -> None:
+    """Operations have names that make functions, groups and the key say what they are, and what is
+    open says so.
+    """
+    description = proxy.get("/openapi.json").json()
+
+    told = {group["name"]: group["description"] for group in description["tags"]}
+    names = []
+    for _, path, operation in in_order(description):
+        assert told[operation["tags"][0]], path
+        names.append(operation["operationId"])
+        is_open = path.startswith("/health")
+        assert (operation["security"] == []) == is_open, path
+    assert {"list_conversations", "change_conversation", "put_conversation"} <= set(names)
+    assert len(names) == len(set(names))
+    assert "sk-oai-" in description["components"]["securitySchemes"]["ApiKey"]["description"]
+    [file] = description["paths"]["/conversations/import"].values()
+    assert "application/octet-stream" in file["requestBody"]["content"]
+
+
 def test_examples_work_when_tried(proxy: RunningProxy) -> None:
     """Every example is answered as documented, except where the reason stands above."""
     description = proxy.get("/openapi.json").json()

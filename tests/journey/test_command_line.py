@@ -71,9 +71,11 @@ def test_the_list_of_keys_says_when_they_end(tmp_path: Path) -> None:
     settings = {"DATA_DIR": str(tmp_path / "data")}
     made = run("keys", "create", "--name", "a", "--expires", "90d", folder=tmp_path, **settings)
     identity = made.stdout.split()[-2]
+    # Whoever is in another folder than `serve` hears of it.
+    assert f"no database {tmp_path}/data/officeai.db; it is made now" in made.stderr
     for overlap in ("2h", "1h"):
         done = run("keys", "rotate", identity, "--overlap", overlap, folder=tmp_path, **settings)
-        assert done.returncode == 0, done.stderr
+        assert (done.returncode, done.stderr) == (0, "")
     run("keys", "create", "--name", "b", folder=tmp_path, **settings)
 
     lines = run("keys", "list", folder=tmp_path, **settings).stdout.splitlines()
@@ -143,6 +145,24 @@ def test_no_first_key_is_made_for_nobody_to_see(tmp_path: Path) -> None:
     assert "no first key is made" in log
     assert "Traceback" not in log
     assert json.loads(run("keys", "list", "--json", folder=tmp_path, **settings).stdout) == []
+
+
+def test_what_a_terminal_has_no_letters_for_is_told_by_escapes(tmp_path: Path) -> None:
+    """Help and lists come in an old encoding, too, and JSON is read whatever stands in it."""
+    settings = {"OFFICEAI_DATA_DIR": str(tmp_path / "data")}
+    run("keys", "create", "--name", "für 张三 😀", folder=tmp_path, DATA_DIR=str(tmp_path / "data"))
+
+    def told(*arguments: str) -> str:
+        environment = clean_environment(PYTHONIOENCODING="latin-1", **settings)
+        done = subprocess.run(
+            (*COMMAND, *arguments), cwd=tmp_path, env=environment, capture_output=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        return done.stdout.decode("latin-1")
+
+    assert "OFFICEAI_\\u2026 variables" in told("--help")
+    assert "für \\u5f20\\u4e09 \\U0001f600" in told("keys", "list")
+    assert json.loads(told("keys", "list", "--json"))[0]["name"] == "für 张三 😀"
 
 
 def test_who_has_no_standard_error_gets_the_work_done(tmp_path: Path) -> None:
@@ -264,6 +284,11 @@ def test_the_doctor_tells_what_is_wrong(proxy: RunningProxy, tmp_path: Path) -> 
         **settings,
     )
 
+    lost = run("doctor", folder=tmp_path, UPSTREAM_BASE_URL=f"{proxy.root}/nowhere", **settings)
+
+    assert (
+        "answers 404; if calls are answered so, too, a path such as /v1 is missing" in lost.stdout
+    )
     assert well.returncode == 0, well.stdout
     assert {finding["what"] for finding in json.loads(well.stdout)} == {
         "settings",

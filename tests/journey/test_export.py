@@ -83,6 +83,8 @@ def test_filters_and_standard_output(
     raw = run("export", "-f", "csv", "--no-csv-safe", folder=tmp_path, DATABASE_URL=prepared_url)
     assert "=去 trip" in raw.stdout
     assert "'=去" not in raw.stdout
+    odd = run("export", "-o", "all.docx", folder=tmp_path, DATABASE_URL=prepared_url)
+    assert "to all.docx, as json." in odd.stderr
 
 
 @pytest.mark.parametrize(

@@ -85,13 +85,15 @@ def test_wrong_values_are_one_line_that_names_their_settings(tmp_path: Path, num
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize("host", ["no.such.host.invalid", "256.1.1.1"])
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "256.1.1.1", "192.0.2.1"])
 def test_an_address_that_is_not_here_is_said(tmp_path: Path, host: str) -> None:
     """What cannot be listened on is a wrong setting."""
     line = refused(tmp_path, OFFICEAI_HOST=host)
 
     assert "OFFICEAI_HOST" in line
     assert host in line
+    assert "Another program" not in line
+    assert "must be an address of this machine" in line
 
 
 def test_a_name_of_several_lines_is_told_in_one(tmp_path: Path) -> None:
@@ -114,6 +116,7 @@ def test_a_port_in_use_is_said(tmp_path: Path) -> None:
 
     assert f"127.0.0.1:{port}" in line
     assert "OFFICEAI_PORT" in line
+    assert "choose another port" in line
 
 
 @pytest.mark.parametrize(("data", "blocked"), [("x", "x"), ("x/y", "x"), ("x", "x/metrics")])
@@ -147,7 +150,7 @@ def test_the_proxy_is_not_its_own_upstream(tmp_path: Path, base_url: str) -> Non
     port = free_port()
     line = refused(tmp_path, OFFICEAI_PORT=str(port), OPENAI_BASE_URL=base_url.format(port=port))
 
-    assert "own address" in line
+    assert "own address; name the model's server in OFFICEAI_UPSTREAM_BASE_URL" in line
 
 
 def test_the_default_port_of_a_url_counts_in_a_loop(tmp_path: Path) -> None:

@@ -892,6 +892,24 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
+def test_the_api_page_below_a_path(browser: Browser, site: Site) -> None:
+    """Behind a server that takes the path off again, what is tried goes below it, too."""
+    page = browser.new_page()
+    asked = []
+
+    def take_off(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(response=route.fetch(url=route.request.url.replace("/ai/", "/")))
+
+    page.route("**/ai/**", take_off)
+    page.goto(f"{site.root}/ai/docs#/Health/live")
+    page.get_by_role("button", name="Execute").click()
+
+    expect(page.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
+    assert f"{site.root}/ai/health/live" in asked
+    page.close()
+
+
 def test_without_javascript(browser: Browser, site: Site, tmp_path: Path) -> None:
     """Links and forms do the work: reading, searching, renaming and exporting need no script."""
     with somebody(browser, site, has_script=False) as person:

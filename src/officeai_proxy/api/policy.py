@@ -118,6 +118,7 @@ def _scopes(dependant: Dependant) -> Iterator[Scope]:
 def _tell(operation: dict[str, Any], policy: Policy) -> None:
     """Say in *operation* which scope its key needs (OpenAPI 3.1, Security Requirement Object)."""
     if policy.is_open:
+        operation["security"] = []
         return
     names = sorted(scope.value for scope in policy.scopes)
     operation["security"] = [{"ApiKey": names}]

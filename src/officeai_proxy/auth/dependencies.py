@@ -11,8 +11,9 @@ from officeai_proxy.auth.permissions import check_scope
 from officeai_proxy.errors import InvalidRequest
 from officeai_proxy.model import Caller, Scope
 
-# It only describes: refusing is the keyring's, which knows the reason.
-_API_KEY = HTTPBearer(
+# It only describes: refusing is the keyring's, which knows the reason. A second one of that name
+# would take the place of its description.
+API_KEY = HTTPBearer(
     scheme_name="ApiKey",
     description="A key of this proxy, such as `sk-oai-…`, or one of OFFICEAI_API_KEYS.",
     auto_error=False,
@@ -59,7 +60,7 @@ class Requirement:
     async def __call__(
         self,
         request: Request,
-        _: Annotated[HTTPAuthorizationCredentials | None, Security(_API_KEY)],
+        _: Annotated[HTTPAuthorizationCredentials | None, Security(API_KEY)],
     ) -> Caller:
         """The caller of *request*. Raises as `authenticate` and `check_scope` do."""
         caller = authenticate(request)

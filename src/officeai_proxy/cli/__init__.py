@@ -12,7 +12,12 @@ import click
 from typing_extensions import override
 
 from officeai_proxy import __version__
-from officeai_proxy.cli.standard import give_up_output, hold_places, in_one_line
+from officeai_proxy.cli.standard import (
+    give_up_output,
+    hold_places,
+    in_one_line,
+    show_by_escapes,
+)
 from officeai_proxy.errors import ConfigurationError, ProxyError
 
 COMMANDS = {
@@ -77,6 +82,7 @@ def root() -> None:
 def main() -> None:
     """Run the command line; a wrong configuration is one line and exit code 2."""
     refusals = NO_MORE | {EBADF} if hold_places() else NO_MORE
+    show_by_escapes()
     try:
         root(prog_name="officeai-proxy", standalone_mode=True)
     except ConfigurationError as error:

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import sys
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
 
 import click
 
@@ -16,7 +17,7 @@ from officeai_proxy.recording.journal import open_directory
 from officeai_proxy.retention.archive import check_directory
 from officeai_proxy.settings import MEGABYTE, Settings, load_settings, strange_names
 from officeai_proxy.storage.schema.inspection import look_over
-from officeai_proxy.storage.schema.migrations import SCHEMA_REVISION, revision_of
+from officeai_proxy.storage.schema.migrations import SCHEMA_REVISION, revision_of, stranger_in
 from officeai_proxy.storage.schema.rights import missing_right
 
 LITTLE_SPACE = 512 * MEGABYTE
@@ -93,13 +94,15 @@ async def _database(settings: Settings) -> Finding:
         if revision == SCHEMA_REVISION:
             await database.unlock()
         await look_over(database)
-        missing = await missing_right(database, is_current=revision == SCHEMA_REVISION)
+        fault = await stranger_in(database) or await missing_right(
+            database, is_current=revision == SCHEMA_REVISION
+        )
     except ProxyError as error:
         return Finding("database", is_well=False, note=f"{database.location}: {error}")
     finally:
         await database.close()
-    if missing:
-        return Finding("database", is_well=False, note=f"{database.location}: {missing}")
+    if fault:
+        return Finding("database", is_well=False, note=f"{database.location}: {fault}")
     if revision is not None and revision > SCHEMA_REVISION:
         note = f"the schema is newer than this version; see `officeai-proxy db check` ({revision})"
         return Finding("database", is_well=False, note=f"{database.location}: {note}")
@@ -139,7 +142,11 @@ async def _upstream(settings: Settings) -> Finding:
         note = f"{base} refuses the key: set OFFICEAI_UPSTREAM_API_KEY"
         return Finding("upstream", is_well=False, note=note)
     is_well = exchange.status < SERVER_ERROR
-    return Finding("upstream", is_well=is_well, note=f"{base} answers {exchange.status}")
+    note = f"{base} answers {exchange.status}"
+    if exchange.status == HTTPStatus.NOT_FOUND:
+        # Few servers keep no list of models, and many base URLs lack their path.
+        note += "; if calls are answered so, too, a path such as /v1 is missing in the base URL"
+    return Finding("upstream", is_well=is_well, note=note)
 
 
 def _keys(settings: Settings) -> Finding:

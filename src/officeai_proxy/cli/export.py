@@ -102,10 +102,17 @@ def command(
         inner=inner,
         filters={name: text for name, text in told.items() if text},
     )
-    chosen = format_ or guess_format(output.name) or DEFAULT_FORMAT
+    named = format_ or guess_format(output.name)
+    chosen = named or DEFAULT_FORMAT
     order = Order(format=chosen, options=options, conversations=wanted, session_id=session)
     _refuse_a_terminal(output, chosen)
-    with_database(load_settings(), lambda database: _write(database, workspace, order, output))
+    place = "standard output" if is_standard_output(output) else str(output)
+    if named is None and not is_standard_output(output):
+        place += f", as {chosen}"
+    much = with_database(
+        load_settings(), lambda database: _write(database, workspace, order, output)
+    )
+    click.echo(f"Wrote {much} to {place}.", err=True)
 
 
 def _refuse_a_terminal(output: Path, chosen: str) -> None:
@@ -113,7 +120,8 @@ def _refuse_a_terminal(output: Path, chosen: str) -> None:
         raise click.UsageError(f"{chosen} is nothing to read; name a file with -o.")
 
 
-async def _write(database: Database, workspace: str, order: Order, output: Path) -> None:
+async def _write(database: Database, workspace: str, order: Order, output: Path) -> str:
+    """Write it, and say how much it was."""
     one = order.session_id is not None
     action = Action.EXPORT_CONVERSATION if one else Action.EXPORT_ALL
     trail = trail_of(database, action, workspace)
@@ -130,9 +138,4 @@ async def _write(database: Database, workspace: str, order: Order, output: Path)
                 file.write(piece)
                 advance()
         written = export.written
-    place = "standard output" if is_standard_output(output) else str(output)
-    click.echo(
-        f"Wrote {written.conversations:,} conversations with {written.messages:,} messages "
-        f"to {place}.",
-        err=True,
-    )
+    return f"{written.conversations:,} conversations with {written.messages:,} messages"

@@ -154,7 +154,9 @@ def revoke(key_id: str) -> None:
             return True
 
     if not with_database(load_settings(), work):
-        raise click.ClickException(f"There is no key {key_id} that is still in force.")
+        raise click.ClickException(
+            f"There is no key {key_id} that is still in force; `keys list` has the id of each."
+        )
     click.echo(f"{key_id} is revoked.")
 
 

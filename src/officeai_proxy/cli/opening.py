@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from types import ModuleType
 from typing import TypeVar, cast
 
+import click
+
 from officeai_proxy.audit import COMMAND_LINE, AuditLog, Trail
 from officeai_proxy.auth.keys import make_key
 from officeai_proxy.cli import ending
@@ -25,6 +27,11 @@ from officeai_proxy.storage.schema.migrations import SCHEMA_REVISION, prepare, r
 
 T = TypeVar("T")
 
+_NEW = (
+    "officeai-proxy: there was no database {}; it is made now, and empty. Where `serve` has "
+    "another one, run this in its folder, or name it in OFFICEAI_DATA_DIR or OFFICEAI_DATABASE_URL."
+)
+
 
 def database_of(settings: Settings) -> Database:
     """The configured database, not opened yet."""
@@ -32,13 +39,23 @@ def database_of(settings: Settings) -> Database:
     return Database(settings.database, durability=settings.durability, rests=True, keys=keys)
 
 
-def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
-    """What *work* gives, with the configured database at the schema that this version needs."""
+def with_database(
+    settings: Settings, work: Callable[[Database], Awaitable[T]], *, may_be_new: bool = False
+) -> T:
+    """What *work* gives, with the configured database at the schema that this version needs.
+
+    Whoever runs a command in another folder than `serve` would take a new database, which holds
+    nothing, for that one; so it is told of unless it *may_be_new*.
+    """
 
     async def opened() -> T:
         database = database_of(settings)
+        file = database.path
+        is_new = not may_be_new and file is not None and not file.exists()
         try:
             await prepare(database)
+            if file is not None and is_new:
+                click.echo(_NEW.format(file.absolute()), err=True)
             return await work(database)
         finally:
             await database.close()
@@ -88,7 +105,7 @@ def _upgrade(settings: Settings) -> None:
     # stands as None is not found, and they do without (Python reference, 5.3.1).
     sys.modules["mako.ext.pygmentplugin"] = cast("ModuleType", None)
     with suppress(ProxyError):
-        with_database(settings, nothing)
+        with_database(settings, nothing, may_be_new=True)
 
 
 async def first_key(database: Database, *, now: datetime) -> str | None:

@@ -104,7 +104,7 @@ def _open_database(settings: Settings) -> tuple[FirstKey | str, str]:
 
     try:
         upgrade_apart(settings)
-        return with_database(settings, prepared), location
+        return with_database(settings, prepared, may_be_new=True), location
     except DatabaseUnavailable as exc:
         log.warning("the database %s is away: %s", location, exc)
         note = f"{location} (away right now; calls are kept in the journal until it is back)"

@@ -5,6 +5,8 @@ that is opened; what is meant for a person would go into a database. Python has 
 printed is gone without a word, and who asks whether it is a terminal fails.
 """
 
+import codecs
+import io
 import json
 import os
 import re
@@ -13,7 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import ParamSpec
+from typing import ParamSpec, TextIO
 
 import click
 
@@ -46,6 +48,21 @@ def hold_places() -> bool:
     if 2 in was_closed:
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     return 1 in was_closed
+
+
+def show_by_escapes() -> None:
+    """Let output in an encoding of few letters, such as that of `LANG=de_DE`, have all of them.
+
+    What the encoding lacks is written as Python escapes it; it would be a failure otherwise, of
+    `--help` too.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not _has_all_letters(stream):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _has_all_letters(stream: TextIO) -> bool:
+    return codecs.lookup(stream.encoding).name == "utf-8"
 
 
 def give_up_output() -> None:
@@ -100,5 +117,5 @@ def now_and_then(told: Callable[P, str]) -> Callable[P, None]:
 
 def json_line(value: object) -> str:
     """*value* as JSON on one line, which every script and, as it is, every terminal can take."""
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=not _has_all_letters(sys.stdout))
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

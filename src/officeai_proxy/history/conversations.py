@@ -204,7 +204,10 @@ async def read_conversation(
 
 
 @router.put(
-    "/conversations/{session_id}", summary="Change title or metadata", responses=_ONE_CHANGED
+    "/conversations/{session_id}",
+    summary="Change title or metadata",
+    responses=_ONE_CHANGED,
+    operation_id="put_conversation",
 )
 @router.patch(
     "/conversations/{session_id}", summary="Change title or metadata", responses=_ONE_CHANGED

@@ -31,6 +31,7 @@ _BODY: dict[str, Any] = {
         "application/json": {"schema": {}, "examples": examples.IMPORT},
         "application/jsonl": _FILE,
         "application/zip": _FILE,
+        "application/octet-stream": _FILE,
         "text/markdown": _FILE,
     },
 }

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Protocol, cast
 
 from fastapi import APIRouter, Depends, Request, Response, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPAuthorizationCredentials
 from typing_extensions import override
 
 from officeai_proxy import __version__
 from officeai_proxy.api.answers import problems
-from officeai_proxy.auth.dependencies import Requirement
+from officeai_proxy.auth.dependencies import API_KEY, Requirement
 from officeai_proxy.auth.permissions import check_unbound
 from officeai_proxy.health.pulse import Health, Pulse
 from officeai_proxy.metrics.board import Reading
@@ -22,8 +22,6 @@ from officeai_proxy.model import Caller, Scope
 from officeai_proxy.settings import Settings
 
 router = APIRouter(tags=["Health"])
-
-_API_KEY = HTTPBearer(scheme_name="ApiKey", auto_error=False)
 
 _ANYBODY = Caller("anybody", scopes=frozenset())
 
@@ -52,7 +50,7 @@ class ScraperRequirement(Requirement):
     async def __call__(
         self,
         request: Request,
-        _: Annotated[HTTPAuthorizationCredentials | None, Security(_API_KEY)],
+        _: Annotated[HTTPAuthorizationCredentials | None, Security(API_KEY)],
     ) -> Caller:
         """The caller of *request*. Raises as `authenticate`, `check_scope` and `check_unbound`."""
         if _services(request).settings.metrics_open:
@@ -71,7 +69,10 @@ officeai_calls_total{status="2xx",outcome="complete"} 1204
 _TEXT: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Prometheus' text format 0.0.4, or OpenMetrics where `Accept` asks for it.",
-        "content": {"text/plain": {"schema": {"type": "string"}, "example": _EXAMPLE}},
+        "content": {
+            "text/plain": {"schema": {"type": "string"}, "example": _EXAMPLE},
+            "application/openmetrics-text": {"schema": {"type": "string"}},
+        },
     }
 }
 

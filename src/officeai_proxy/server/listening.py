@@ -1,6 +1,7 @@
 """An address in, the socket that listens on it out, or the reason why not; accepts nothing."""
 
 import socket
+from errno import EACCES, EADDRINUSE, EPERM
 
 from officeai_proxy.errors import ConfigurationError
 from officeai_proxy.settings import Settings
@@ -27,7 +28,15 @@ def bind(settings: Settings) -> socket.socket:
         listener.close()
         raise ConfigurationError(
             f"OFFICEAI_HOST, OFFICEAI_PORT: cannot listen on {settings.host}:{settings.port}: "
-            f"{exc.strerror or exc}. Another program may use the port; choose another one."
+            f"{exc.strerror or exc}. {_what_to_do(exc)}"
         ) from exc
     listener.set_inheritable(True)
     return listener
+
+
+def _what_to_do(fault: OSError) -> str:
+    if fault.errno == EADDRINUSE:
+        return "Another program uses the port; end it, or choose another port."
+    if fault.errno in {EACCES, EPERM}:
+        return "Ports below 1024 are for root; choose a higher one, with a web server before it."
+    return "The host must be an address of this machine, without a port; 0.0.0.0 is all of them."

@@ -7,6 +7,7 @@ import asyncio
 import fcntl
 import importlib
 import os
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,12 +20,16 @@ from officeai_proxy.errors import ConfigurationError, DatabaseUnavailable
 from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.engine.failures import unavailable
 from officeai_proxy.storage.schema.inspection import broken_rules
+from officeai_proxy.storage.tables import metadata
 
 SCHEMA_REVISION = "0011"
 """The schema revision that this code needs; the newest file in `alembic/versions` has it."""
 
 SEALABLE_SINCE = "0005"
 """The revision since which a database may be encrypted."""
+
+_REVISION_OF_OURS = re.compile(r"[0-9]{4}")
+"""Other programs keep theirs in a table of that name, too; Alembic makes up twelve letters."""
 
 _WIDE_ENCODINGS = ("UTF8", "SQL_ASCII")
 """What PostgreSQL can keep all text in; SQL_ASCII takes bytes as they come, which are UTF-8."""
@@ -41,12 +46,12 @@ async def prepare(database: Database) -> bool:
     Several processes may call this at once on the same empty database.
 
     Raises:
-        ConfigurationError: the database is newer than this code, cannot keep all text, or an
-            encryption key is wrong.
+        ConfigurationError: the database is newer than this code, another program's, cannot keep
+            all text, or an encryption key is wrong.
         DatabaseUnavailable: it cannot be reached, or another process is still at it after a minute.
     """
     revision = await revision_of(database)
-    if revision is not None and revision >= SEALABLE_SINCE:
+    if revision is not None and _is_of_ours(revision) and revision >= SEALABLE_SINCE:
         await database.unlock()
     if revision == SCHEMA_REVISION:
         return False
@@ -63,8 +68,16 @@ async def _upgrade(database: Database) -> bool:
             await _refuse_narrow_encoding(connection)
         if await connection.run_sync(_revision) == SCHEMA_REVISION:
             return False
+        if stranger := await connection.run_sync(_stranger):
+            raise ConfigurationError(f"OFFICEAI_DATABASE_URL: {stranger}")
         await connection.run_sync(_runner().upgrade)
     return True
+
+
+async def stranger_in(database: Database) -> str | None:
+    """What says that *database* is another program's, and what to do; None: nothing does."""
+    async with database.peek() as connection:
+        return await connection.run_sync(_stranger)
 
 
 async def revision_of(database: Database) -> str | None:
@@ -81,6 +94,8 @@ async def check(database: Database) -> list[str]:
     Raises:
         DatabaseUnavailable: it cannot be reached.
     """
+    if stranger := await stranger_in(database):
+        return [stranger]
     revision = await revision_of(database)
     if revision is not None and revision > SCHEMA_REVISION:
         return [
@@ -103,6 +118,23 @@ def _revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _stranger(connection: Connection) -> str | None:
+    # The tables first: whoever makes ours meanwhile commits them together with the revision.
+    taken = sorted(metadata.tables.keys() & set(inspect(connection).get_table_names()))
+    revision = _revision(connection)
+    if revision is not None and not _is_of_ours(revision):
+        found = f"the schema revision {revision!r}"
+    elif revision is None and taken:
+        found = f"a table `{taken[0]}`"
+    else:
+        return None
+    return f"the database has {found} of another program; name an empty one, for this program alone"
+
+
+def _is_of_ours(revision: str) -> bool:
+    return _REVISION_OF_OURS.fullmatch(revision) is not None
 
 
 def _runner() -> ModuleType:
