@@ -77,10 +77,17 @@ class Capture:
             self._keep_tail(data)
             return False
         if self.received > self._limit:
+            self._keep_what_fits(data)
             return False
         self._pieces.append(data)
         # Nearly all pieces end as an event with JSON does, and need no closer look.
         return data[-3:] != b"}\n\n" and self._ends_with_done()
+
+    def _keep_what_fits(self, data: bytes) -> None:
+        """However much comes at a time, the record has as much of it as it may."""
+        room = self._limit - self.received + len(data)
+        if room > 0:
+            self._pieces.append(data[:room])
 
     def _keep_tail(self, data: bytes) -> None:
         self._pieces.append(data)

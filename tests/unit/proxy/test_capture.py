@@ -1,6 +1,7 @@
-"""What is kept of a call that is not recorded: its usage, and only where it spent something."""
+"""What is kept of a call: of one that is not recorded its usage, where it spent something."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -43,6 +44,21 @@ def exchange_of(method: str, *pieces: bytes, status: int = 200) -> Exchange:
         capture.take(piece)
     capture.settle(Outcome.COMPLETE)
     return kept[0]
+
+
+@pytest.mark.parametrize("size", [7, 100, 250])
+def test_a_reply_is_kept_up_to_the_limit_however_it_comes(size: int) -> None:
+    """Under load much of it comes at a time; a piece that is too large is not left out whole."""
+    kept: list[Exchange] = []
+    call = replace(a_call("POST"), session="s", is_recorded=True)
+    capture = Capture(call, upstream="u", limit=100, keep=lambda _, exchange: kept.append(exchange))
+    reply = bytes(range(250))
+    capture.head(200, JSON)
+    for start in range(0, len(reply), size):
+        capture.take(reply[start : start + size])
+    capture.settle(Outcome.COMPLETE)
+
+    assert (kept[0].reply, kept[0].outcome) == (reply[:100], Outcome.TRUNCATED)
 
 
 @pytest.mark.parametrize("method", READING)
