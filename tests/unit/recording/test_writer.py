@@ -352,6 +352,20 @@ async def test_thousands_of_answers_to_one_call_do_not_hold_up_the_recorder() ->
     assert store.only().path()[-1].content == "b"
 
 
+async def test_thousands_of_instructions_do_not_hold_up_the_recorder() -> None:
+    """Whether one of them is what the path ends with is seen at once."""
+    store = InMemoryExchangeStore()
+    notes = [system(f"s{n}") for n in range(28_000)]
+    later = [message for note in notes for message in (note, user("q"))]
+    began = process_time()
+
+    await store_one_by_one(store, [an_exchange([user("a"), *notes], [assistant("b")])])
+    await store_one_by_one(store, [an_exchange(later[::-1], [assistant("c")])])
+
+    assert process_time() - began < 2
+    assert store.only().path()[-1].content == "c"
+
+
 async def test_the_turns_of_a_batch_share_one_look_at_the_path(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
