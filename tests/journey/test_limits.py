@@ -224,6 +224,21 @@ def test_tokens_are_charged_as_the_upstream_counted_them(pair: RunningProxy) -> 
     assert left == 1000 - 2 * 8 - asked
 
 
+@pytest.mark.parametrize("path", [ASK, "/v1/responses"])
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded"])
+def test_tokens_count_whatever_type_a_text_is_said_to_have(
+    pair: RunningProxy, upstream: ScriptedUpstream, path: str, kind: str
+) -> None:
+    """Curl calls all that it posts a form, which is a way round no limit."""
+    _, key = a_key(pair, tpm=1)
+    headers = {"Authorization": f"Bearer {key}", **({"Content-Type": kind} if kind else {})}
+    with httpx.Client(base_url=pair.root, headers=headers, verify=PLAIN, trust_env=False) as client:
+        said = [client.post(path, content=json.dumps(BODY)).status_code for _ in range(2)]
+
+    assert said == [200, 429]
+    assert len(upstream.requests) == 1
+
+
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PUT"])
 def test_reading_back_what_was_made_costs_no_tokens(
     pair: RunningProxy, upstream: ScriptedUpstream, method: str

@@ -39,9 +39,11 @@ PREFIX = b"/v1"
 CHAT_COMPLETIONS = "/v1/chat/completions"
 _CHATS = CHAT_COMPLETIONS.encode()
 
-_READ_PLAIN = frozenset((CHAT_COMPLETIONS, "/v1/responses", "/v1/completions", "/v1/embeddings"))
-"""Where something of the reply is read while it passes: the end of a stream, the usage at its end.
-That can be seen only in bytes that are not compressed."""
+_TEXTS = frozenset((CHAT_COMPLETIONS, "/v1/responses", "/v1/completions", "/v1/embeddings"))
+"""Where text is sent, as JSON, and something of the reply is read while it passes: the end of a
+stream, the usage at its end. That can be seen only in bytes that are not compressed."""
+
+_JSON = "application/json"
 
 SMALL_BODY = 65536
 """A body up to this many bytes is held, so that it can be sent again on a fresh connection."""
@@ -64,7 +66,8 @@ class Opening:
     """A request whose head was checked, and whose body is still to come.
 
     `content_length` is None when the caller did not tell; `forwarded` are the headers that the
-    upstream gets, and `start` is the head that they make.
+    upstream gets, and `start` is the head that they make. `is_text`: its body is JSON, whatever
+    type it is said to have, and takes tokens; a chat is one.
     """
 
     headers: RequestHeaders
@@ -76,6 +79,7 @@ class Opening:
     start: HeadStart
     content_length: int | None
     is_chat: bool
+    is_text: bool
     client_ip: str
     started_ns: int
     started_mono: int
@@ -84,8 +88,8 @@ class Opening:
     def is_held(self) -> bool:
         """Whether the body has to be read or is small; any other is passed on as it comes."""
         length, headers = self.content_length, self.headers
-        if self.is_chat or not headers.has_body:
-            return self.is_chat
+        if self.is_text or not headers.has_body:
+            return self.is_text
         is_small = length is not None and length <= SMALL_BODY
         return is_small or "json" in headers.content_type or is_form(headers, self.path)
 
@@ -130,6 +134,7 @@ class Admission:
         method = scope["method"]
         path = _without_empty_steps(scope["path"])
         is_chat = method == "POST" and path == CHAT_COMPLETIONS
+        is_text = method == "POST" and path in _TEXTS
         client_ip = scope["client"][0] if scope.get("client") else "unknown"
         asked = self._asked(headers, client_ip, is_chat=is_chat)
         if method == "TRACE":
@@ -146,10 +151,11 @@ class Admission:
             method=method,
             path=raw_path,
             target=target,
-            forwarded=self._forwarded(headers, is_read=method == "POST" and path in _READ_PLAIN),
+            forwarded=self._forwarded(headers, is_read=is_text),
             start=HeadStart(),
             content_length=headers.content_length,
             is_chat=is_chat,
+            is_text=is_text,
             client_ip=client_ip,
             started_ns=started_ns,
             started_mono=started_mono,
@@ -186,6 +192,7 @@ class Admission:
             start=before.start,
             content_length=length,
             is_chat=before.is_chat,
+            is_text=before.is_text,
             client_ip=before.client_ip,
             started_ns=time.time_ns(),
             started_mono=time.monotonic_ns(),
@@ -246,7 +253,8 @@ class Admission:
     def _leased(self, opening: Opening, body: bytes | None) -> Lease:
         """The call booked on the account of its key, which has limits."""
         caller = opening.asked.caller
-        content_type = opening.headers.content_type
+        # curl calls everything that it posts a form, and many upstreams do not mind.
+        content_type = _JSON if opening.is_text else opening.headers.content_type
         estimate = (
             estimate_tokens(body, content_type=content_type)
             if opening.method == SPENDING

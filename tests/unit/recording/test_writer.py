@@ -337,6 +337,35 @@ async def test_words_that_are_said_thousands_of_times_do_not_hold_up_the_recorde
     assert len(store.only().messages) == len(history) + 4
 
 
+async def test_thousands_of_answers_to_one_call_do_not_hold_up_the_recorder() -> None:
+    """In another order than before: each is looked at, and not all that stand in front of it."""
+    store = InMemoryExchangeStore()
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    asked = [user("go"), {**assistant(""), "tool_calls": [call]}]
+    results = [{"role": "tool", "tool_call_id": "c", "content": f"r{n}"} for n in range(12_000)]
+    began = process_time()
+
+    await store_one_by_one(store, [an_exchange([*asked, *results], [assistant("a")])])
+    await store_one_by_one(store, [an_exchange([*asked, *results[::-1]], [assistant("b")])])
+
+    assert process_time() - began < 2
+    assert store.only().path()[-1].content == "b"
+
+
+async def test_thousands_of_instructions_do_not_hold_up_the_recorder() -> None:
+    """Whether one of them is what the path ends with is seen at once."""
+    store = InMemoryExchangeStore()
+    notes = [system(f"s{n}") for n in range(28_000)]
+    later = [message for note in notes for message in (note, user("q"))]
+    began = process_time()
+
+    await store_one_by_one(store, [an_exchange([user("a"), *notes], [assistant("b")])])
+    await store_one_by_one(store, [an_exchange(later[::-1], [assistant("c")])])
+
+    assert process_time() - began < 2
+    assert store.only().path()[-1].content == "c"
+
+
 async def test_the_turns_of_a_batch_share_one_look_at_the_path(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

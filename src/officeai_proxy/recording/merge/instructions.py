@@ -34,7 +34,7 @@ def new_instructions(
         return []  # The ordinary turn.
     known = Counter(end.instructions)
     asked = sum(at > behind for at in said)
-    latest = end.instructions[-asked:] if asked else ()
+    latest = frozenset(end.instructions[-asked:] if asked else ())
     new: list[int] = []
     before: int | None = None
     for at in said:

@@ -55,7 +55,7 @@ def trusted_runs(
     talk = [node for node in nodes if node.role not in INSTRUCTIONS]
     parents = _talking_parents(talk)
     places = _places_of(talk)
-    calls = _calls_answered(said, places)
+    calls, answered = _calls_answered(said, places), _answered_in(talk, parents)
     replies = _replies_said_often(parents, places)
     is_all_known = all(identity in places for identity in identities)
     # For each node that the message before may be: how long the run is that ends there, and where
@@ -67,7 +67,7 @@ def trusted_runs(
         before, going = going, {}
         for order in _looked_at(here, identity, replies, before if last else (ROOT,)):
             known, begin = before.get(parents[order], (0, order))
-            if not known and _answers_another(talk[order], calls[last]):
+            if not known and _answers_another(answered[order], calls[last]):
                 continue
             going[order] = length, _ = known + 1, begin
             is_rooted = last == known and parents[order] == ROOT
@@ -111,14 +111,22 @@ def _calls_answered(said: Talk, known: Container[int]) -> list[int | None]:
     return calls
 
 
-def _answers_another(node: Node, call: int | None) -> bool:
-    """Whether *node*, which a tool said, answers another call than *call*, which may be unknown."""
-    if call is None:
-        return False
-    at: Node | None = node
-    while at is not None and (at.role in ANSWERS or at.is_instruction):
-        at = at.parent
-    return at is None or at.identity != call
+def _answered_in(talk: Sequence[Node], parents: Sequence[int]) -> list[int | None]:
+    """For each node of the tree's *talk* what the tools answered there: the newest that is none of
+    their answers. None where nothing is before them.
+    """
+    answered: list[int | None] = []
+    for order, (node, parent) in enumerate(zip(talk, parents, strict=True)):
+        if node.role not in ANSWERS:
+            answered.append(node.identity)
+        else:
+            answered.append(answered[parent] if ROOT < parent < order else None)
+    return answered
+
+
+def _answers_another(answered: int | None, call: int | None) -> bool:
+    """Whether what answers the one in the tree answers another in the request, as far as known."""
+    return call is not None and answered != call
 
 
 def _replies_said_often(
