@@ -33,7 +33,10 @@ class Tasks(asyncio.TaskGroup):
     ) -> asyncio.Task[T]:
         """Run *coro*; when it fails the log has why, and its result is None."""
         work = cast("Coroutine[Any, Any, T]", _alone(coro))
-        return super().create_task(work, name=name, context=context)
+        task = super().create_task(work, name=name, context=context)
+        # One that is given up before it began has not come to *coro*, which would complain of it.
+        task.add_done_callback(lambda _: coro.close())
+        return task
 
 
 async def begun_anew(

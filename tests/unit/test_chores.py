@@ -1,6 +1,7 @@
 """What goes on beside the calls fails for itself: calls are served whatever happens to it."""
 
 import asyncio
+import inspect
 import logging
 from pathlib import Path
 
@@ -32,6 +33,15 @@ async def test_a_task_that_fails_takes_no_other_with_it(caplog: pytest.LogCaptur
 
     assert (failed.result(), succeeded.result()) == (None, "done")
     assert "nobody foresaw this" in caplog.text
+
+
+async def test_a_task_that_is_given_up_before_it_began_is_closed() -> None:
+    """Python would put into the log that it was never awaited."""
+    work = asyncio.sleep(PATIENCE)
+    async with Tasks() as tasks:
+        tasks.create_task(work).cancel()
+
+    assert inspect.getcoroutinestate(work) == inspect.CORO_CLOSED
 
 
 async def test_a_chore_is_begun_anew_and_told_once(caplog: pytest.LogCaptureFixture) -> None:

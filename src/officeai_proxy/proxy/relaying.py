@@ -17,6 +17,10 @@ from officeai_proxy.proxy.counting import CallCounter
 from officeai_proxy.proxy.relay import Relay, ReplyTo
 from officeai_proxy.proxy.upstream import DirectUpstream, RelayedExchange
 
+SMALL = 1024
+"""Bytes up to which pieces of a body become one: a client may send one byte at a time, and each
+piece takes forty more."""
+
 
 class Relaying:
     """Opens calls, and knows those that are on their way."""
@@ -126,7 +130,11 @@ class IncomingCall:
         except ProxyError as error:
             self._relaying.refused(error)
             raise
-        self._pieces.append(piece)
+        pieces = self._pieces
+        if pieces and len(pieces[-1]) + len(piece) <= SMALL:
+            pieces[-1] += piece
+        else:
+            pieces.append(piece)
 
     def whole(self, caller: ReplyTo) -> Relay:
         """The body is there to its last byte: the relay that answers *caller*.

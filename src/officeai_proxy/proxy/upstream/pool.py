@@ -5,6 +5,7 @@ here knows HTTP.
 """
 
 import asyncio
+import errno
 import ssl
 from dataclasses import dataclass
 from functools import partial
@@ -181,6 +182,8 @@ def _why_unreachable(address: Address, exc: OSError) -> str:
         )
     if isinstance(exc, ssl.SSLError):
         return f"{start}TLS failed ({exc.reason or exc}). Check that it speaks https on this port."
+    if exc.errno in (errno.EMFILE, errno.ENFILE):
+        return f"{start}this host may open no more files (`ulimit -n`). Raise that limit."
     if isinstance(exc, ConnectionRefusedError):
         return f"{start}nothing listens there. {check}"
     # getaddrinfo's errors are OSErrors too; their text says that the name is the problem.

@@ -1,6 +1,8 @@
 """The upstream's name is looked up once for all who wait, and holds nobody up for longer."""
 
 import asyncio
+import os
+import resource
 import socket
 import threading
 from collections.abc import Iterator
@@ -144,6 +146,23 @@ async def test_a_lookup_that_cannot_begin_is_an_upstream_that_cannot_be_reached(
             await upstream.exchange().send(request_of())
     with pytest.raises(UpstreamUnreachable, match="not known"):
         await upstream.exchange().send(request_of())
+
+
+async def test_a_host_that_may_open_no_more_files_is_told_so(
+    name_server: NameServer, direct, request_of
+) -> None:
+    """It is not the upstream that is to be looked at."""
+    name_server.answers.set()
+    upstream = direct("http://llm.example:1")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        with pytest.raises(UpstreamUnreachable, match="ulimit -n"):
+            await upstream.exchange().send(request_of())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.parametrize(

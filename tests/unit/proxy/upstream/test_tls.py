@@ -1,5 +1,7 @@
 """TLS to the upstream, against a server with a private authority."""
 
+import asyncio
+import socket
 import ssl
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 import trustme
 
 from officeai_proxy.errors import UpstreamBroke, UpstreamUnreachable
+from officeai_proxy.proxy.upstream.address import Address
 from officeai_proxy.proxy.upstream.tls import client_context
 
 
@@ -89,6 +92,34 @@ async def test_calls_over_tls_share_a_connection(
             body += b"".join(pieces)
         assert body == b"x" * 100_000 + b"end"
     assert protocols == ["http/1.1"]
+
+
+async def test_the_next_address_is_tried_over_tls(
+    serve, direct, request_of, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that hangs up while TLS begins is none; one whose certificate is wrong is the one."""
+    hosts = ["127.0.0.3", "127.0.0.1"]
+
+    async def answer(link) -> None:
+        await link.request()
+        await link.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    def infos(_: str, port: int, **__: object) -> list[object]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in hosts]
+
+    served = await serve(answer, tls=server_context(authority, "llm.example"))
+    port = Address.of(served.url).port
+    monkeypatch.setattr(socket, "getaddrinfo", infos)
+    async with await asyncio.start_server(hang_up, "127.0.0.3", port):
+        exchange = direct(f"https://llm.example:{port}").exchange()
+        await exchange.send(request_of())
+        assert exchange.status == 204
+
+        with pytest.raises(UpstreamUnreachable, match="not trusted"):
+            await direct(f"https://other.example:{port}").exchange().send(request_of())
 
 
 async def test_an_aborted_call_over_tls_closes_its_socket(
