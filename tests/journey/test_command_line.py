@@ -147,6 +147,18 @@ def test_no_first_key_is_made_for_nobody_to_see(tmp_path: Path) -> None:
     assert json.loads(run("keys", "list", "--json", folder=tmp_path, **settings).stdout) == []
 
 
+@pytest.mark.parametrize("place", ["closed/officeai.db", f"{'x' * 256}/officeai.db"])
+def test_a_database_that_may_not_be_looked_for_is_one_line(tmp_path: Path, place: str) -> None:
+    """A command in a folder of another account, or with a name that no file has, tells the reason."""
+    (tmp_path / "closed").mkdir(mode=0o000)
+
+    told = run("keys", "list", folder=tmp_path, DATABASE_URL=f"sqlite:///{place}")
+
+    assert told.returncode in {0, 1}
+    assert "Traceback" not in told.stderr
+    assert told.stderr.count("\n") == 1
+
+
 def test_what_a_terminal_has_no_letters_for_is_told_by_escapes(tmp_path: Path) -> None:
     """Help and lists come in an old encoding, too, and JSON is read whatever stands in it."""
     settings = {"OFFICEAI_DATA_DIR": str(tmp_path / "data")}

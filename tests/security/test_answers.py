@@ -152,6 +152,6 @@ async def test_description_routes_and_inventory_agree(estate: Estate) -> None:
     for path, item in description["paths"].items():
         for method, operation in item.items():
             route = guarded.get((method.upper(), path))
-            needed = [{"ApiKey": sorted(route.scopes)}] if route else None
-            assert operation.get("security") == needed, f"{method} {path}"
+            needed = [{"ApiKey": sorted(route.scopes)}] if route else []
+            assert operation["security"] == needed, f"{method} {path}"
     assert "servers" not in description

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from types import ModuleType
 from typing import TypeVar, cast
 
@@ -50,8 +51,8 @@ def with_database(
 
     async def opened() -> T:
         database = database_of(settings)
-        file = database.path
-        is_new = not may_be_new and file is not None and not file.exists()
+        file = None if may_be_new else database.path
+        is_new = file is not None and not _is_there(file)
         try:
             await prepare(database)
             if file is not None and is_new:
@@ -61,6 +62,14 @@ def with_database(
             await database.close()
 
     return ending.run(opened())
+
+
+def _is_there(file: Path) -> bool:
+    """Whether there is something; what may not be looked for is told when it is opened."""
+    try:
+        return file.exists()
+    except OSError:
+        return True
 
 
 def trail_of(database: Database, action: Action, workspace: str) -> Trail:
