@@ -149,7 +149,7 @@ def test_no_first_key_is_made_for_nobody_to_see(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["closed/officeai.db", f"{'x' * 256}/officeai.db"])
 def test_a_database_that_may_not_be_looked_for_is_one_line(tmp_path: Path, place: str) -> None:
-    """A command in a folder of another account, or with a name that no file has, tells the reason."""
+    """In a folder of another account, or with a name that no file has, the reason is told."""
     (tmp_path / "closed").mkdir(mode=0o000)
 
     told = run("keys", "list", folder=tmp_path, DATABASE_URL=f"sqlite:///{place}")
