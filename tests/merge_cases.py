@@ -41,6 +41,7 @@ ASKS_THREE: Message = {
     "content": None,
     "tool_calls": [CALL, {**CALL, "id": "c2"}, {**CALL, "id": "c3"}],
 }
+ASKS_OTHER: Message = {"role": "assistant", "tool_calls": [{**CALL, "id": "c2"}]}
 OTHER_SAYS: Message = {"role": "tool", "tool_call_id": "c2", "content": "rain"}
 TOOL_SAYS: Message = {"role": "tool", "tool_call_id": "c1", "content": "noon"}
 
@@ -300,6 +301,23 @@ CASES = [
         ],
         ["a", "", "noon", "", "night", "A", "b", "B"],
         12,
+    ),
+    Case(
+        "calls of tools of which the client leaves out some, with their answers, once they are old",
+        [
+            ([user("a")], [ASKS_TOOLS]),
+            ([user("a"), ASKS_TOOLS, TOOL_SAYS, OTHER_SAYS], [ASKS_AGAIN]),
+            ([user("a"), ASKS_OTHER, OTHER_SAYS, ASKS_AGAIN, SAYS_AGAIN], [assistant("A")]),
+            (
+                [
+                    *(user("a"), ASKS_OTHER | {"content": "[time] was called", "refusal": None}),
+                    *(OTHER_SAYS, ASKS_AGAIN, SAYS_AGAIN, assistant("A"), user("b")),
+                ],
+                [assistant("B")],
+            ),
+        ],
+        ["a", "", "noon", "rain", "", "night", "A", "b", "B"],
+        11,
     ),
     Case(
         "answers that are all the same, of calls whose ids begin anew each turn, cut when old",
@@ -960,6 +978,29 @@ CASES = [
             ([assistant("sum"), user("b"), assistant("B"), user("c2")], [assistant("C2")]),
         ],
         ["a", "A", "b", "B", "sum", "c2", "C2"],
+        12,
+    ),
+    Case(
+        "summaries before the last answer, with a note and its answer behind it, each time",
+        [
+            ([user("a")], [assistant("A")]),
+            (
+                [user("sum"), assistant("A"), user("note"), assistant("Read."), user("b")],
+                [assistant("B")],
+            ),
+            (
+                [
+                    *(user("sum"), assistant("A"), user("note"), assistant("Read.")),
+                    *(user("b"), assistant("B"), user("sum up")),
+                ],
+                [assistant("In short")],
+            ),
+            (
+                [user("sum 2"), assistant("B"), user("note"), assistant("Read."), user("c")],
+                [assistant("C")],
+            ),
+        ],
+        ["a", "A", "sum", "note", "Read.", "b", "B", "sum 2", "c", "C"],
         12,
     ),
     Case(

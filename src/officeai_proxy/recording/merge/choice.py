@@ -137,7 +137,7 @@ def _is_put_before(run: Run, others: Sequence[Run], talk: Talk, ending: Ending) 
     A summary in the assistant's name, for one: it was stored behind what it sums up. To go on from
     it would store that once more, or hang an edit of it behind all that was said since.
     """
-    if run.length > 1:
+    if run.length > 1 or _is_between_questions(run.node, ending):
         return False
     told = {one.node for one in others if one.first > run.last and _is_history(one, talk)}
     if not told or told.isdisjoint(run.node.path()):
@@ -146,6 +146,19 @@ def _is_put_before(run: Run, others: Sequence[Run], talk: Talk, ending: Ending) 
         return True
     # The newest message may be a real answer, unless all that follows it was said before it.
     return not Counter(talk.identities[run.last :]) - Counter(talk_up_from(run.node))
+
+
+def _is_between_questions(answer: Node, ending: Ending) -> bool:
+    """Whether *answer* stands on the path between what asked for it and what was asked then.
+
+    A summary has an answer before it, or behind it: with a turn it would be one itself.
+    """
+    above, below = nearest_talk(answer.parent), ending.newest
+    while below is not None and nearest_talk(below.parent) is not answer:
+        below = nearest_talk(below.parent)
+    return (
+        above is not None and below is not None and Role.ASSISTANT not in {above.role, below.role}
+    )
 
 
 def _is_history(run: Run, talk: Talk) -> bool:
