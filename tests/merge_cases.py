@@ -999,9 +999,20 @@ CASES = [
                 [user("sum 2"), assistant("B"), user("note"), assistant("Read."), user("c")],
                 [assistant("C")],
             ),
+            (
+                [
+                    *(user("sum 2"), assistant("B"), user("note"), assistant("Read.")),
+                    *(user("c"), user("sum up")),
+                ],
+                [assistant("In short again")],
+            ),
+            (
+                [user("sum 3"), assistant("C"), user("note"), assistant("Read."), user("d")],
+                [assistant("D")],
+            ),
         ],
-        ["a", "A", "sum", "note", "Read.", "b", "B", "sum 2", "c", "C"],
-        12,
+        ["a", "A", "sum", "note", "Read.", "b", "B", "sum 2", "c", "C", "sum 3", "d", "D"],
+        17,
     ),
     Case(
         "a summary in the assistant's name that changes behind examples that stay",

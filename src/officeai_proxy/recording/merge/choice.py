@@ -137,28 +137,27 @@ def _is_put_before(run: Run, others: Sequence[Run], talk: Talk, ending: Ending) 
     A summary in the assistant's name, for one: it was stored behind what it sums up. To go on from
     it would store that once more, or hang an edit of it behind all that was said since.
     """
-    if run.length > 1 or _is_between_questions(run.node, ending):
+    if run.length > 1:
         return False
     told = {one.node for one in others if one.first > run.last and _is_history(one, talk)}
     if not told or told.isdisjoint(run.node.path()):
         return False
     if run.node is not ending.newest:
-        return True
+        return not _is_between_questions(run.node, ending.newest)
     # The newest message may be a real answer, unless all that follows it was said before it.
     return not Counter(talk.identities[run.last :]) - Counter(talk_up_from(run.node))
 
 
-def _is_between_questions(answer: Node, ending: Ending) -> bool:
-    """Whether *answer* stands on the path between what asked for it and what was asked then.
+def _is_between_questions(answer: Node, newest: Node | None) -> bool:
+    """Whether *answer* stands between what asked for it and, on the path to *newest*, a question.
 
     A summary has an answer before it, or behind it: with a turn it would be one itself.
     """
-    above, below = nearest_talk(answer.parent), ending.newest
+    above, below = nearest_talk(answer.parent), newest
     while below is not None and nearest_talk(below.parent) is not answer:
         below = nearest_talk(below.parent)
-    return (
-        above is not None and below is not None and Role.ASSISTANT not in {above.role, below.role}
-    )
+    is_behind_one = above is None or above.role == Role.ASSISTANT
+    return not is_behind_one and (below is None or below.role != Role.ASSISTANT)
 
 
 def _is_history(run: Run, talk: Talk) -> bool:
