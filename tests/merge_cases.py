@@ -981,6 +981,24 @@ CASES = [
         12,
     ),
     Case(
+        "a summary that is asked for before the answers of tools are told, in the same session",
+        [
+            ([user("a")], [ASKS_TOOL]),
+            ([user("a"), ASKS_TOOL, TOOL_SAYS], [ASKS_AGAIN]),
+            ([system("sum up"), user("a, time, noon")], [assistant("sum")]),
+            ([assistant("sum"), ASKS_TOOL, TOOL_SAYS, ASKS_AGAIN, SAYS_AGAIN], [assistant("A")]),
+            (
+                [
+                    *(assistant("sum"), ASKS_TOOL, TOOL_SAYS, ASKS_AGAIN, SAYS_AGAIN),
+                    *(assistant("A"), user("b")),
+                ],
+                [assistant("B")],
+            ),
+        ],
+        ["a", "", "noon", "", "night", "sum", "A", "b", "B"],
+        12,
+    ),
+    Case(
         "summaries before the last answer, with a note and its answer behind it, each time",
         [
             ([user("a")], [assistant("A")]),
