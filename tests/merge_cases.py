@@ -1025,12 +1025,19 @@ CASES = [
                 [assistant("In short again")],
             ),
             (
-                [user("sum 3"), assistant("C"), user("note"), assistant("Read."), user("d")],
+                [user("sum 3"), assistant("C"), user("note"), assistant("Read."), user("b")],
                 [assistant("D")],
             ),
+            (
+                [user("sum 4"), assistant("D"), user("note"), assistant("Read."), user("b")],
+                [assistant("E")],
+            ),
         ],
-        ["a", "A", "sum", "note", "Read.", "b", "B", "sum 2", "c", "C", "sum 3", "d", "D"],
-        17,
+        [
+            *("a", "A", "sum", "note", "Read.", "b", "B", "sum 2", "c", "C"),
+            *("sum 3", "b", "D", "sum 4", "b", "E"),
+        ],
+        20,
     ),
     Case(
         "a summary in the assistant's name that changes behind examples that stay",

@@ -154,22 +154,26 @@ def _is_put_before(run: Run, others: Sequence[Run], talk: Talk, ending: Ending) 
     told = {one.node for one in others if one.first > run.last and _is_history(one, talk)}
     if not told or told.isdisjoint(run.node.path()):
         return False
+    if _is_reply(run.node, ending.newest):
+        return False
     if run.node is not ending.newest:
-        return not _is_between_questions(run.node, ending.newest)
+        return True
     # The newest message may be a real answer, unless all that follows it was said before it.
     return not Counter(talk.identities[run.last :]) - Counter(talk_up_from(run.node))
 
 
-def _is_between_questions(answer: Node, newest: Node | None) -> bool:
-    """Whether *answer* stands between what asked for it and, on the path to *newest*, a question.
+def _is_reply(answer: Node, newest: Node | None) -> bool:
+    """Whether *answer* stands behind a question; or behind what tools answered and, on the path to
+    *newest*, not before another answer.
 
-    A summary has an answer before it, or behind it: with a turn it would be one itself.
+    A summary stands behind an answer of the model, or else before one, behind those of tools.
     """
     above, below = nearest_talk(answer.parent), newest
+    if above is None or above.role not in ANSWERS:
+        return above is not None and above.role != Role.ASSISTANT
     while below is not None and nearest_talk(below.parent) is not answer:
         below = nearest_talk(below.parent)
-    is_behind_one = above is None or above.role == Role.ASSISTANT
-    return not is_behind_one and (below is None or below.role != Role.ASSISTANT)
+    return below is None or below.role != Role.ASSISTANT
 
 
 def _is_history(run: Run, talk: Talk) -> bool:
