@@ -1204,6 +1204,32 @@ CASES = [
         12,
     ),
     Case(
+        "all that was asked between a note and a summary, each time that the past is summed up",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+            ([user("asked:"), user("a"), user("b"), user("sum")], None),
+            ([user("asked:"), user("a"), user("b"), user("sum")], [ASKS_TOOL]),
+            (
+                [user("asked:"), user("a"), user("b"), user("sum"), ASKS_TOOL, TOOL_SAYS],
+                [assistant("C")],
+            ),
+            (
+                [
+                    *(user("asked:"), user("a"), user("b"), user("sum"), ASKS_TOOL, TOOL_SAYS),
+                    *(assistant("C"), user("c")),
+                ],
+                [assistant("D")],
+            ),
+            (
+                [user("asked:"), user("a"), user("b"), user("c"), user("sum 2")],
+                [assistant("E")],
+            ),
+        ],
+        ["a", "A", "b", "B", "asked:", "sum", "", "noon", "C", "c", "D", "sum 2", "E"],
+        13,
+    ),
+    Case(
         "the same words again after an answer that was stopped, of which the client kept less",
         [
             ([user("a")], [assistant("A")]),
