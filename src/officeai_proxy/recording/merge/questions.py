@@ -1,9 +1,9 @@
 """A request that tells no answers in, where it goes on and what of it is new out; pure, no I/O.
 
 Some clients keep only what was asked: their author forgot to put the answers into the list, or only
-the first message and the new question have room, or a summary stands for the rest. What they send is
-no line of the tree, for the answers stand between. Their conversation goes on at its end all the same,
-with all that was said.
+the first message and the new question have room, or a summary stands for the rest. What they send
+is no line of the tree, for the answers stand between. Their conversation goes on at its end all the
+same, with all that was said.
 """
 
 from collections import Counter
