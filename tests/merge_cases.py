@@ -41,6 +41,7 @@ ASKS_THREE: Message = {
     "content": None,
     "tool_calls": [CALL, {**CALL, "id": "c2"}, {**CALL, "id": "c3"}],
 }
+ASKS_OTHER: Message = {"role": "assistant", "tool_calls": [{**CALL, "id": "c2"}]}
 OTHER_SAYS: Message = {"role": "tool", "tool_call_id": "c2", "content": "rain"}
 TOOL_SAYS: Message = {"role": "tool", "tool_call_id": "c1", "content": "noon"}
 
@@ -300,6 +301,23 @@ CASES = [
         ],
         ["a", "", "noon", "", "night", "A", "b", "B"],
         12,
+    ),
+    Case(
+        "calls of tools of which the client leaves out some, with their answers, once they are old",
+        [
+            ([user("a")], [ASKS_TOOLS]),
+            ([user("a"), ASKS_TOOLS, TOOL_SAYS, OTHER_SAYS], [ASKS_AGAIN]),
+            ([user("a"), ASKS_OTHER, OTHER_SAYS, ASKS_AGAIN, SAYS_AGAIN], [assistant("A")]),
+            (
+                [
+                    *(user("a"), ASKS_OTHER | {"content": "[time] was called", "refusal": None}),
+                    *(OTHER_SAYS, ASKS_AGAIN, SAYS_AGAIN, assistant("A"), user("b")),
+                ],
+                [assistant("B")],
+            ),
+        ],
+        ["a", "", "noon", "rain", "", "night", "A", "b", "B"],
+        11,
     ),
     Case(
         "answers that are all the same, of calls whose ids begin anew each turn, cut when old",
@@ -963,6 +981,65 @@ CASES = [
         12,
     ),
     Case(
+        "a summary that is asked for before the answers of tools are told, in the same session",
+        [
+            ([user("a")], [ASKS_TOOL]),
+            ([user("a"), ASKS_TOOL, TOOL_SAYS], [ASKS_AGAIN]),
+            ([system("sum up"), user("a, time, noon")], [assistant("sum")]),
+            ([assistant("sum"), ASKS_TOOL, TOOL_SAYS, ASKS_AGAIN, SAYS_AGAIN], [assistant("A")]),
+            (
+                [
+                    *(assistant("sum"), ASKS_TOOL, TOOL_SAYS, ASKS_AGAIN, SAYS_AGAIN),
+                    *(assistant("A"), user("b")),
+                ],
+                [assistant("B")],
+            ),
+        ],
+        ["a", "", "noon", "", "night", "sum", "A", "b", "B"],
+        12,
+    ),
+    Case(
+        "summaries before the last answer, with a note and its answer behind it, each time",
+        [
+            ([user("a")], [assistant("A")]),
+            (
+                [user("sum"), assistant("A"), user("note"), assistant("Read."), user("b")],
+                [assistant("B")],
+            ),
+            (
+                [
+                    *(user("sum"), assistant("A"), user("note"), assistant("Read.")),
+                    *(user("b"), assistant("B"), user("sum up")),
+                ],
+                [assistant("In short")],
+            ),
+            (
+                [user("sum 2"), assistant("B"), user("note"), assistant("Read."), user("c")],
+                [assistant("C")],
+            ),
+            (
+                [
+                    *(user("sum 2"), assistant("B"), user("note"), assistant("Read.")),
+                    *(user("c"), user("sum up")),
+                ],
+                [assistant("In short again")],
+            ),
+            (
+                [user("sum 3"), assistant("C"), user("note"), assistant("Read."), user("b")],
+                [assistant("D")],
+            ),
+            (
+                [user("sum 4"), assistant("D"), user("note"), assistant("Read."), user("b")],
+                [assistant("E")],
+            ),
+        ],
+        [
+            *("a", "A", "sum", "note", "Read.", "b", "B", "sum 2", "c", "C"),
+            *("sum 3", "b", "D", "sum 4", "b", "E"),
+        ],
+        20,
+    ),
+    Case(
         "a summary in the assistant's name that changes behind examples that stay",
         [
             ([user("x"), assistant("X"), user("a")], [assistant("A")]),
@@ -1125,6 +1202,32 @@ CASES = [
         ],
         ["task", "A", "b", "", "noon", "B", "c", "C", "note", "d", "D"],
         12,
+    ),
+    Case(
+        "all that was asked between a note and a summary, each time that the past is summed up",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+            ([user("asked:"), user("a"), user("b"), user("sum")], None),
+            ([user("asked:"), user("a"), user("b"), user("sum")], [ASKS_TOOL]),
+            (
+                [user("asked:"), user("a"), user("b"), user("sum"), ASKS_TOOL, TOOL_SAYS],
+                [assistant("C")],
+            ),
+            (
+                [
+                    *(user("asked:"), user("a"), user("b"), user("sum"), ASKS_TOOL, TOOL_SAYS),
+                    *(assistant("C"), user("c")),
+                ],
+                [assistant("D")],
+            ),
+            (
+                [user("asked:"), user("a"), user("b"), user("c"), user("sum 2")],
+                [assistant("E")],
+            ),
+        ],
+        ["a", "A", "b", "B", "asked:", "sum", "", "noon", "C", "c", "D", "sum 2", "E"],
+        13,
     ),
     Case(
         "the same words again after an answer that was stopped, of which the client kept less",

@@ -3,7 +3,7 @@
 A run that is the whole history is what it seems: only a question follows it. The longest of those
 decides, among equals the newest.
 
-Nor does more than its answers follow a call of tools that is the newest message.
+A call of tools that has no answers yet is what those that end the request are for.
 
 Where clients put something around the history, or leave out a part of it, none is whole, and the
 longest would often be the wrong one: what changes with each turn (the time, open files, a summary)
@@ -69,6 +69,18 @@ class Ending:
         # What is known behind it is its answer: then it was answered, and what precedes is a note.
         return set(before[behind:]).isdisjoint(talk_up_from(self.waiting[0]))
 
+    def awaits_tools(self, node: Node) -> bool:
+        """Whether no tool has answered behind *node* on the path: that goes on with something else,
+        such as a summary that was asked for meanwhile, or not at all.
+        """
+        below = self.newest
+        while below is not None and below is not node:
+            above = nearest_talk(below.parent)
+            if above is node:
+                return below.role not in ANSWERS
+            below = above
+        return below is node
+
     def told_below(self, run: Run, talk: Talk) -> list[int] | None:
         """What waits for an answer below *run* when all of it is in the request: a retry; or None.
 
@@ -87,9 +99,9 @@ def best_run(runs: Sequence[Run], talk: Talk, ending: Ending) -> Run | None:
     whole = [run for run in runs if is_whole(run, talk)]
     if whole:
         return max(whole, key=attrgetter("length", "order"))
-    answered = [run for run in runs if run.node is ending.newest and _is_answered(run, talk)]
+    answered = [run for run in runs if _is_answered(run, talk) and ending.awaits_tools(run.node)]
     if answered:
-        return max(answered, key=attrgetter("length"))
+        return max(answered, key=attrgetter("order", "length"))
     longest = nlargest(MOST_RUNS, runs, key=attrgetter("length", "order"))
     newest = nlargest(MOST_RUNS, runs, key=attrgetter("last", "length", "order"))
     at_end = (run for run in runs if run.node is ending.newest)
@@ -116,9 +128,9 @@ def is_whole(run: Run, talk: Talk) -> bool:
 
 
 def _is_answered(run: Run, talk: Talk) -> bool:
-    """Whether what tools answered follows *run* in the request, and nothing else."""
+    """Whether what tools answered follows *run* in the request, and no answer of the model."""
     behind = talk.roles[run.last + 1 :]
-    return bool(behind) and ANSWERS.issuperset(behind)
+    return bool(behind) and behind[0] in ANSWERS and Role.ASSISTANT not in behind
 
 
 def _without_notes(node: Node, told: Collection[int]) -> Iterator[int]:
@@ -142,10 +154,26 @@ def _is_put_before(run: Run, others: Sequence[Run], talk: Talk, ending: Ending) 
     told = {one.node for one in others if one.first > run.last and _is_history(one, talk)}
     if not told or told.isdisjoint(run.node.path()):
         return False
+    if _is_reply(run.node, ending.newest):
+        return False
     if run.node is not ending.newest:
         return True
     # The newest message may be a real answer, unless all that follows it was said before it.
     return not Counter(talk.identities[run.last :]) - Counter(talk_up_from(run.node))
+
+
+def _is_reply(answer: Node, newest: Node | None) -> bool:
+    """Whether *answer* stands behind a question; or behind what tools answered and, on the path to
+    *newest*, not before another answer.
+
+    A summary stands behind an answer of the model, or else before one, behind those of tools.
+    """
+    above, below = nearest_talk(answer.parent), newest
+    if above is None or above.role not in ANSWERS:
+        return above is not None and above.role != Role.ASSISTANT
+    while below is not None and nearest_talk(below.parent) is not answer:
+        below = nearest_talk(below.parent)
+    return below is None or below.role != Role.ASSISTANT
 
 
 def _is_history(run: Run, talk: Talk) -> bool:

@@ -1,8 +1,9 @@
 """A request that tells no answers in, where it goes on and what of it is new out; pure, no I/O.
 
 Some clients keep only what was asked: their author forgot to put the answers into the list, or only
-the first message and the new question have room. What they send is no line of the tree, for the
-answers stand between. Their conversation goes on at its end all the same, with all that was said.
+the first message and the new question have room, or a summary stands for the rest. What they send
+is no line of the tree, for the answers stand between. Their conversation goes on at its end all the
+same, with all that was said.
 """
 
 from collections import Counter
@@ -35,17 +36,18 @@ def asked_again(talk: Talk, leaf: Node | None) -> Asked | None:
     said = list(talk.identities)
     if path[-1].role in ANSWERS or not asked:
         return None
-    begins_it = said[0] == path[0].identity and path[1:] and path[1].role == Role.ASSISTANT
+    is_answered = bool(path[1:]) and path[1].role == Role.ASSISTANT
+    tells_first = is_answered and path[0].identity in said[:-1]
     unknown = _unknown(said[:-1], asked)
     if _waits(path[-1]) and said[-1] == asked[-1]:
-        return Asked(questions[-1], []) if begins_it and not unknown else None
+        return Asked(questions[-1], []) if tells_first and not unknown else None
     if said == asked:
         return Asked(questions[-1], [])
     if said[:-1] == asked[1 - len(said) :]:
         return Asked(leaf, [len(said) - 1])
     if said == asked[-len(said) :]:
         return Asked(questions[-1], [])
-    return Asked(leaf, [*unknown, len(said) - 1]) if begins_it else None
+    return Asked(leaf, [*unknown, len(said) - 1]) if tells_first else None
 
 
 def _waits(newest: Node) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from officeai_proxy.model import Role
 from officeai_proxy.recording.merge.runs import Run
-from officeai_proxy.recording.merge.talk import Talk, talk_up_from
+from officeai_proxy.recording.merge.talk import ANSWERS, Talk, talk_up_from
 
 NEWEST_PLACES = 8
 """In how many places of the path, the newest, what is told again behind the run is looked for."""
@@ -76,6 +76,8 @@ def _fresh_after(run: Run, said: Talk, above: Counter[int]) -> list[int]:
         newest = places.get(identities[at], [])[-NEWEST_PLACES:]
         # Nothing is looked at twice: a request may say one word a thousand times.
         length = max((_common(identities, at, path, place) for place in newest), default=1)
+        if at + length > end and said.roles[end] not in ANSWERS:
+            length = end - at  # The same question behind the same turn is asked again.
         is_answered = Role.ASSISTANT in said.roles[at : at + length]
         is_turn = is_answered and length > 1 and at + length <= end
         turn = Counter(identities[at : at + length]) if is_turn else Counter()

@@ -5,7 +5,7 @@ later call they would be answers to nothing, and OpenAI refuses that. Pure, no I
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from officeai_proxy.model import Role
@@ -14,7 +14,7 @@ from officeai_proxy.recording.merge.talk import ANSWERS, Talk
 from officeai_proxy.tree import Node
 
 
-def answers_of_tools(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
+def answers_of_tools(new: Set[int], run: Run, talk: Talk) -> dict[int, Node]:
     """Those of calls that have their answers on the path, wherever else it differs.
 
     Behind the answers of a later call they would be answers to nothing, and OpenAI refuses that.
@@ -32,11 +32,12 @@ def answers_of_tools(new: Collection[int], run: Run, talk: Talk) -> dict[int, No
     return found
 
 
-def calls_of_tools(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
+def calls_of_tools(new: Set[int], run: Run, talk: Talk) -> dict[int, Node]:
     """Those that call tools in the place of another call, and what tools answered in other words.
 
     Agents cut the arguments of old calls to save room. A call stands in the place of one that has
-    as many answers, and the same behind it or before it. Of calls that are the same the last of the
+    as many answers, and the same behind it or before it, or else of one that has its answers: some
+    of those that were called together are left out. Of calls that are the same the last of the
     request is the last of the path: some models number their calls from nought in every turn.
     """
     if all(talk.roles[at] == Role.USER for at in new):
@@ -47,6 +48,7 @@ def calls_of_tools(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node
     left_out = _left_out(calls, talk)
     by_below = _by(left_out, lambda call: call.below)
     by_above = _by(left_out, lambda call: call.above)
+    by_answer = _by_answer(left_out)
     stands_for: dict[int, Node] = {}
     for at in reversed(places):
         behind = _behind_answers(talk, at + 1)
@@ -58,6 +60,13 @@ def calls_of_tools(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node
                 stands_for[at] = call.node
                 stands_for |= zip(range(at + 1, behind), call.answers, strict=True)
                 break
+        else:
+            answers = range(at + 1, behind)
+            if at in new and new.isdisjoint(answers):
+                call = _answered_by({talk.identities[one] for one in answers}, by_answer)
+                if call is not None:
+                    call.is_taken = True
+                    stands_for[at] = call.node
     return {at: node for at, node in stands_for.items() if at in new}
 
 
@@ -124,6 +133,22 @@ def _newest(
     while candidates:
         call = candidates.pop()
         if not call.is_taken:
+            return call
+    return None
+
+
+def _by_answer(calls: Iterable[_Call]) -> dict[int, list[_Call]]:
+    found: dict[int, list[_Call]] = {}
+    for call in calls:
+        for answer in call.answers:
+            found.setdefault(answer.identity, []).append(call)
+    return found
+
+
+def _answered_by(told: Set[int], calls: Mapping[int, Sequence[_Call]]) -> _Call | None:
+    """The newest of *calls* that nothing stands for and that has all the answers *told*."""
+    for call in reversed(calls.get(min(told), ())):
+        if not call.is_taken and told <= {answer.identity for answer in call.answers}:
             return call
     return None
 
