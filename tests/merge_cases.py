@@ -44,6 +44,12 @@ ASKS_THREE: Message = {
 OTHER_SAYS: Message = {"role": "tool", "tool_call_id": "c2", "content": "rain"}
 TOOL_SAYS: Message = {"role": "tool", "tool_call_id": "c1", "content": "noon"}
 
+SAYS_AND_ASKS = ASKS_TOOL | {"content": "Let me see."}
+SAYS_AND_ASKS_B: Message = {
+    "role": "assistant",
+    "content": "And there.",
+    "tool_calls": [{**CALL, "id": "c2"}],
+}
 CLEARED: Message = {"role": "tool", "tool_call_id": "c1", "content": "[cleared]"}
 ASKS_AGAIN: Message = {"role": "assistant", "tool_calls": [{**CALL, "id": "c3"}]}
 SAYS_AGAIN: Message = {"role": "tool", "tool_call_id": "c3", "content": "night"}
@@ -1319,6 +1325,38 @@ CASES = [
         ],
         ["9:00", "time?", "", "noon", "9:01", "noon"],
         6,
+    ),
+    Case(
+        "old calls of tools are left out, and what the model said with them is kept",
+        [
+            ([user("z")], [assistant("Z")]),
+            ([user("z"), assistant("Z"), user("a")], [SAYS_AND_ASKS]),
+            ([user("z"), assistant("Z"), user("a"), SAYS_AND_ASKS, TOOL_SAYS], [SAYS_AND_ASKS_B]),
+            (
+                [
+                    *(user("z"), assistant("Z"), user("a"), SAYS_AND_ASKS, TOOL_SAYS),
+                    *(SAYS_AND_ASKS_B, OTHER_SAYS),
+                ],
+                [assistant("A")],
+            ),
+            (
+                [
+                    *(user("z"), assistant("Z"), user("a"), assistant("Let me see.")),
+                    *(assistant("And there."), assistant("A"), user("b")),
+                ],
+                [assistant("B")],
+            ),
+            (
+                [
+                    *(user("z"), assistant("Z"), user("a"), assistant("Let me see.")),
+                    *(assistant("And there."), assistant("A"), user("b"), assistant("B")),
+                    user("c"),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        ["z", "Z", "a", "Let me see.", "noon", "And there.", "rain", "A", "b", "B", "c", "C"],
+        14,
     ),
     Case(
         "a retry of a client that leaves out calls of tools once they are answered",

@@ -22,6 +22,7 @@ from officeai_proxy.model import Role
 from officeai_proxy.recording.merge.remainder import Remainder, said_above, unknown_before
 from officeai_proxy.recording.merge.runs import Run
 from officeai_proxy.recording.merge.talk import ANSWERS, Talk, is_note, nearest_talk, talk_up_from
+from officeai_proxy.recording.merge.tool_calls import calls_left_out
 from officeai_proxy.tree import Node
 
 MOST_RUNS = 8
@@ -201,8 +202,8 @@ def _has_edited_answer(begin: Run, best: Run, talk: Talk, unknown: Sequence[int]
     Somebody has edited that answer, or goes on with another one of several. To hang it behind all
     that was said later would make it the answer to something else. But the message behind *begin*,
     behind which more is known than is in *begin*, is a summary of what the client left out there.
-    And what stands between a question and the answer that this has on the path is a note. Nobody
-    edits a call of tools.
+    And what stands between a question and the answer that this has on the path is a note, or was
+    said with calls of tools that the request leaves out. Nobody edits a call of tools.
     """
     kept = best.last - begin.last - sum(at > begin.last for at in unknown)
     if begin.last + 1 in unknown and kept >= begin.length:
@@ -221,6 +222,7 @@ def _has_edited_answer(begin: Run, best: Run, talk: Talk, unknown: Sequence[int]
         return False
     line = list(_without_notes(best.node, set(talk.identities)))
     neighbours = {(above, below) for below, above in pairwise(line)}
+    neighbours.update(calls_left_out(best.node, talk))
     for at in edited:
         known = next(after for after in range(at + 1, best.last + 1) if after not in new)
         if (talk.identities[at - 1], talk.identities[known]) not in neighbours:

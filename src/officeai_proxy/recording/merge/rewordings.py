@@ -11,7 +11,11 @@ from collections.abc import Collection, Container, Iterable, Set
 from officeai_proxy.model import Role
 from officeai_proxy.recording.merge.runs import Run
 from officeai_proxy.recording.merge.talk import Talk, is_note, nearest_talk, talk_up_from
-from officeai_proxy.recording.merge.tool_calls import answers_of_tools, calls_of_tools
+from officeai_proxy.recording.merge.tool_calls import (
+    answers_of_tools,
+    calls_of_tools,
+    texts_of_calls,
+)
 from officeai_proxy.tree import Node
 
 
@@ -30,6 +34,7 @@ def rewordings(
         | _answers(new, run, talk, nodes)
         | answers_of_tools(new, run, talk)
         | calls_of_tools(new, run, talk)
+        | texts_of_calls(new, run, talk)
     )
 
 

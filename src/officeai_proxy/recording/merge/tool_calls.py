@@ -61,6 +61,47 @@ def calls_of_tools(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node
     return {at: node for at, node in stands_for.items() if at in new}
 
 
+def texts_of_calls(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
+    """Those that a model said as it called tools, where the request has neither the calls nor their
+    answers. They stand in the place of the last of the calls between their neighbours.
+    """
+    texts = [at for at in sorted(new) if _is_before_answer(talk, at)]
+    found: dict[int, Node] = {}
+    between = calls_left_out(run.node, talk) if texts else {}
+    while texts:
+        first = last = texts.pop()
+        while texts and texts[-1] == first - 1:
+            first = texts.pop()
+        neighbours = talk.identities[first - 1], talk.identities[last + 1]
+        calls = between.get(neighbours, []) if first else []
+        if calls and last - first < len(calls[-1]):
+            found |= zip(range(first, last + 1), calls.pop()[first - last - 1 :], strict=True)
+    return found
+
+
+def calls_left_out(leaf: Node, talk: Talk) -> dict[tuple[int, int], list[list[Node]]]:
+    """The calls of tools on the path to *leaf* that a request with *talk* does not have: those that
+    follow one another, by the messages before them and behind their answers, which is an answer
+    of the model. Oldest first.
+    """
+    found: dict[tuple[int, int], list[list[Node]]] = {}
+    nodes: list[Node] = []
+    above: Node | None = None
+    below: Node | None = None
+    for call in _left_out(_calls_above(leaf), talk):
+        if call.node is not below:
+            nodes, above = [], call.above
+        nodes.append(call.node)
+        below = call.below
+        if above is not None and below is not None and below.role == Role.ASSISTANT:
+            found.setdefault((above.identity, below.identity), []).append(nodes.copy())
+    return found
+
+
+def _is_before_answer(talk: Talk, at: int) -> bool:
+    return talk.roles[at] == talk.roles[at + 1] == Role.ASSISTANT
+
+
 def _calls_tools(talk: Talk, at: int) -> bool:
     return talk.roles[at] == Role.ASSISTANT and talk.roles[at + 1] in ANSWERS
 
