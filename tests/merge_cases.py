@@ -1327,6 +1327,36 @@ CASES = [
         6,
     ),
     Case(
+        "an agent takes a call over that it is not told of, and the call is told behind it",
+        [
+            ([user("z")], [assistant("Z")]),
+            ([user("z"), assistant("Z"), user("a")], [ASKS_TOOL]),
+            ([user("z"), assistant("Z"), user("a")], [assistant("A")]),
+            (
+                [
+                    *(user("z"), assistant("Z"), user("a"), ASKS_TOOL, TOOL_SAYS, assistant("A")),
+                    user("b"),
+                ],
+                [assistant("B")],
+            ),
+        ],
+        ["z", "Z", "a", "", "noon", "A", "b", "B"],
+        9,
+    ),
+    Case(
+        "an agent takes a call over with a summary, which then stands in front of the call",
+        [
+            ([user("a")], [ASKS_TOOL]),
+            ([assistant("in short")], [assistant("A")]),
+            (
+                [assistant("in short"), ASKS_TOOL, TOOL_SAYS, assistant("A"), user("b")],
+                [assistant("B")],
+            ),
+        ],
+        ["a", "", "noon", "in short", "A", "b", "B"],
+        9,
+    ),
+    Case(
         "old calls of tools are left out, and what the model said with them is kept",
         [
             ([user("z")], [assistant("Z")]),
