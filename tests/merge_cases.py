@@ -1389,6 +1389,40 @@ CASES = [
         14,
     ),
     Case(
+        "a question that loses its documents, and then the calls of tools behind it",
+        [
+            ([user("z")], [assistant("Z")]),
+            ([user("z"), assistant("Z"), user("doc a")], [SAYS_AND_ASKS]),
+            (
+                [user("z"), assistant("Z"), user("doc a"), SAYS_AND_ASKS, TOOL_SAYS],
+                [assistant("A")],
+            ),
+            (
+                [user("z"), assistant("Z"), user("a"), assistant("A"), user("doc b")],
+                [ASKS_AGAIN | {"content": "And now?"}],
+            ),
+            (
+                [
+                    *(user("z"), assistant("Z"), user("a"), assistant("A"), user("doc b")),
+                    *(ASKS_AGAIN | {"content": "And now?"}, SAYS_AGAIN),
+                ],
+                [assistant("B")],
+            ),
+            (
+                [
+                    *(user("z"), assistant("Z"), user("a"), assistant("A"), user("b")),
+                    *(assistant("And now?"), assistant("B"), user("c")),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        [
+            *("z", "Z", "doc a", "Let me see.", "noon", "A"),
+            *("doc b", "And now?", "night", "B", "c", "C"),
+        ],
+        15,
+    ),
+    Case(
         "a retry of a client that leaves out calls of tools once they are answered",
         [
             ([user("time?")], [ASKS_TOOL]),

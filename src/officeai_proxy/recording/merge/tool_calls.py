@@ -61,9 +61,12 @@ def calls_of_tools(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node
     return {at: node for at, node in stands_for.items() if at in new}
 
 
-def texts_of_calls(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
+def texts_of_calls(
+    new: Collection[int], run: Run, talk: Talk, reworded: Mapping[int, Node]
+) -> dict[int, Node]:
     """Those that a model said as it called tools, where the request has neither the calls nor their
-    answers. They stand in the place of the last of the calls between their neighbours.
+    answers. They stand in the place of the last of the calls between their neighbours, of which
+    the one before may be *reworded*.
     """
     texts = [at for at in sorted(new) if _is_before_answer(talk, at)]
     found: dict[int, Node] = {}
@@ -72,8 +75,9 @@ def texts_of_calls(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node
         first = last = texts.pop()
         while texts and texts[-1] == first - 1:
             first = texts.pop()
-        neighbours = talk.identities[first - 1], talk.identities[last + 1]
-        calls = between.get(neighbours, []) if first else []
+        asked = reworded.get(first - 1)
+        above = talk.identities[first - 1] if asked is None else asked.identity
+        calls = between.get((above, talk.identities[last + 1]), []) if first else []
         if calls and last - first < len(calls[-1]):
             found |= zip(range(first, last + 1), calls.pop()[first - last - 1 :], strict=True)
     return found
