@@ -1518,6 +1518,17 @@ CASES = [
         4,
     ),
     Case(
+        "an agent that is told to speak, and to speak again, before anybody has said anything",
+        [
+            ([system("s"), system("greet")], [assistant("G")]),
+            ([system("s"), assistant("G"), system("ask")], None),
+            ([system("s"), assistant("G"), system("ask")], [assistant("H")]),
+            ([system("s"), assistant("G"), assistant("H"), user("a")], [assistant("A")]),
+        ],
+        ["s", "greet", "G", "ask", "H", "s", "a", "A"],
+        8,
+    ),
+    Case(
         "no messages at all",
         [([], [assistant("?")])],
         ["?"],
