@@ -1389,6 +1389,52 @@ CASES = [
         14,
     ),
     Case(
+        "old calls of tools are left out, with notes that were said between them",
+        [
+            ([user("z")], [assistant("Z")]),
+            ([user("z"), assistant("Z"), user("a")], [SAYS_AND_ASKS]),
+            ([user("z"), assistant("Z"), user("a"), SAYS_AND_ASKS, TOOL_SAYS], [SAYS_AND_ASKS_B]),
+            (
+                [
+                    *(user("z"), assistant("Z"), user("a"), SAYS_AND_ASKS, TOOL_SAYS),
+                    *(SAYS_AND_ASKS_B, OTHER_SAYS, user("go on")),
+                ],
+                [assistant("A")],
+            ),
+            (
+                [
+                    *(user("z"), assistant("Z"), user("a"), assistant("Let me see.")),
+                    *(assistant("And there."), assistant("A"), user("b")),
+                ],
+                [assistant("B")],
+            ),
+            (
+                [
+                    *(user("z"), assistant("Z"), user("a"), assistant("Let me see.")),
+                    *(assistant("And there."), assistant("A"), user("b"), assistant("B")),
+                    user("c"),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        [
+            "z",
+            "Z",
+            "a",
+            "Let me see.",
+            "noon",
+            "And there.",
+            "rain",
+            "go on",
+            "A",
+            "b",
+            "B",
+            "c",
+            "C",
+        ],
+        15,
+    ),
+    Case(
         "a question that loses its documents, and then the calls of tools behind it",
         [
             ([user("z")], [assistant("Z")]),

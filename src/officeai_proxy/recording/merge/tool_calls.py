@@ -85,20 +85,22 @@ def texts_of_calls(
 
 def calls_left_out(leaf: Node, talk: Talk) -> dict[tuple[int, int], list[list[Node]]]:
     """The calls of tools on the path to *leaf* that a request with *talk* does not have: those that
-    follow one another, by the messages before them and behind their answers, which is an answer
-    of the model. Oldest first.
+    follow one another, by a message before them and the answer behind them. Oldest first.
     """
-    found: dict[tuple[int, int], list[list[Node]]] = {}
-    nodes: list[Node] = []
-    above: Node | None = None
-    below: Node | None = None
+    chains: list[list[_Call]] = []
     for call in _left_out(_calls_above(leaf), talk):
-        if call.node is not below:
-            nodes, above = [], call.above
-        nodes.append(call.node)
-        below = call.below
-        if above is not None and below is not None and below.role == Role.ASSISTANT:
-            found.setdefault((above.identity, below.identity), []).append(nodes.copy())
+        if chains and chains[-1][-1].answer is call.node:
+            chains[-1].append(call)
+        else:
+            chains.append([call])
+    found: dict[tuple[int, int], list[list[Node]]] = {}
+    for chain in chains:
+        answer = chain[-1].answer
+        if answer is None:
+            continue
+        nodes = [call.node for call in chain]
+        for above in chain[0].before:
+            found.setdefault((above.identity, answer.identity), []).append(nodes)
     return found
 
 
@@ -119,12 +121,18 @@ def _behind_answers(talk: Talk, at: int) -> int:
 # Not frozen, as in `model`: one is made for every call of tools on a path.
 @dataclass(slots=True)
 class _Call:
-    """A call of tools on the path with its answers, and the talk before it and behind it."""
+    """A call of tools on the path with its answers, and the talk before it and behind it.
+
+    `before` are all questions in front of it, or what else is there; `answer` is the model's next
+    one, which notes may precede.
+    """
 
     above: Node | None
     node: Node
     answers: Sequence[Node]
     below: Node | None
+    before: Sequence[Node]
+    answer: Node | None
     is_taken: bool = False
 
 
@@ -181,10 +189,27 @@ def _calls_above(leaf: Node) -> list[_Call]:
         while node.role == Role.ASSISTANT and behind < len(line) and line[behind].role in ANSWERS:
             behind += 1
         if behind > at + 1:
+            first, last = _first_question(line, at), _behind_questions(line, behind)
             above = line[at - 1] if at else None
             below = line[behind] if behind < len(line) else None
-            calls.append(_Call(above, node, line[at + 1 : behind], below))
+            answer = line[last] if last < len(line) else None
+            answers = line[at + 1 : behind]
+            calls.append(_Call(above, node, answers, below, line[first:at], answer))
     return calls
+
+
+def _first_question(line: Sequence[Node], at: int) -> int:
+    """Where the questions begin that are in front of a position; one before it where none are."""
+    first = max(at - 1, 0)
+    while first and line[first].role == line[first - 1].role == Role.USER:
+        first -= 1
+    return first
+
+
+def _behind_questions(line: Sequence[Node], at: int) -> int:
+    while at < len(line) and line[at].role == Role.USER:
+        at += 1
+    return at
 
 
 def _answers_above(node: Node) -> dict[int, list[Node]]:
