@@ -58,23 +58,23 @@ def _questions(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
     maybe: dict[int, Node] = {}
     rewords = False
     below = _first_of(run)
+    above = _above(below, left_out)
     for at in reversed(range(run.first)):
-        above = _above(below, left_out)
         told = _same_above(below, talk.identities[at], left_out, is_near=at in new)
         if told is not None:
             found |= maybe
             maybe = {}
             if at in new:  # One that is the same, further down in the request, was taken for it.
                 found[at] = told
-            below = told
+            below, above = told, _above(told, left_out)
         elif above is None:
             return found
         elif _is_in_place(above, below, talk, at, left_out, is_new=at in new):
-            below = above
             if at in new:
                 maybe[at] = above
             else:
                 rewords = True
+            below, above = above, _above(above, left_out)
         elif at not in new:
             return found
     is_all = nearest_talk(below.parent) is None and _answers_in(talk, run) > 1
