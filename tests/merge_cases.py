@@ -45,6 +45,12 @@ ASKS_OTHER: Message = {"role": "assistant", "tool_calls": [{**CALL, "id": "c2"}]
 OTHER_SAYS: Message = {"role": "tool", "tool_call_id": "c2", "content": "rain"}
 TOOL_SAYS: Message = {"role": "tool", "tool_call_id": "c1", "content": "noon"}
 
+SAYS_AND_ASKS = ASKS_TOOL | {"content": "Let me see."}
+SAYS_AND_ASKS_B: Message = {
+    "role": "assistant",
+    "content": "And there.",
+    "tool_calls": [{**CALL, "id": "c2"}],
+}
 CLEARED: Message = {"role": "tool", "tool_call_id": "c1", "content": "[cleared]"}
 ASKS_AGAIN: Message = {"role": "assistant", "tool_calls": [{**CALL, "id": "c3"}]}
 SAYS_AGAIN: Message = {"role": "tool", "tool_call_id": "c3", "content": "night"}
@@ -1424,6 +1430,148 @@ CASES = [
         6,
     ),
     Case(
+        "an agent takes a call over that it is not told of, and the call is told behind it",
+        [
+            ([user("z")], [assistant("Z")]),
+            ([user("z"), assistant("Z"), user("a")], [ASKS_TOOL]),
+            ([user("z"), assistant("Z"), user("a")], [assistant("A")]),
+            (
+                [
+                    *(user("z"), assistant("Z"), user("a"), ASKS_TOOL, TOOL_SAYS, assistant("A")),
+                    user("b"),
+                ],
+                [assistant("B")],
+            ),
+        ],
+        ["z", "Z", "a", "", "noon", "A", "b", "B"],
+        9,
+    ),
+    Case(
+        "an agent takes a call over with a summary, which then stands in front of the call",
+        [
+            ([user("a")], [ASKS_TOOL]),
+            ([assistant("in short")], [assistant("A")]),
+            (
+                [assistant("in short"), ASKS_TOOL, TOOL_SAYS, assistant("A"), user("b")],
+                [assistant("B")],
+            ),
+        ],
+        ["a", "", "noon", "in short", "A", "b", "B"],
+        9,
+    ),
+    Case(
+        "old calls of tools are left out, and what the model said with them is kept",
+        [
+            ([user("z")], [assistant("Z")]),
+            ([user("z"), assistant("Z"), user("a")], [SAYS_AND_ASKS]),
+            ([user("z"), assistant("Z"), user("a"), SAYS_AND_ASKS, TOOL_SAYS], [SAYS_AND_ASKS_B]),
+            (
+                [
+                    *(user("z"), assistant("Z"), user("a"), SAYS_AND_ASKS, TOOL_SAYS),
+                    *(SAYS_AND_ASKS_B, OTHER_SAYS),
+                ],
+                [assistant("A")],
+            ),
+            (
+                [
+                    *(user("z"), assistant("Z"), user("a"), assistant("Let me see.")),
+                    *(assistant("And there."), assistant("A"), user("b")),
+                ],
+                [assistant("B")],
+            ),
+            (
+                [
+                    *(user("z"), assistant("Z"), user("a"), assistant("Let me see.")),
+                    *(assistant("And there."), assistant("A"), user("b"), assistant("B")),
+                    user("c"),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        ["z", "Z", "a", "Let me see.", "noon", "And there.", "rain", "A", "b", "B", "c", "C"],
+        14,
+    ),
+    Case(
+        "old calls of tools are left out, with notes that were said between them",
+        [
+            ([user("z")], [assistant("Z")]),
+            ([user("z"), assistant("Z"), user("a")], [SAYS_AND_ASKS]),
+            ([user("z"), assistant("Z"), user("a"), SAYS_AND_ASKS, TOOL_SAYS], [SAYS_AND_ASKS_B]),
+            (
+                [
+                    *(user("z"), assistant("Z"), user("a"), SAYS_AND_ASKS, TOOL_SAYS),
+                    *(SAYS_AND_ASKS_B, OTHER_SAYS, user("go on")),
+                ],
+                [assistant("A")],
+            ),
+            (
+                [
+                    *(user("z"), assistant("Z"), user("a"), assistant("Let me see.")),
+                    *(assistant("And there."), assistant("A"), user("b")),
+                ],
+                [assistant("B")],
+            ),
+            (
+                [
+                    *(user("z"), assistant("Z"), user("a"), assistant("Let me see.")),
+                    *(assistant("And there."), assistant("A"), user("b"), assistant("B")),
+                    user("c"),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        [
+            "z",
+            "Z",
+            "a",
+            "Let me see.",
+            "noon",
+            "And there.",
+            "rain",
+            "go on",
+            "A",
+            "b",
+            "B",
+            "c",
+            "C",
+        ],
+        15,
+    ),
+    Case(
+        "a question that loses its documents, and then the calls of tools behind it",
+        [
+            ([user("z")], [assistant("Z")]),
+            ([user("z"), assistant("Z"), user("doc a")], [SAYS_AND_ASKS]),
+            (
+                [user("z"), assistant("Z"), user("doc a"), SAYS_AND_ASKS, TOOL_SAYS],
+                [assistant("A")],
+            ),
+            (
+                [user("z"), assistant("Z"), user("a"), assistant("A"), user("doc b")],
+                [ASKS_AGAIN | {"content": "And now?"}],
+            ),
+            (
+                [
+                    *(user("z"), assistant("Z"), user("a"), assistant("A"), user("doc b")),
+                    *(ASKS_AGAIN | {"content": "And now?"}, SAYS_AGAIN),
+                ],
+                [assistant("B")],
+            ),
+            (
+                [
+                    *(user("z"), assistant("Z"), user("a"), assistant("A"), user("b")),
+                    *(assistant("And now?"), assistant("B"), user("c")),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        [
+            *("z", "Z", "doc a", "Let me see.", "noon", "A"),
+            *("doc b", "And now?", "night", "B", "c", "C"),
+        ],
+        15,
+    ),
+    Case(
         "a retry of a client that leaves out calls of tools once they are answered",
         [
             ([user("time?")], [ASKS_TOOL]),
@@ -1517,6 +1665,17 @@ CASES = [
         [([system("s")], [assistant("ready")]), ([system("s"), user("a")], [assistant("A")])],
         ["s", "ready", "a", "A"],
         4,
+    ),
+    Case(
+        "an agent that is told to speak, and to speak again, before anybody has said anything",
+        [
+            ([system("s"), system("greet")], [assistant("G")]),
+            ([system("s"), assistant("G"), system("ask")], None),
+            ([system("s"), assistant("G"), system("ask")], [assistant("H")]),
+            ([system("s"), assistant("G"), assistant("H"), user("a")], [assistant("A")]),
+        ],
+        ["s", "greet", "G", "ask", "H", "s", "a", "A"],
+        8,
     ),
     Case(
         "no messages at all",

@@ -22,6 +22,7 @@ from officeai_proxy.model import Role
 from officeai_proxy.recording.merge.remainder import Remainder, said_above, unknown_before
 from officeai_proxy.recording.merge.runs import Run
 from officeai_proxy.recording.merge.talk import ANSWERS, Talk, is_note, nearest_talk, talk_up_from
+from officeai_proxy.recording.merge.tool_calls import calls_left_out
 from officeai_proxy.tree import Node
 
 MOST_RUNS = 8
@@ -110,13 +111,14 @@ def best_run(runs: Sequence[Run], talk: Talk, ending: Ending) -> Run | None:
         run for run in longest + newest + latest if not _is_put_before(run, longest, talk, ending)
     ]
     best = _of_which_most_is_stored(weighable, talk, ending)
+    late = _answered_late(runs, best, talk)
+    if late:
+        return max(late, key=attrgetter("length", "order"))
     begins = [run for run in runs if run.first == 0 and run.length > best.length]
     if begins:
         longest_begin = max(begins, key=attrgetter("length", "order"))
         unknown = unknown_before(best, talk.identities, said_above(best, None))
-        if _is_answered_late(longest_begin, best, talk, unknown) or _has_edited_answer(
-            longest_begin, best, talk, unknown
-        ):
+        if _has_edited_answer(longest_begin, best, talk, unknown):
             return longest_begin
     return best
 
@@ -208,19 +210,33 @@ def _stored_of(run: Run, talk: Talk, below: Sequence[int] | None) -> int:
     return len(talk.identities) - Remainder.of(run, talk, below).size
 
 
-def _is_answered_late(begin: Run, best: Run, talk: Talk, unknown: Collection[int]) -> bool:
-    """Whether the request answers a call of tools behind *begin* that the path of *best* does not.
+def _answered_late(runs: Sequence[Run], best: Run, talk: Talk) -> list[Run]:
+    """Those of *runs* that end with a call of tools which the request answers before *best*, while
+    what follows that call on the path of *best*, or stands there in its place, is no such answer.
 
     The client told the model something else meanwhile: what an agent says that took the call over,
-    from a summary. The answers would come behind all that, where they answer nothing.
+    from a summary, or without that call. The answers would come behind all that, where they answer
+    nothing.
     """
-    answer = begin.last + 1
-    if answer not in unknown or talk.roles[answer] not in ANSWERS:
-        return False
-    below, above = best.node, nearest_talk(best.node.parent)
-    while above is not None and above is not begin.node:
-        below, above = above, nearest_talk(above.parent)
-    return above is not None and below.role not in ANSWERS
+    calls = [
+        run for run in runs if run.last + 1 < best.first and talk.roles[run.last + 1] in ANSWERS
+    ]
+    if not calls:
+        return []
+    line = [node for node in best.node.path() if not node.is_instruction]
+    places = {node: place for place, node in enumerate(line)}
+
+    def is_unanswered(run: Run) -> bool:
+        place = places.get(run.node)
+        if place is None:
+            # It stands beside the path. Another wording of a call there has its answers there.
+            above = nearest_talk(run.node.parent)
+            if above not in places:
+                return False
+            place = places[above] + 1
+        return all(node.role not in ANSWERS for node in line[place + 1 : place + 2])
+
+    return [run for run in calls if is_unanswered(run)]
 
 
 def _has_edited_answer(begin: Run, best: Run, talk: Talk, unknown: Sequence[int]) -> bool:
@@ -229,8 +245,8 @@ def _has_edited_answer(begin: Run, best: Run, talk: Talk, unknown: Sequence[int]
     Somebody has edited that answer, or goes on with another one of several. To hang it behind all
     that was said later would make it the answer to something else. But the message behind *begin*,
     behind which more is known than is in *begin*, is a summary of what the client left out there.
-    And what stands between a question and the answer that this has on the path is a note. Nobody
-    edits a call of tools.
+    And what stands between a question and the answer that this has on the path is a note, or was
+    said with calls of tools that the request leaves out. Nobody edits a call of tools.
     """
     kept = best.last - begin.last - sum(at > begin.last for at in unknown)
     if begin.last + 1 in unknown and kept >= begin.length:
@@ -249,6 +265,7 @@ def _has_edited_answer(begin: Run, best: Run, talk: Talk, unknown: Sequence[int]
         return False
     line = list(_without_notes(best.node, set(talk.identities)))
     neighbours = {(above, below) for below, above in pairwise(line)}
+    neighbours.update(calls_left_out(best.node, talk))
     for at in edited:
         known = next(after for after in range(at + 1, best.last + 1) if after not in new)
         if (talk.identities[at - 1], talk.identities[known]) not in neighbours:

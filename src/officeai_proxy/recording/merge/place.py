@@ -5,7 +5,7 @@ The rules, in the order in which they are tried:
 1. Nothing is stored yet: everything is new.
 2. One message besides instructions: a client without memory. It is appended, unless the newest
    message is the same and has no answer yet, or half of one from a call that failed: then it is a
-   retry, and what answers it stands beside that half.
+   retry, and what answers it stands beside that half. Or it is the newest answer, told again.
 3. The request begins with the whole path as it is stored: it goes on at the end of it.
 4. Otherwise a run of messages that is stored as one line of the tree; which one is decided in
    `choice`. What follows it in the request is a branch there, as far as none has it yet; what
@@ -116,7 +116,7 @@ def place_at_end(request: Request, end: PathEnd) -> Place | None:
     if len(talk) == 1:
         if _may_wait_above(end.leaf):
             return None
-        if _asks(end.leaf, request, talk):
+        if _is_newest(end.leaf, request, talk):
             return _place(request, end, [], known_to=talk[0])
         return _place(request, end, talk)
     known = _prefix_ending_with(end.chain, _at(request.identities, talk))
@@ -204,7 +204,7 @@ def _place_after_failure(
 ) -> Place | None:
     """Rule 2, where the path ends with half of an answer, or with instructions."""
     asked = nearest_talk(leaf.parent if leaf.is_half else leaf)
-    if asked is None or not _asks(asked, request, talk):
+    if asked is None or not _is_newest(asked, request, talk):
         return _place(request, end, talk)
     if not leaf.is_half:
         return _place(request, end, [], known_to=talk[0])
@@ -222,9 +222,11 @@ def _place_question(request: Request, end: PathEnd, talk: Sequence[int], asked: 
     return _place(request, end, _at(talk, asked.fresh), known_to=known_to)
 
 
-def _asks(node: Node, request: Request, talk: Sequence[int]) -> bool:
-    """Whether *node* is the one message of *request*, which waits for an answer."""
-    return node.identity == request.identities[talk[0]] and node.role != Role.ASSISTANT
+def _is_newest(node: Node, request: Request, talk: Sequence[int]) -> bool:
+    """Whether *node*, the newest message, is the one of *request*: a question that waits for an
+    answer, or an answer that the client tells again, with instructions for the next one.
+    """
+    return node.identity == request.identities[talk[0]]
 
 
 def _talk(request: Request) -> Sequence[int]:

@@ -10,8 +10,18 @@ from collections.abc import Collection, Container, Iterable, Set
 
 from officeai_proxy.model import Role
 from officeai_proxy.recording.merge.runs import Run
-from officeai_proxy.recording.merge.talk import Talk, is_note, nearest_talk, talk_up_from
-from officeai_proxy.recording.merge.tool_calls import answers_of_tools, calls_of_tools
+from officeai_proxy.recording.merge.talk import (
+    ANSWERS,
+    Talk,
+    is_note,
+    nearest_talk,
+    talk_up_from,
+)
+from officeai_proxy.recording.merge.tool_calls import (
+    answers_of_tools,
+    calls_of_tools,
+    texts_of_calls,
+)
 from officeai_proxy.tree import Node
 
 
@@ -25,11 +35,13 @@ def rewordings(
     if not unknown:
         return {}
     new = set(unknown)
+    questions = _questions(new, run, talk)
     return (
-        _questions(new, run, talk)
+        questions
         | _answers(new, run, talk, nodes)
         | answers_of_tools(new, run, talk)
         | calls_of_tools(new, run, talk)
+        | texts_of_calls(new, run, talk, questions)
     )
 
 
@@ -46,27 +58,40 @@ def _questions(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
     maybe: dict[int, Node] = {}
     rewords = False
     below = _first_of(run)
+    above = _above(below, left_out)
     for at in reversed(range(run.first)):
-        above = nearest_talk(below.parent)
         told = _same_above(below, talk.identities[at], left_out, is_near=at in new)
         if told is not None:
             found |= maybe
             maybe = {}
             if at in new:  # One that is the same, further down in the request, was taken for it.
                 found[at] = told
-            below = told
+            below, above = told, _above(told, left_out)
         elif above is None:
             return found
         elif _is_in_place(above, below, talk, at, left_out, is_new=at in new):
-            below = above
             if at in new:
                 maybe[at] = above
             else:
                 rewords = True
+            below, above = above, _above(above, left_out)
         elif at not in new:
             return found
     is_all = nearest_talk(below.parent) is None and _answers_in(talk, run) > 1
     return found | maybe if is_all or found or rewords else found
+
+
+def _above(node: Node, left_out: Container[int]) -> Node | None:
+    """What is said before *node*, but for calls of tools that the request has *left_out*."""
+    above = nearest_talk(node.parent)
+    while above is not None and above.role in ANSWERS:
+        call: Node | None = above
+        while call is not None and call.role in ANSWERS:
+            call = nearest_talk(call.parent)
+        if call is None or call.identity not in left_out:
+            break
+        above = nearest_talk(call.parent)
+    return above
 
 
 def _same_above(

@@ -70,6 +70,53 @@ def calls_of_tools(new: Set[int], run: Run, talk: Talk) -> dict[int, Node]:
     return {at: node for at, node in stands_for.items() if at in new}
 
 
+def texts_of_calls(
+    new: Set[int], run: Run, talk: Talk, reworded: Mapping[int, Node]
+) -> dict[int, Node]:
+    """Those that a model said as it called tools, where the request has neither the calls nor their
+    answers. They stand in the place of the last of the calls between their neighbours, of which
+    the one before may be *reworded*.
+    """
+    texts = [at for at in sorted(new) if _is_before_answer(talk, at)]
+    found: dict[int, Node] = {}
+    between = calls_left_out(run.node, talk) if texts else {}
+    while texts:
+        first = last = texts.pop()
+        while texts and texts[-1] == first - 1:
+            first = texts.pop()
+        asked = reworded.get(first - 1)
+        above = talk.identities[first - 1] if asked is None else asked.identity
+        calls = between.get((above, talk.identities[last + 1]), []) if first else []
+        if calls and last - first < len(calls[-1]):
+            found |= zip(range(first, last + 1), calls.pop()[first - last - 1 :], strict=True)
+    return found
+
+
+def calls_left_out(leaf: Node, talk: Talk) -> dict[tuple[int, int], list[list[Node]]]:
+    """The calls of tools on the path to *leaf* that a request with *talk* does not have: those that
+    follow one another, by a message before them and the answer behind them. Oldest first.
+    """
+    chains: list[list[_Call]] = []
+    for call in _left_out(_calls_above(leaf), talk):
+        if chains and chains[-1][-1].answer is call.node:
+            chains[-1].append(call)
+        else:
+            chains.append([call])
+    found: dict[tuple[int, int], list[list[Node]]] = {}
+    for chain in chains:
+        answer = chain[-1].answer
+        if answer is None:
+            continue
+        nodes = [call.node for call in chain]
+        for above in chain[0].before:
+            found.setdefault((above.identity, answer.identity), []).append(nodes)
+    return found
+
+
+def _is_before_answer(talk: Talk, at: int) -> bool:
+    return talk.roles[at] == talk.roles[at + 1] == Role.ASSISTANT
+
+
 def _calls_tools(talk: Talk, at: int) -> bool:
     return talk.roles[at] == Role.ASSISTANT and talk.roles[at + 1] in ANSWERS
 
@@ -83,12 +130,18 @@ def _behind_answers(talk: Talk, at: int) -> int:
 # Not frozen, as in `model`: one is made for every call of tools on a path.
 @dataclass(slots=True)
 class _Call:
-    """A call of tools on the path with its answers, and the talk before it and behind it."""
+    """A call of tools on the path with its answers, and the talk before it and behind it.
+
+    `before` are all questions in front of it, or what else is there; `answer` is the model's next
+    one, which notes may precede.
+    """
 
     above: Node | None
     node: Node
     answers: Sequence[Node]
     below: Node | None
+    before: Sequence[Node]
+    answer: Node | None
     is_taken: bool = False
 
 
@@ -161,10 +214,27 @@ def _calls_above(leaf: Node) -> list[_Call]:
         while node.role == Role.ASSISTANT and behind < len(line) and line[behind].role in ANSWERS:
             behind += 1
         if behind > at + 1:
+            first, last = _first_question(line, at), _behind_questions(line, behind)
             above = line[at - 1] if at else None
             below = line[behind] if behind < len(line) else None
-            calls.append(_Call(above, node, line[at + 1 : behind], below))
+            answer = line[last] if last < len(line) else None
+            answers = line[at + 1 : behind]
+            calls.append(_Call(above, node, answers, below, line[first:at], answer))
     return calls
+
+
+def _first_question(line: Sequence[Node], at: int) -> int:
+    """Where the questions begin that are in front of a position; one before it where none are."""
+    first = max(at - 1, 0)
+    while first and line[first].role == line[first - 1].role == Role.USER:
+        first -= 1
+    return first
+
+
+def _behind_questions(line: Sequence[Node], at: int) -> int:
+    while at < len(line) and line[at].role == Role.USER:
+        at += 1
+    return at
 
 
 def _answers_above(node: Node) -> dict[int, list[Node]]:
