@@ -897,6 +897,20 @@ CASES = [
         6,
     ),
     Case(
+        "an answer made again behind a summary in the assistant's name that is the newest message",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+            (
+                [user("a"), assistant("A"), user("b"), assistant("B"), user("sum up")],
+                [assistant("In short")],
+            ),
+            ([assistant("In short"), user("a"), assistant("A"), user("b")], [assistant("C")]),
+        ],
+        ["a", "A", "In short", "b", "C"],
+        9,
+    ),
+    Case(
         "an answer made again to tools, behind a summary in the assistant's name",
         [
             ([user("a")], [assistant("A")]),
