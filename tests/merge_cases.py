@@ -1224,6 +1224,20 @@ CASES = [
         12,
     ),
     Case(
+        "a summary and a first question that has lost its documents",
+        [
+            ([user("doc a")], [ASKS_TOOL]),
+            ([user("doc a"), ASKS_TOOL, TOOL_SAYS], [assistant("A")]),
+            (
+                [user("a"), ASKS_TOOL, TOOL_SAYS, assistant("A"), user("doc b")],
+                [assistant("B")],
+            ),
+            ([user("a"), user("sum"), user("doc c")], [assistant("C")]),
+        ],
+        ["doc a", "", "noon", "A", "doc b", "B", "sum", "doc c", "C"],
+        10,
+    ),
+    Case(
         "all that was asked between a note and a summary, each time that the past is summed up",
         [
             ([user("a")], [assistant("A")]),

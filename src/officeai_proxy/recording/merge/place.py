@@ -124,7 +124,7 @@ def place_by_run(
     if len(talk) == 1 and end.leaf is not None and _may_wait_above(end.leaf):
         return _place_after_failure(request, end, end.leaf, talk, seen=seen)
     said = Talk(_at(request.identities, talk), _at(request.roles, talk))
-    if seen is Seen.ALL and (asked := asked_again(said, end.leaf)):
+    if seen is Seen.ALL and (asked := asked_again(said, end.leaf, nodes)):
         return _place_question(request, end, talk, asked)
     ending = Ending.of(end.leaf)
     run = best_run(list(_trusted(said, nodes, ending)), said, ending)
