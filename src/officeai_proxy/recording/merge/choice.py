@@ -107,9 +107,9 @@ def best_run(runs: Sequence[Run], talk: Talk, ending: Ending) -> Run | None:
     newest = nlargest(MOST_RUNS, runs, key=attrgetter("last", "length", "order"))
     at_end = (run for run in runs if run.node is ending.newest)
     latest = nlargest(1, at_end, key=attrgetter("last", "length"))
-    weighable = [
-        run for run in longest + newest + latest if not _is_put_before(run, longest, talk, ending)
-    ]
+    # Many are among several of these, and each is weighed once.
+    few = {(run.last, run.order): run for run in longest + newest + latest}.values()
+    weighable = [run for run in few if not _is_put_before(run, longest, talk, ending)]
     best = _of_which_most_is_stored(weighable, talk, ending)
     late = _answered_late(runs, best, talk)
     if late:
