@@ -1224,6 +1224,26 @@ CASES = [
         12,
     ),
     Case(
+        "an old answer of a tool that is cut short where another one of the same call is left out",
+        [
+            ([user("a")], [ASKS_TOOLS]),
+            ([user("a"), ASKS_TOOLS, TOOL_SAYS, OTHER_SAYS], [assistant("A")]),
+            (
+                [user("a"), ASKS_TOOLS, TOOL_SAYS, OTHER_SAYS, assistant("A"), user("b")],
+                [assistant("B")],
+            ),
+            (
+                [
+                    *(user("a"), ASKS_TOOLS, CLEARED, assistant("A")),
+                    *(user("b"), assistant("B"), user("c")),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        ["a", "", "noon", "rain", "A", "b", "B", "c", "C"],
+        10,
+    ),
+    Case(
         "a summary and a first question that has lost its documents",
         [
             ([user("doc a")], [ASKS_TOOL]),
