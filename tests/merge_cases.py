@@ -897,6 +897,20 @@ CASES = [
         6,
     ),
     Case(
+        "an answer made again behind a summary in the assistant's name that is the newest message",
+        [
+            ([user("a")], [assistant("A")]),
+            ([user("a"), assistant("A"), user("b")], [assistant("B")]),
+            (
+                [user("a"), assistant("A"), user("b"), assistant("B"), user("sum up")],
+                [assistant("In short")],
+            ),
+            ([assistant("In short"), user("a"), assistant("A"), user("b")], [assistant("C")]),
+        ],
+        ["a", "A", "In short", "b", "C"],
+        9,
+    ),
+    Case(
         "an answer made again to tools, behind a summary in the assistant's name",
         [
             ([user("a")], [assistant("A")]),
@@ -1208,6 +1222,40 @@ CASES = [
         ],
         ["task", "A", "b", "", "noon", "B", "c", "C", "note", "d", "D"],
         12,
+    ),
+    Case(
+        "an old answer of a tool that is cut short where another one of the same call is left out",
+        [
+            ([user("a")], [ASKS_TOOLS]),
+            ([user("a"), ASKS_TOOLS, TOOL_SAYS, OTHER_SAYS], [assistant("A")]),
+            (
+                [user("a"), ASKS_TOOLS, TOOL_SAYS, OTHER_SAYS, assistant("A"), user("b")],
+                [assistant("B")],
+            ),
+            (
+                [
+                    *(user("a"), ASKS_TOOLS, CLEARED, assistant("A")),
+                    *(user("b"), assistant("B"), user("c")),
+                ],
+                [assistant("C")],
+            ),
+        ],
+        ["a", "", "noon", "rain", "A", "b", "B", "c", "C"],
+        10,
+    ),
+    Case(
+        "a summary and a first question that has lost its documents",
+        [
+            ([user("doc a")], [ASKS_TOOL]),
+            ([user("doc a"), ASKS_TOOL, TOOL_SAYS], [assistant("A")]),
+            (
+                [user("a"), ASKS_TOOL, TOOL_SAYS, assistant("A"), user("doc b")],
+                [assistant("B")],
+            ),
+            ([user("a"), user("sum"), user("doc c")], [assistant("C")]),
+        ],
+        ["doc a", "", "noon", "A", "doc b", "B", "sum", "doc c", "C"],
+        10,
     ),
     Case(
         "all that was asked between a note and a summary, each time that the past is summed up",

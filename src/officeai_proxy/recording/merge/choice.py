@@ -107,9 +107,9 @@ def best_run(runs: Sequence[Run], talk: Talk, ending: Ending) -> Run | None:
     newest = nlargest(MOST_RUNS, runs, key=attrgetter("last", "length", "order"))
     at_end = (run for run in runs if run.node is ending.newest)
     latest = nlargest(1, at_end, key=attrgetter("last", "length"))
-    weighable = [
-        run for run in longest + newest + latest if not _is_put_before(run, longest, talk, ending)
-    ]
+    # Many are among several of these, and each is weighed once.
+    few = {(run.last, run.order): run for run in longest + newest + latest}.values()
+    weighable = [run for run in few if not _is_put_before(run, longest, talk, ending)]
     best = _of_which_most_is_stored(weighable, talk, ending)
     late = _answered_late(runs, best, talk)
     if late:
@@ -156,12 +156,10 @@ def _is_put_before(run: Run, others: Sequence[Run], talk: Talk, ending: Ending) 
     told = {one.node for one in others if one.first > run.last and _is_history(one, talk)}
     if not told or told.isdisjoint(run.node.path()):
         return False
-    if _is_reply(run.node, ending.newest):
-        return False
     if run.node is not ending.newest:
-        return True
-    # The newest message may be a real answer, unless all that follows it was said before it.
-    return not Counter(talk.identities[run.last :]) - Counter(talk_up_from(run.node))
+        return not _is_reply(run.node, ending.newest)
+    # The newest message may be a real answer, unless all of the request has been said before.
+    return not Counter(talk.identities) - Counter(talk_up_from(run.node))
 
 
 def _is_reply(answer: Node, newest: Node | None) -> bool:

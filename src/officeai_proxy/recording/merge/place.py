@@ -25,7 +25,6 @@ from enum import Enum
 from itertools import takewhile
 from typing import Protocol, TypeVar
 
-from officeai_proxy.model import Role
 from officeai_proxy.recording.merge.branches import hanging, talk_hanging
 from officeai_proxy.recording.merge.choice import Ending, best_run, is_whole
 from officeai_proxy.recording.merge.instructions import instructions_in, new_instructions
@@ -60,14 +59,9 @@ class Seen(Enum):
     BRANCHED = "the same with branches: enough when the request tells nothing that these may have"
     ALL = "the whole tree"
 
-    def decides(self, *, is_whole: bool, tells_more: bool) -> bool:
-        """Whether it is enough when the run, which *is_whole* or not, ends at the leaf.
-
-        *tells_more*: the request tells what other branches may have.
-        """
-        if self is Seen.NEAR:
-            return is_whole
-        return not (self is Seen.BRANCHED and tells_more)
+    def decides(self, *, is_whole: bool, is_at_leaf: bool) -> bool:
+        """Whether it is enough when the run, which *is_whole* or not, ends at the leaf or not."""
+        return self is Seen.ALL or (is_at_leaf and (is_whole or self is not Seen.NEAR))
 
 
 # Not frozen, as in `model`: these two are made for every call, or for every message of it.
@@ -93,10 +87,6 @@ class _New:
     before: Sequence[int]
     after: Sequence[int]
     known_to: int
-
-    def tells_answers(self, request: Request) -> bool:
-        """Whether answers are among it: then another branch may have given them."""
-        return any(request.roles[at] == Role.ASSISTANT for at in (*self.before, *self.after))
 
     def without(self, places: Sequence[int]) -> "_New":
         """The same when those at *places* are stored as well."""
@@ -134,25 +124,23 @@ def place_by_run(
     if len(talk) == 1 and end.leaf is not None and _may_wait_above(end.leaf):
         return _place_after_failure(request, end, end.leaf, talk, seen=seen)
     said = Talk(_at(request.identities, talk), _at(request.roles, talk))
-    if seen is Seen.ALL and (asked := asked_again(said, end.leaf)):
+    if seen is Seen.ALL and (asked := asked_again(said, end.leaf, nodes)):
         return _place_question(request, end, talk, asked)
     ending = Ending.of(end.leaf)
     run = best_run(list(_trusted(said, nodes, ending)), said, ending)
     if run is None:
         return _place(request, end, talk) if seen is Seen.ALL else None
     below = ending.told_below(run, said)
-    rest = Remainder.of(run, said, below)
-    reworded = rewordings(rest.before, run, said, nodes)
-    before = [at for at in rest.before if at not in reworded]
-    node = end.leaf if run.node is ending.newest else run.node
-    if below is not None:
-        node = ending.place
-    new = _New(_at(talk, before), _at(talk, rest.after), known_to=talk[run.last])
-    tells_more = bool(reworded) or new.tells_answers(request)
-    if not (node is end.leaf or seen is Seen.ALL) or not seen.decides(
-        is_whole=is_whole(run, said), tells_more=tells_more
-    ):
+    at_run = end.leaf if run.node is ending.newest else run.node
+    node = at_run if below is None else ending.place
+    if not seen.decides(is_whole=is_whole(run, said), is_at_leaf=node is end.leaf):
         return None
+    rest = Remainder.of(run, said, below)
+    reworded = _reworded(rest, run, said, nodes, seen=seen)
+    if reworded is None:
+        return None
+    before = [at for at in rest.before if at not in reworded]
+    new = _New(_at(talk, before), _at(talk, rest.after), known_to=talk[run.last])
     if node is None or node is end.leaf:
         place = _place(request, end, new.after, before=new.before, known_to=new.known_to)
     else:
@@ -160,6 +148,19 @@ def place_by_run(
     if reworded:
         place.beside = _not_there(request, {talk[at]: reworded[at] for at in reworded}, nodes)
     return place
+
+
+def _reworded(
+    rest: Remainder, run: Run, said: Talk, nodes: Sequence[Node], *, seen: Seen
+) -> dict[int, Node] | None:
+    """What of the *rest* is only in other words; None when branches that are not *seen* may have
+    what it tells.
+    """
+    if seen is not Seen.BRANCHED:
+        return rewordings(rest.before, run, said, nodes)
+    if rest.tells_answers(said) or rewordings(rest.before, run, said, nodes):
+        return None
+    return {}
 
 
 def _not_there(

@@ -7,7 +7,7 @@ same, with all that was said.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from officeai_proxy.model import Role
@@ -24,16 +24,18 @@ class Asked:
     fresh: Sequence[int]
 
 
-def asked_again(talk: Talk, leaf: Node | None) -> Asked | None:
+def asked_again(talk: Talk, leaf: Node | None, nodes: Collection[Node]) -> Asked | None:
     """Where a request with *talk* goes on, when it tells questions of the path to *leaf* without
-    their answers; None when it does not.
+    their answers; None when it does not. *nodes* are the whole tree.
     """
     if leaf is None or len(talk.roles) < 2 or set(talk.roles) != {Role.USER}:
         return None
     path = [node for node in leaf.path() if not node.is_instruction]
     questions = [node for node in path if node.role == Role.USER]
     asked = [node.identity for node in questions]
-    said = list(talk.identities)
+    *before, last = talk.identities
+    same = _in_other_words(questions, nodes)
+    said = [*(same.get(identity, identity) for identity in before), last]
     if path[-1].role in ANSWERS or not asked:
         return None
     is_answered = bool(path[1:]) and path[1].role == Role.ASSISTANT
@@ -48,6 +50,19 @@ def asked_again(talk: Talk, leaf: Node | None) -> Asked | None:
     if said == asked[-len(said) :]:
         return Asked(questions[-1], [])
     return Asked(leaf, [*unknown, len(said) - 1]) if tells_first else None
+
+
+def _in_other_words(questions: Sequence[Node], nodes: Collection[Node]) -> dict[int, int]:
+    """For each question that has lost its documents, and stands beside one of *questions* without
+    an answer, which that is.
+    """
+    has_more = {node.parent for node in nodes}
+    asked = {node.parent: node.identity for node in questions}
+    return {
+        node.identity: asked[node.parent]
+        for node in nodes
+        if node.role == Role.USER and node.parent in asked and node not in has_more
+    }
 
 
 def _waits(newest: Node) -> bool:

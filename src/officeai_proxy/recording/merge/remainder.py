@@ -36,6 +36,10 @@ class Remainder:
         """How many messages it has."""
         return len(self.before) + len(self.after)
 
+    def tells_answers(self, talk: Talk) -> bool:
+        """Whether answers of the model are among them: then another branch may have given them."""
+        return any(talk.roles[at] == Role.ASSISTANT for at in (*self.before, *self.after))
+
 
 def said_above(run: Run, below: Sequence[int] | None) -> Counter[int]:
     """What is on the path of *run* besides, with what stands *below* it when that counts."""

@@ -48,6 +48,9 @@ def trusted_runs(
 ) -> Iterator[Run]:
     """The runs that can be trusted: of those that begin in the same places, the longest.
 
+    A run tells where the request goes on when it has two messages or more, or is an answer of the
+    model that is there only once; or else where it ends at the newest message, or begins both.
+
     *ends* are the newest message and the newest that waits for an answer, which a failed call may
     have left with half of one; *waiting* is all that waits at the end of the path.
     """
@@ -57,6 +60,7 @@ def trusted_runs(
     places = _places_of(talk)
     calls, answered = _calls_answered(said, places), _answered_in(talk, parents)
     replies = _replies_said_often(parents, places)
+    newest = len(identities) - 1
     is_all_known = all(identity in places for identity in identities)
     # For each node that the message before may be: how long the run is that ends there, and where
     # in the tree it begins.
@@ -70,22 +74,17 @@ def trusted_runs(
             if not known and _answers_another(answered[order], calls[last]):
                 continue
             going[order] = length, _ = known + 1, begin
-            is_rooted = last == known and parents[order] == ROOT
-            if _is_trusted(
-                talk[order],
-                length,
-                is_rooted=is_rooted,
-                is_end=talk[order] in ends,
-                is_said_again=last > known
-                and last == len(identities) - 1
-                and not (
-                    (known or len(here) == 1)
-                    and is_all_known
-                    and talk[order].role == Role.ASSISTANT
-                )
-                and talk[order] not in waiting,
-                is_only_one=len(here) == 1,
-            ):
+            node = talk[order]
+            tells = length > 1 or (len(here) == 1 and node.role == Role.ASSISTANT)
+            if last == newest and last > known and node not in waiting:
+                # Something else and then only known words, which have been answered: they may just
+                # have been said again. Where nothing is unknown, an answer is the history, which
+                # shall be gone on with or summed up.
+                is_trusted = tells and is_all_known and node.role == Role.ASSISTANT
+            else:
+                is_rooted = not last and parents[order] == ROOT
+                is_trusted = tells or is_rooted or node in ends
+            if is_trusted:
                 found[last - known, begin] = length, order, last
     for length, order, last in found.values():
         yield Run(length, talk[order], order, last)
@@ -168,26 +167,3 @@ def _talking_parents(talk: Sequence[Node]) -> list[int]:
             parent = parent.parent
         parents.append(ROOT if parent is None else order_of.get(parent, ROOT))
     return parents
-
-
-def _is_trusted(
-    node: Node,
-    length: int,
-    *,
-    is_rooted: bool,
-    is_end: bool,
-    is_said_again: bool,
-    is_only_one: bool,
-) -> bool:
-    """Whether a run of *length* that ends at *node* says where the request goes on, rather than
-    that words were said before.
-    """
-    if is_said_again:
-        # Something unknown and then only known words: they may just have been said again, unless
-        # nobody has answered them yet. Then it is a retry. Where nothing is unknown, an answer
-        # behind its question, or one that is there only once, is the history, which shall be gone
-        # on with or summed up.
-        return False
-    if length > 1 or is_end or is_rooted:
-        return True
-    return is_only_one and node.role == Role.ASSISTANT
