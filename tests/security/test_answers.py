@@ -1,9 +1,14 @@
 """What every answer of our own routes carries, and what no client can put into one."""
 
+import re
+
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 from tests.security.estate import CHIEF, Estate
 from tests.security.inventory import HOT_PATH, Route, open_routes, routes
+
+from officeai_proxy.page.application import ROUTERS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -48,6 +53,30 @@ async def test_every_answer_is_guarded(estate: Estate, route: Route) -> None:
     assert_guarded(await estate.stranger().send(request))
     if route.is_reading:
         assert_guarded(await estate.client(CHIEF).send(route.request(estate.client(CHIEF), own)))
+
+
+async def test_every_address_of_the_page_is_answered(estate: Estate) -> None:
+    """Whatever the page shows or asks about one's own things can be read, on each database."""
+    own = await estate.own(lasting=True)
+    listed = await estate.client(CHIEF).get(f"/conversations/{own.session}")
+    values = {"number": str(listed.json()["id"]), "key_id": own.key, "name": "none"}
+    asked = {"session": own.session, "user": own.user}
+    browser = estate.stranger()
+    entering = {"Sec-Fetch-Site": "same-origin"}
+    entered = await browser.post("/ui/enter", data={"key": CHIEF.key}, headers=entering)
+    assert entered.status_code == 303
+
+    answers = {
+        route.path: await browser.get(
+            re.sub(r"\{(\w+)\}", lambda found: values[found[1]], route.path), params=asked
+        )
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute) and "GET" in route.methods
+    }
+
+    failed = {path: answer.status_code for path, answer in answers.items() if answer.is_error}
+    assert failed == {"/ui/static/{name}": 404}
 
 
 REFUSED = [
