@@ -1,9 +1,15 @@
 """What every answer of our own routes carries, and what no client can put into one."""
 
+import re
+
 import httpx
 import pytest
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from tests.security.estate import CHIEF, Estate
 from tests.security.inventory import HOT_PATH, Route, open_routes, routes
+
+from officeai_proxy.page.application import ROUTERS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -21,6 +27,8 @@ ALWAYS = {
     "cross-origin-resource-policy": "same-origin",
     "x-frame-options": "DENY",
 }
+
+FROM_HERE = {"Sec-Fetch-Site": "same-origin"}
 
 FORBIDDEN = ("server", "x-powered-by", "access-control-allow-origin", "set-cookie")
 
@@ -48,6 +56,64 @@ async def test_every_answer_is_guarded(estate: Estate, route: Route) -> None:
     assert_guarded(await estate.stranger().send(request))
     if route.is_reading:
         assert_guarded(await estate.client(CHIEF).send(route.request(estate.client(CHIEF), own)))
+
+
+PAGE = [
+    route
+    for router in ROUTERS
+    for route in router.routes
+    if isinstance(route, APIRoute) and "GET" in route.methods
+]
+
+
+def parameters(dependant: Dependant) -> list[str]:
+    """What a route and all that it depends on read of an address's query."""
+    inner = [name for one in dependant.dependencies for name in parameters(one)]
+    return [*inner, *(one.alias for one in dependant.query_params)]
+
+
+async def a_browser(estate: Estate) -> httpx.AsyncClient:
+    """Somebody who is signed in on the page, with the rights of our workspace's admin."""
+    browser = estate.stranger()
+    entered = await browser.post("/ui/enter", data={"key": CHIEF.key}, headers=FROM_HERE)
+    assert entered.status_code == 303
+    return browser
+
+
+async def test_every_address_of_the_page_is_answered(estate: Estate) -> None:
+    """Whatever the page shows or asks about one's own things can be read, on each database."""
+    own = await estate.own(lasting=True)
+    listed = await estate.client(CHIEF).get(f"/conversations/{own.session}")
+    values = {"number": str(listed.json()["id"]), "key_id": own.key, "name": "none"}
+    asked = {"session": own.session, "user": own.user}
+    browser = await a_browser(estate)
+
+    failed = {}
+    for route in PAGE:
+        path = re.sub(r"\{(\w+)\}", lambda found: values[found[1]], route.path)
+        answer = await browser.get(path, params=asked)
+        if answer.is_error:
+            failed[route.path] = answer.status_code
+
+    assert failed == {"/ui/static/{name}": 404}
+
+
+async def test_what_no_database_can_look_for_is_no_fault_of_the_page(estate: Estate) -> None:
+    """A NUL in any part of an address of the page is refused, or is found nowhere."""
+    browser = await a_browser(estate)
+    needed = {"session": "s", "user": "u"}
+    failed = []
+    for route in PAGE:
+        named = parameters(route.dependant)
+        for name in named or [""]:
+            path = re.sub(r"\{\w+\}", "1" if named else "%00", route.path)
+            answer = await browser.get(path, params={**needed, name: "a\0b"} if name else needed)
+            if answer.status_code >= 500:
+                failed.append((route.path, name))
+    form = {"user": "a\0b", "confirm": "a\0b"}
+    sent = await browser.post("/ui/clear", data=form, headers=FROM_HERE)
+
+    assert (failed, sent.status_code) == ([], 422)
 
 
 REFUSED = [

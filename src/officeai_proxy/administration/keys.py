@@ -151,7 +151,7 @@ async def successor(
     now = services.clock()
     async with services.database.write() as connection:
         keys = ApiKeyRepository(connection)
-        old = await keys.find(key_id, caller)
+        old = await keys.find(key_id, caller, lock=True)
         first_end = await keys.first_end(old)
         key, stored = rotated(old, now=now, expires_at=first_end, key_id=successor_id)
         # Whoever gets the new key gets its rights, and its end, which may be later than the old's.
@@ -181,7 +181,7 @@ async def revoke_key(
     """Make a key worthless for good; doing it again changes nothing."""
     async with services.database.write() as connection:
         keys = ApiKeyRepository(connection)
-        key = await keys.find(key_id, caller)
+        key = await keys.find(key_id, caller, lock=True)
         if await keys.revoke(key.id, now=services.clock()):
             await append(connection, trail.event(user=key.user, target=key.id))
     await services.refresh_keys()

@@ -26,7 +26,8 @@ def label(name: str, values: Sequence[bytes]) -> str | None:
         return None
     if len(values) > 1:
         raise InvalidRequest(f"{name} is there {len(values)} times; send it once.", param=name)
-    text = _decoded(name, values[0])
+    # A tab around a value is white space, which llhttp takes away only in front of it.
+    text = _decoded(name, values[0].strip(b" \t"))
     if _is_plain(text):
         return text
     fault = _fault(text)

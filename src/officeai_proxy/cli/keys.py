@@ -124,7 +124,7 @@ def rotate(key_id: str, overlap: timedelta, *, as_json: bool) -> None:
     async def work(database: Database) -> None:
         async with database.write() as connection:
             keys = ApiKeyRepository(connection)
-            old = await keys.find(key_id)
+            old = await keys.find(key_id, lock=True)
             key, stored = rotated(old, now=now, expires_at=await keys.first_end(old))
             until = end_of_overlap(old, now=now, overlap=overlap)
             await keys.take_over(old, stored, now=now, until=until)

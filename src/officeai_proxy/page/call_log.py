@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from officeai_proxy.api.values import PlainText
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.model import CallRecord, Outcome
 from officeai_proxy.page.days import begin_of, end_of
@@ -31,7 +32,7 @@ class CallChoice:
     model: Name = ""
     key: Name = ""
     session: Name = ""
-    outcome: Annotated[str, Query(max_length=255)] = ""
+    outcome: Annotated[PlainText, Query(max_length=255)] = ""
     errors: Annotated[str, Query(max_length=255)] = ""
     since: Annotated[str, Query(max_length=10)] = ""
     until: Annotated[str, Query(max_length=10)] = ""

@@ -31,7 +31,7 @@ router = APIRouter()
 
 Choice = Annotated[Chosen, Depends()]
 
-_TITLE = TypeAdapter(PlainText)
+_TEXT = TypeAdapter(PlainText)
 
 
 @router.get("/ui/c/{number}/title")
@@ -115,7 +115,7 @@ async def erase(desk: EditingDesk, number: int) -> Response:
 
 
 @router.get("/ui/clear")
-async def ask_to_clear(desk: EditingDesk, user: str) -> Response:
+async def ask_to_clear(desk: EditingDesk, user: PlainText) -> Response:
     """The sheet that asks for the user's name before their history goes to the bin."""
     return await _clearing(desk, user)
 
@@ -124,7 +124,7 @@ async def ask_to_clear(desk: EditingDesk, user: str) -> Response:
 async def clear(desk: EditingDesk, request: Request) -> Response:
     """Put all conversations of a user into the bin, if the form repeats the user's name."""
     form = await fields_of(request)
-    user = form.get("user", "")
+    user = _user(form.get("user", ""))
     check_user(desk.caller, user, param="user")
     if not user or form.get("confirm", "").strip() != user:
         return await _clearing(desk, user, is_wrong=True)
@@ -176,9 +176,16 @@ def _event(desk: Desk, action: Action, conversation: Conversation, **detail: str
     return desk.trail(action).event(user=owner, target=target, detail=detail)
 
 
+def _user(text: str) -> str:
+    try:
+        return _TEXT.validate_python(text)
+    except ValidationError as exc:
+        raise UnprocessableInput("No user has such a name.", param="user") from exc
+
+
 def _title(text: str) -> str:
     try:
-        title = _TITLE.validate_python(" ".join(text.split()))
+        title = _TEXT.validate_python(" ".join(text.split()))
     except ValidationError as exc:
         raise UnprocessableInput(
             "The title must be at most 1,000 characters of plain text.", param="title"

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from officeai_proxy.api.values import PlainText
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.page.desk import ReadingDesk, here, see_other
 from officeai_proxy.page.listing import Chosen, stretch_of
@@ -56,8 +57,8 @@ async def lead_to_the_list(request: Request) -> Response:
 @router.get("/ui/c")
 async def lead_to_the_conversation(
     desk: ReadingDesk,
-    session: Annotated[str, Query(max_length=255)],
-    user: Annotated[str, Query(max_length=255)] = "",
+    session: Annotated[PlainText, Query(max_length=255)],
+    user: Annotated[PlainText, Query(max_length=255)] = "",
 ) -> Response:
     """To the conversation that calls and other programs know by its session and its user."""
     wanted = check_user(desk.caller, user or None, param="user")

@@ -10,12 +10,13 @@ from fastapi import Query, Request
 from pydantic import StringConstraints
 from starlette.requests import ClientDisconnect
 
+from officeai_proxy.api.values import PlainText
 from officeai_proxy.errors import BodyTooLarge, InvalidRequest, UnsupportedMedia
 
 MAX_BYTES = 64 * 1024
 MAX_FIELDS = 50
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True), Query(max_length=1000)]
+Name = Annotated[PlainText, StringConstraints(strip_whitespace=True), Query(max_length=1000)]
 """A name to look for. No name has blanks at its ends; what is pasted into a field often does."""
 
 _TYPE = "application/x-www-form-urlencoded"

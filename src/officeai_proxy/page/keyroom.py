@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 
 from officeai_proxy.administration.key_schemas import NewKey, NewKeyOut, Rotation
+from officeai_proxy.administration.keys import KeyPath, made_key, revoke_key, successor
 from officeai_proxy.administration.keys import Services as KeyServices
-from officeai_proxy.administration.keys import made_key, revoke_key, successor
 from officeai_proxy.api.values import MAX_INTEGER
 from officeai_proxy.auth.key_lines import key_state
 from officeai_proxy.auth.keys import id_of
@@ -71,7 +71,7 @@ async def make_key(desk: AdminDesk, request: Request) -> Response:
 
 
 @router.get("/ui/keys/{key_id}/rotate")
-async def ask_to_rotate(desk: AdminDesk, key_id: str) -> Response:
+async def ask_to_rotate(desk: AdminDesk, key_id: KeyPath) -> Response:
     """The sheet that says what becomes of a key that is replaced."""
     async with desk.services.database.read() as connection:
         key = await ApiKeyRepository(connection).find(key_id, desk.caller)
@@ -79,7 +79,7 @@ async def ask_to_rotate(desk: AdminDesk, key_id: str) -> Response:
 
 
 @router.post("/ui/keys/{key_id}/rotate")
-async def rotate(desk: AdminDesk, request: Request, key_id: str) -> Response:
+async def rotate(desk: AdminDesk, request: Request, key_id: KeyPath) -> Response:
     """Make a key in the place of another, which goes on working for a day."""
     form = await fields_of(request)
     try:
@@ -99,7 +99,7 @@ async def rotate(desk: AdminDesk, request: Request, key_id: str) -> Response:
 
 
 @router.get("/ui/keys/{key_id}/revoke")
-async def ask_to_revoke(desk: AdminDesk, key_id: str) -> Response:
+async def ask_to_revoke(desk: AdminDesk, key_id: KeyPath) -> Response:
     """The sheet that asks whether a key may become worthless."""
     async with desk.services.database.read() as connection:
         key = await ApiKeyRepository(connection).find(key_id, desk.caller)
@@ -108,7 +108,7 @@ async def ask_to_revoke(desk: AdminDesk, key_id: str) -> Response:
 
 
 @router.post("/ui/keys/{key_id}/revoke")
-async def revoke(desk: AdminDesk, key_id: str) -> Response:
+async def revoke(desk: AdminDesk, key_id: KeyPath) -> Response:
     """Make a key worthless for good."""
     await revoke_key(key_id, desk.trail(Action.REVOKE_KEY), desk.caller, _key_services(desk))
     return see_other("/ui/keys")

@@ -103,6 +103,12 @@ def test_outer_white_space_does_not_count(text: str):
     assert label(NAME, [(" " * 300 + "a" * 255).encode()]) == "a" * 255
 
 
+@pytest.mark.parametrize("value", [b"a\t", b"\ta", b" \t a \t ", b"\t" * 300 + b"a"])
+def test_tabs_around_the_value_of_a_header_are_none_of_it(value: bytes):
+    """What stands around a value is white space, tabs as well (RFC 9110, section 5.5)."""
+    assert label(NAME, [value]) == "a"
+
+
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=300))
 def test_headers_and_fields_agree(text: str):
     """The quick way for plain names decides like the thorough one."""

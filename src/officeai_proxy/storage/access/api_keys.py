@@ -89,16 +89,19 @@ class ApiKeyRepository:
         last = make_cursor(_LISTING, (items[-1].created_at, items[-1].id)) if has_more else None
         return Page(items=items, total=total or 0, has_more=has_more, next_cursor=last)
 
-    async def find(self, key_id: str, caller: Caller | None = None) -> ApiKey:
-        """The key *key_id*, which nobody else changes before this transaction ends.
+    async def find(
+        self, key_id: str, caller: Caller | None = None, *, lock: bool = False
+    ) -> ApiKey:
+        """The key *key_id*; with *lock* nobody else changes it before this transaction ends.
 
         Raises:
             NotFound: there is none, or *caller* is on the other side of a wall.
         """
-        wanted = select(api_keys).where(_k.id == key_id).with_for_update()
+        wanted = select(api_keys).where(_k.id == key_id)
         if caller is not None:
             wanted = wanted.where(inside(caller, api_keys))
-        row = (await self._connection.execute(wanted)).one_or_none()
+        found = await self._connection.execute(wanted.with_for_update() if lock else wanted)
+        row = found.one_or_none()
         if row is None:
             raise NotFound(
                 "There is no key of this id; the list of keys has the `id` of each.", param="key_id"
