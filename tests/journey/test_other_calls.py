@@ -4,13 +4,16 @@ import gzip
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 from tests.conftest import StartProxy
 from tests.journey.wires import Wire, record_of, until
 from tests.proxies import RunningProxy
 from tests.upstream import Answer, ReceivedRequest, ScriptedUpstream
+
+from officeai_proxy.proxy.admission import SMALL_BODY
 
 DOT_SEGMENTS = [
     "/v1/../keys",
@@ -180,29 +183,48 @@ def test_a_reply_that_ends_with_its_connection_passes(
         assert client.get("/v1/models").content == b"until the end"
 
 
+LAST_CHUNK = b"0\r\n\r\n"
+
+
 class SlowReader:
-    """An upstream that tells what came while it is still coming; answers at the last chunk."""
+    """An upstream that tells what came while it is still coming; answers at each last chunk."""
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.came = b""
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._open = [self.listener]
+        self._threads: list[threading.Thread] = []
+        self._start(self._accept)
 
     @property
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self.listener.getsockname()[1]}/v1"
 
-    def _run(self) -> None:
-        connection, _ = self.listener.accept()
-        with connection:
-            while not self.came.endswith(b"0\r\n\r\n"):
-                self.came += connection.recv(65536)
-            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+    def _start(self, work: Callable[..., None], *arguments: object) -> None:
+        self._threads.append(threading.Thread(target=work, args=arguments, daemon=True))
+        self._threads[-1].start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                self._open.append(connection)
+                self._start(self._read, connection)
+
+    def _read(self, connection: socket.socket) -> None:
+        while data := connection.recv(65536):
+            self.came += data
+            if self.came.endswith(LAST_CHUNK):
+                connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
 
     def close(self) -> None:
-        self.listener.close()
-        self._thread.join(10)
+        for one in self._open:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
+        for one in self._open:
+            one.close()
 
 
 @pytest.fixture
@@ -228,6 +250,25 @@ def test_an_upload_reaches_the_upstream_while_it_goes_on(
         assert wire.reply()[1] == b"ok"
 
     assert b"5\r\nfirst\r\n4\r\nlast\r\n0\r\n\r\n" in slow_reader.came
+
+
+@pytest.mark.parametrize("prepared_url", ["sqlite"], indirect=True)
+def test_a_large_upload_behind_a_small_one_is_not_held(
+    start_proxy: StartProxy, slow_reader: SlowReader
+) -> None:
+    """Their heads differ in nothing but the length, which decides."""
+    proxy = start_proxy(UPSTREAM_BASE_URL=slow_reader.base_url)
+    audio = ("Content-Type", "audio/wav")
+    with Wire(proxy) as wire:
+        for size in (10, 100_000):
+            begun = b"\a" * size
+            length = ("Content-Length", str(size + len(LAST_CHUNK)))
+            wire.begin("POST", "/v1/audio/transcriptions", audio, length)
+            wire.send(begun)
+            if size > SMALL_BODY:
+                assert until(lambda begun=begun: slow_reader.came.endswith(begun))
+            wire.send(LAST_CHUNK)
+            assert wire.reply()[1] == b"ok"
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

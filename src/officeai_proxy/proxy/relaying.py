@@ -67,7 +67,7 @@ class Relaying:
         None when that has to be opened like any other.
         """
         opening = self._admission.again(before, length=length, session=session, user=user)
-        return None if opening is None else IncomingCall(self, opening)
+        return None if opening is None or not opening.is_held else IncomingCall(self, opening)
 
     def refused(self, error: ProxyError) -> None:
         """A call was refused after it was opened."""

@@ -111,9 +111,12 @@ def test_tabs_around_the_value_of_a_header_are_none_of_it(value: bytes):
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=300))
 def test_headers_and_fields_agree(text: str):
-    """The quick way for plain names decides like the thorough one."""
+    """The quick way for plain names decides like the thorough one.
+
+    Tabs around the value of a header are none of it; around a field they are.
+    """
     try:
-        expected: str | None = check_label("session_id", text)
+        expected: str | None = check_label("session_id", text.strip("\t "))
     except UnprocessableInput:
         expected = None
     try:
