@@ -85,17 +85,18 @@ async def test_an_address_is_not_looked_up(name_server: NameServer) -> None:
     assert name_server.asked == 0
 
 
+async def is_reached(link) -> None:
+    """An upstream that was reached."""
+    await link.request()
+    await link.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+
 async def test_the_next_address_is_tried(
     name_server: NameServer, direct, serve, request_of
 ) -> None:
     """A host that is down at one of its addresses is reached at another."""
-
-    async def answer(link) -> None:
-        await link.request()
-        await link.send(b"HTTP/1.1 204 No Content\r\n\r\n")
-
     name_server.answers.set()
-    port = Address.of((await serve(answer)).url).port
+    port = Address.of((await serve(is_reached)).url).port
     exchange = direct(f"http://llm.example:{port}").exchange()
     await exchange.send(request_of())
     assert exchange.status == 204
@@ -109,13 +110,8 @@ async def test_an_address_that_says_nothing_does_not_hold_up_the_next(
     name_server: NameServer, direct, serve, request_of
 ) -> None:
     """As a host that lost its power, or IPv6 behind a firewall that drops it, does (RFC 8305)."""
-
-    async def answer(link) -> None:
-        await link.request()
-        await link.send(b"HTTP/1.1 204 No Content\r\n\r\n")
-
     name_server.answers.set()
-    port = Address.of((await serve(answer)).url).port
+    port = Address.of((await serve(is_reached)).url).port
     with silent("127.0.0.3", port):
         exchange = direct(f"http://llm.example:{port}").exchange()
         await exchange.send(request_of())
