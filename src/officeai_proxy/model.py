@@ -36,6 +36,11 @@ def utc_from_ns(epoch_ns: int) -> datetime:
     return _EPOCH + timedelta(0, seconds, rest // 1000)
 
 
+def utc_now() -> datetime:
+    """The present moment."""
+    return datetime.now(UTC)
+
+
 class Scope(StrEnum):
     """What a key may be used for."""
 
