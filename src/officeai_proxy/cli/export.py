@@ -1,7 +1,7 @@
 """`officeai-proxy export`: conversations from the database to a file, also while the proxy runs."""
 
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -13,7 +13,7 @@ from officeai_proxy.cli.progress import progress
 from officeai_proxy.exports import Order, open_export
 from officeai_proxy.formats.registry import DEFAULT_INNER, FORMATS, INNER_FORMATS, guess_format
 from officeai_proxy.formats.writing.passages import Options
-from officeai_proxy.model import DEFAULT_WORKSPACE
+from officeai_proxy.model import DEFAULT_WORKSPACE, utc_now
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.conversations.conversations import ConversationFilter, Deleted
@@ -97,7 +97,7 @@ def command(
     moments = {"created_after": after, "created_before": before}
     told |= {name: moment.isoformat() for name, moment in moments.items() if moment}
     options = Options(
-        exported_at=datetime.now(UTC),
+        exported_at=utc_now(),
         csv_safe=csv_safe,
         inner=inner,
         filters={name: text for name, text in told.items() if text},

@@ -1,6 +1,6 @@
 """`officeai-proxy keys`: make, list, rotate and revoke keys, also while the proxy runs."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import click
 
@@ -11,7 +11,7 @@ from officeai_proxy.auth.keys import end_of_overlap, make_key, rotated
 from officeai_proxy.cli.opening import with_database
 from officeai_proxy.cli.parameters import Name, Scopes, Span
 from officeai_proxy.cli.standard import json_line
-from officeai_proxy.model import DEFAULT_WORKSPACE, ApiKey, Limits, Scope
+from officeai_proxy.model import DEFAULT_WORKSPACE, ApiKey, Limits, Scope, utc_now
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.access.api_keys import ApiKeyRepository
 from officeai_proxy.storage.audit.chain import Action, Detail, Event
@@ -59,7 +59,7 @@ def create(
 
     Example: officeai-proxy keys create --name laptop --scopes chat,read --expires 90d --rpm 60
     """
-    now = datetime.now(UTC)
+    now = utc_now()
     key, stored = make_key(
         name,
         now=now,
@@ -88,7 +88,7 @@ def list_(*, as_json: bool) -> None:
         async with database.read() as connection:
             return await ApiKeyRepository(connection).all()
 
-    keys, now = with_database(load_settings(), read), datetime.now(UTC)
+    keys, now = with_database(load_settings(), read), utc_now()
     if as_json:
         click.echo(json_line([key_line(key, now) for key in keys]))
         return
@@ -119,7 +119,7 @@ def rotate(key_id: str, overlap: timedelta, *, as_json: bool) -> None:
 
     Example: officeai-proxy keys rotate key_0123456789abcdef --overlap 24h
     """
-    now = datetime.now(UTC)
+    now = utc_now()
 
     async def work(database: Database) -> None:
         async with database.write() as connection:
@@ -142,7 +142,7 @@ def revoke(key_id: str) -> None:
 
     Example: officeai-proxy keys revoke key_0123456789abcdef
     """
-    now = datetime.now(UTC)
+    now = utc_now()
 
     async def work(database: Database) -> bool:
         async with database.write() as connection:

@@ -1,7 +1,7 @@
 """`officeai-proxy prune`: delete by hand what retention would, also while the proxy runs."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -9,6 +9,7 @@ import click
 from officeai_proxy.audit import COMMAND_LINE
 from officeai_proxy.cli.opening import with_database
 from officeai_proxy.cli.parameters import Span
+from officeai_proxy.model import utc_now
 from officeai_proxy.retention.pruning import Plan, Pruning, plan_of
 from officeai_proxy.settings import Settings, load_settings
 from officeai_proxy.storage.database import Database
@@ -40,7 +41,7 @@ def command(
     Example: officeai-proxy prune --older-than 90d --archive-dir archive --dry-run
     """
     settings = load_settings()
-    now = datetime.now(UTC)
+    now = utc_now()
     plan = _plan(settings, now, older_than=older_than, empty_bin=empty_bin, archive_dir=archive_dir)
 
     async def look(database: Database) -> list[Amount]:
@@ -80,7 +81,7 @@ def _plan(
 
 
 def _pruning(database: Database) -> Pruning:
-    return Pruning(database, actor=COMMAND_LINE, clock=lambda: datetime.now(UTC))
+    return Pruning(database, actor=COMMAND_LINE, clock=utc_now)
 
 
 def _tell(amounts: Sequence[Amount], word: str) -> None:
