@@ -5,13 +5,12 @@ from datetime import datetime, timedelta
 import click
 
 from officeai_proxy.audit import COMMAND_LINE
-from officeai_proxy.auth.durations import parse_overlap
 from officeai_proxy.auth.key_lines import key_line, key_state
 from officeai_proxy.auth.keys import end_of_overlap, make_key, rotated
 from officeai_proxy.cli.opening import with_database
-from officeai_proxy.cli.parameters import Name, Scopes, Span
+from officeai_proxy.cli.parameters import DURATION, OVERLAP, SCOPES, Name, workspace_option
 from officeai_proxy.cli.standard import json_line
-from officeai_proxy.model import DEFAULT_WORKSPACE, ApiKey, Limits, Scope, utc_now
+from officeai_proxy.model import ApiKey, Limits, Scope, utc_now
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.access.api_keys import ApiKeyRepository
 from officeai_proxy.storage.audit.chain import Action, Detail, Event
@@ -29,16 +28,16 @@ def command() -> None:
 
 @command.command()
 @click.option("--name", required=True, type=Name(), help="What the key is for.")
-@click.option("--workspace", default=DEFAULT_WORKSPACE, type=Name(), show_default=True)
+@workspace_option
 @click.option(
     "--scopes",
     default=",".join(Scope),
-    type=Scopes(),
+    type=SCOPES,
     show_default=True,
     help="What the key may do, comma separated.",
 )
 @click.option("--user", type=Name(), help="Bind the key to one user_identifier.")
-@click.option("--expires", type=Span(), help="When it ends: 90d, 12h, 30m.")
+@click.option("--expires", type=DURATION, help="When it ends: 90d, 12h, 30m.")
 @click.option("--rpm", type=click.IntRange(1, MOST), help="Requests in a minute, at most.")
 @click.option("--tpm", type=click.IntRange(1, MOST), help="Tokens in a minute, at most.")
 @click.option("--concurrency", type=click.IntRange(1, MOST), help="Calls at one time, at most.")
@@ -109,7 +108,7 @@ def list_(*, as_json: bool) -> None:
 @click.option(
     "--overlap",
     default="24h",
-    type=Span(parse_overlap),
+    type=OVERLAP,
     show_default=True,
     help="How long the old key goes on working; 0: not at all; at most 7d.",
 )

@@ -8,7 +8,7 @@ import click
 
 from officeai_proxy.audit import COMMAND_LINE
 from officeai_proxy.cli.opening import with_database
-from officeai_proxy.cli.parameters import Span
+from officeai_proxy.cli.parameters import DURATION
 from officeai_proxy.model import utc_now
 from officeai_proxy.retention.pruning import Plan, Pruning, plan_of
 from officeai_proxy.settings import Settings, load_settings
@@ -18,7 +18,9 @@ from officeai_proxy.storage.retention import Amount, Due
 
 @click.command("prune")
 @click.option("--dry-run", is_flag=True, help="Say what would go; change nothing.")
-@click.option("--older-than", type=Span(), help="What had no activity for so long: 90d, 12h, 30m.")
+@click.option(
+    "--older-than", type=DURATION, help="What had no activity for so long: 90d, 12h, 30m."
+)
 @click.option("--bin", "empty_bin", is_flag=True, help="All that is in the bin now.")
 @click.option(
     "--archive-dir",
