@@ -23,7 +23,7 @@ from officeai_proxy.auth.limits.ledger import Ledger
 from officeai_proxy.auth.limits.sharing import UseSharing
 from officeai_proxy.chores import Tasks, begun_anew
 from officeai_proxy.crypto.master_keys import MasterKeys
-from officeai_proxy.errors import ProxyError
+from officeai_proxy.errors import BROKE_DOWN, ProxyError
 from officeai_proxy.framework import framework
 from officeai_proxy.metrics.counting import CallCounter
 from officeai_proxy.metrics.opened import Metrics
@@ -223,6 +223,4 @@ async def _guarded(proxy: ASGIApp, scope: Scope, receive: Receive, send: Send) -
         log.exception("a call failed inside the proxy")
         if has_begun:
             raise
-        await refuse(
-            ProxyError("The proxy failed on this call; its log says why."), send, headers=[]
-        )
+        await refuse(ProxyError(BROKE_DOWN), send, headers=[])
