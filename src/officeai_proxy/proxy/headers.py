@@ -6,8 +6,7 @@ Names in ASGI scopes and in replies are lower case (ASGI specification; `proxy.u
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from officeai_proxy.auth.labels import label
-from officeai_proxy.errors import InvalidRequest
+from officeai_proxy.auth.labels import label, repeated
 from officeai_proxy.proxy.upstream import Header
 
 HOP_BY_HOP = frozenset(
@@ -133,10 +132,7 @@ class RequestHeaders:
     def bearer(self) -> bytes | None:
         """The one Authorization header. Raises InvalidRequest when there are several."""
         if len(self.authorization) > 1:
-            raise InvalidRequest(
-                f"Authorization is there {len(self.authorization)} times; send it once.",
-                param="Authorization",
-            )
+            raise repeated("Authorization", len(self.authorization))
         return self.authorization[0] if self.authorization else None
 
 
