@@ -121,10 +121,7 @@ class Application:
                 chores = [
                     tasks.create_task(chore) for chore in _chores(services, journal, proxy, ledger)
                 ]
-                gc.freeze()
-                # What goes round in circles all the same goes within minutes.
-                gc.set_threshold(50000, 5, 5)
-                sys.setswitchinterval(SWITCH_SECONDS)
+                _tune_interpreter()
                 yield
                 services.pulse.is_stopping = True
                 proxy.cut()
@@ -137,6 +134,14 @@ class Application:
             await _end_recording(journal, recorder, metrics)
             destination.close()
             await services.database.close()
+
+
+def _tune_interpreter() -> None:
+    """Let calls be held up as little as can be, by the garbage collector and by other threads."""
+    gc.freeze()
+    # What goes round in circles all the same goes within minutes.
+    gc.set_threshold(50000, 5, 5)
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def _open_journal(settings: Settings) -> tuple[Journal, Destination]:

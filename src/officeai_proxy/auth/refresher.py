@@ -29,7 +29,6 @@ class KeySource(Protocol):
         Raises:
             DatabaseUnavailable: they cannot be read at the moment.
         """
-        ...
 
 
 class KeyRefresher:

@@ -5,9 +5,8 @@ Each answers with the address to read next, so that going back or loading again 
 """
 
 from http import HTTPStatus
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter, ValidationError
 
 from officeai_proxy.api.values import PlainText
@@ -16,7 +15,7 @@ from officeai_proxy.errors import UnprocessableInput
 from officeai_proxy.model import Conversation
 from officeai_proxy.page.desk import Desk, EditingDesk, see_other
 from officeai_proxy.page.forms import fields_of
-from officeai_proxy.page.listing import Chosen
+from officeai_proxy.page.listing import Choice, Chosen
 from officeai_proxy.storage.audit.chain import Action, Event
 from officeai_proxy.storage.audit.log import append
 from officeai_proxy.storage.conversations.conversations import (
@@ -29,7 +28,6 @@ from officeai_proxy.storage.paging import PageRequest
 
 router = APIRouter()
 
-Choice = Annotated[Chosen, Depends()]
 
 _TEXT = TypeAdapter(PlainText)
 

@@ -5,18 +5,16 @@ A conversation that is known by its names is found here, too.
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from officeai_proxy.api.values import PlainText
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.page.desk import ReadingDesk, here, see_other
-from officeai_proxy.page.listing import Chosen, stretch_of
+from officeai_proxy.page.listing import Choice, stretch_of
 from officeai_proxy.settings import Record
 from officeai_proxy.storage.conversations.conversations import ConversationRepository, Deleted
 
 router = APIRouter()
-
-Choice = Annotated[Chosen, Depends()]
 
 
 @router.get("/ui")

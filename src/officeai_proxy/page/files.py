@@ -4,7 +4,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.exports import Export, Order, open_export
@@ -15,7 +15,7 @@ from officeai_proxy.history.downloads import Download
 from officeai_proxy.history.uploads import uploaded
 from officeai_proxy.imports import Importer
 from officeai_proxy.page.desk import Desk, ExportingDesk, WritingDesk
-from officeai_proxy.page.listing import Chosen, told
+from officeai_proxy.page.listing import Choice, told
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.conversations.conversations import (
     ConversationFilter,
@@ -26,7 +26,6 @@ from officeai_proxy.storage.paging import PageRequest
 
 router = APIRouter()
 
-Choice = Annotated[Chosen, Depends()]
 FormatName = Annotated[str, Query(max_length=20)]
 
 _FOR_ALL = ("zip", "json", "xlsx", "csv", "html", "md", "txt", "jsonl", "openai", "parquet")
