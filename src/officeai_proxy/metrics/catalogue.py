@@ -36,6 +36,10 @@ class Family:
         suffix = "_total" if self.kind is Kind.COUNTER else ""
         return f"{self.name}{suffix}{labels}"
 
+    def slot(self, labels: str = "") -> int:
+        """Where the sample with *labels* stands on a board."""
+        return SLOTS[self.sample(labels)]
+
     @property
     def samples(self) -> tuple[str, ...]:
         """All samples that are counted; of a histogram the buckets each for itself, and the sum."""
@@ -64,6 +68,11 @@ def call_labels(status: str, outcome: str) -> str:
     return f'{{status="{status}",outcome="{outcome}"}}'
 
 
+def refusal_labels(status: int | str) -> str:
+    """The labels of calls that were refused with *status*."""
+    return f'{{status="{status}"}}'
+
+
 CALLS = Family(
     "officeai_calls",
     Kind.COUNTER,
@@ -74,7 +83,7 @@ REFUSED = Family(
     "officeai_calls_refused",
     Kind.COUNTER,
     "Calls that were refused and never reached the upstream, by status.",
-    (*(f'{{status="{status}"}}' for status in REFUSALS), '{status="other"}'),
+    tuple(refusal_labels(status) for status in (*REFUSALS, "other")),
 )
 WRONG_KEYS = Family(
     "officeai_auth_failures", Kind.COUNTER, "Requests whose key opens nothing, on all routes."
