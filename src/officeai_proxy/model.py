@@ -41,6 +41,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def iso_text(moment: datetime, *, timespec: str = "auto") -> str:
+    """*moment* in ISO 8601, to the unit *timespec*; UTC is written as Z."""
+    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
 class Scope(StrEnum):
     """What a key may be used for."""
 

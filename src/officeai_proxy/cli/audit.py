@@ -7,7 +7,7 @@ import click
 from officeai_proxy.cli.opening import with_database
 from officeai_proxy.cli.parameters import MOMENT, Name, Read, limit_option, workspace_option
 from officeai_proxy.cli.standard import json_line
-from officeai_proxy.model import Caller
+from officeai_proxy.model import Caller, iso_text
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.audit.chain import Action, Row
 from officeai_proxy.storage.audit.log import AuditFilter, AuditRepository, Head, detail_of
@@ -95,7 +95,7 @@ def list_(workspace: str, limit: int, *, as_json: bool, **filters: object) -> No
 def _told(row: Row) -> dict[str, object]:
     return {
         "id": row.id,
-        "at": row.at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "at": iso_text(row.at, timespec="microseconds"),
         "actor": row.actor,
         "action": row.action,
         "user_identifier": row.user_identifier,

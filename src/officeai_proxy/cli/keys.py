@@ -16,9 +16,9 @@ from officeai_proxy.storage.access.api_keys import ApiKeyRepository
 from officeai_proxy.storage.audit.chain import Action, Detail, Event
 from officeai_proxy.storage.audit.log import append
 from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.paging import MAX_INTEGER
 
-MOST = 2**63 - 1
-"""What the databases keep in an integer column."""
+_LIMIT = click.IntRange(1, MAX_INTEGER)
 
 
 @click.group("keys")
@@ -38,9 +38,9 @@ def command() -> None:
 )
 @click.option("--user", type=Name(), help="Bind the key to one user_identifier.")
 @click.option("--expires", type=DURATION, help="When it ends: 90d, 12h, 30m.")
-@click.option("--rpm", type=click.IntRange(1, MOST), help="Requests in a minute, at most.")
-@click.option("--tpm", type=click.IntRange(1, MOST), help="Tokens in a minute, at most.")
-@click.option("--concurrency", type=click.IntRange(1, MOST), help="Calls at one time, at most.")
+@click.option("--rpm", type=_LIMIT, help="Requests in a minute, at most.")
+@click.option("--tpm", type=_LIMIT, help="Tokens in a minute, at most.")
+@click.option("--concurrency", type=_LIMIT, help="Calls at one time, at most.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def create(
     name: str,

@@ -8,7 +8,7 @@ from officeai_proxy.cli.opening import trail_of, with_database
 from officeai_proxy.cli.parameters import Name, limit_option, workspace_option
 from officeai_proxy.cli.standard import json_line
 from officeai_proxy.errors import RequestRefused
-from officeai_proxy.model import Role
+from officeai_proxy.model import Role, iso_text
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.database import Database
@@ -99,7 +99,7 @@ def _told(hit: Hit, query: Query) -> dict[str, object]:
         "title": hit.conversation.title,
         "message_id": hit.message.id,
         "role": hit.message.role,
-        "timestamp": hit.message.timestamp.isoformat().replace("+00:00", "Z"),
+        "timestamp": iso_text(hit.message.timestamp),
         "snippet": shown.text,
         "highlights": shown.highlights,
     }

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Response
 
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.health.routes import pulse_of
+from officeai_proxy.model import iso_text
 from officeai_proxy.page.charts import Chart, Kind, Series, chart_of
 from officeai_proxy.page.desk import Desk, ReadingDesk
 from officeai_proxy.page.figures import dollars, number, seconds
@@ -122,7 +123,7 @@ def moments_of(span: Span, now: datetime) -> Moments:
     if span.by is GroupBy.DAY:
         keys = [moment.date().isoformat() for moment in begins]
         return Moments(keys, [f"{moment:%m-%d}" for moment in begins], begins[0])
-    keys = [moment.isoformat().replace("+00:00", "Z") for moment in begins]
+    keys = [iso_text(moment) for moment in begins]
     form = "%H:%M" if span is Span.DAY else "%m-%d %H:%M"
     return Moments(keys, [f"{moment:{form}}" for moment in begins], begins[0])
 
