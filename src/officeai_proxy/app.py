@@ -159,7 +159,9 @@ def _open_journal(settings: Settings) -> tuple[Journal, Destination]:
 
 
 async def _end_recording(journal: Journal, recorder: RecorderThread, metrics: Metrics) -> None:
-    """Let the recorder have the whole journal and wait for it, which counts until its end."""
+    """Close the journal, wait until the recorder has read it, and then close the metrics, in which
+    the recorder counts until its end.
+    """
     journal.close()
     metrics.counter.keeping(journal)
     if await recorder.stop(DRAIN_SECONDS):
@@ -214,7 +216,7 @@ async def _share_limits(services: Services, ledger: Ledger) -> None:
 
 
 async def _guarded(proxy: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve a call; a fault of ours that nobody foresaw is an error object too, and is logged."""
+    """Serve a call; a fault of ours that nobody foresaw is logged, and told as an error object."""
     has_begun = False
 
     async def noted(message: Message) -> None:

@@ -45,8 +45,8 @@ def with_database(
 ) -> T:
     """What *work* gives, with the configured database at the schema that this version needs.
 
-    Whoever runs a command in another folder than `serve` would take a new database, which holds
-    nothing, for that one; so it is told of unless it *may_be_new*.
+    A command that is run in another folder than `serve` finds no database there, and makes an empty
+    one. So that nobody takes it for the other one, this is told, unless it *may_be_new*.
     """
 
     async def opened() -> T:
@@ -65,7 +65,7 @@ def with_database(
 
 
 def _is_there(file: Path) -> bool:
-    """Whether there is something; what may not be looked for is told when it is opened."""
+    """Whether *file* exists; so does one that cannot be looked at: to open it tells why not."""
     try:
         return file.exists()
     except OSError:

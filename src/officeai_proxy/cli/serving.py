@@ -35,7 +35,7 @@ _NO_CHAT = re.compile(
     r"whisper|transcri|tts|embed|\bbge\b|rerank|moderation|dall-e|image|sora|diffusion|flux",
     re.IGNORECASE,
 )
-"""What the names of models have in them that do not chat."""
+"""What is in the names of models that do not chat."""
 
 
 def serve(settings: Settings, *, upstream_note: str = "") -> None:
@@ -58,7 +58,7 @@ def serve(settings: Settings, *, upstream_note: str = "") -> None:
 
 
 def _tell(lines: str) -> None:
-    """Print the banner; a program that serves does not end because nobody listens."""
+    """Print the banner; that nobody can read it is no reason to stop serving."""
     try:
         click.echo(lines)
     except OSError as exc:
@@ -157,9 +157,9 @@ def _first_call(settings: Settings, *, key: str) -> list[str]:
 
 
 def _chat_model(aliases: Mapping[str, str]) -> str:
-    """A name of the configuration that may well chat, else one that OpenAI has.
+    """The alias of a model that can probably chat, else a model of OpenAI's.
 
-    The first call should be no error of the upstream, as a chat with a model for speech is.
+    The example must not end in an error, as a chat with a model for speech would.
     """
     chatting = (name for name, model in aliases.items() if not _NO_CHAT.search(model))
     return next(chatting, "gpt-4o-mini")
