@@ -122,17 +122,10 @@ def _refuse_a_terminal(output: Path, chosen: str) -> None:
 
 async def _write(database: Database, workspace: str, order: Order, output: Path) -> str:
     """Write it, and say how much it was."""
-    one = order.session_id is not None
-    action = Action.EXPORT_CONVERSATION if one else Action.EXPORT_ALL
+    action = Action.EXPORT_ALL if order.session_id is None else Action.EXPORT_CONVERSATION
     trail = trail_of(database, action, workspace)
     async with open_export(database, trail.caller, order) as export:
-        # Before the first byte is written.
-        await trail.leave(
-            user=export.owner if one else order.conversations.user_identifier,
-            target=order.session_id,
-            detail=export.told,
-            is_sealed=export.expected.conversations == 0,
-        )
+        await export.leave_on(trail)
         with open_output(output) as file, progress(export) as advance:
             async for piece in export.pieces():
                 file.write(piece)
