@@ -26,7 +26,7 @@ from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import BROKE_DOWN, ProxyError
 from officeai_proxy.framework import framework
 from officeai_proxy.metrics.counting import CallCounter
-from officeai_proxy.metrics.opened import Metrics
+from officeai_proxy.metrics.worker import Metrics
 from officeai_proxy.prices.book import PriceBook
 from officeai_proxy.proxy.forwarding import refuse
 from officeai_proxy.proxy.partway import PartWay

@@ -12,7 +12,7 @@ from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.exports import ExportSlots
 from officeai_proxy.health.pulse import Pulse
 from officeai_proxy.metrics.counting import CountedSlots
-from officeai_proxy.metrics.opened import Metrics
+from officeai_proxy.metrics.worker import Metrics
 from officeai_proxy.model import ApiKey, utc_now
 from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.freshness import JournalFreshness

@@ -95,9 +95,9 @@ class Server(uvicorn.Server):
 
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End in order, the application included: uvicorn spares whoever is in a hurry that.
+        """End in order, and the application too, which uvicorn leaves out after a second SIGINT.
 
-        The end of the loop would then cancel it, with a trace in the log.
+        The end of the loop would then cancel the application, with a trace in the log.
         """
         await super().shutdown(sockets)
         if self.force_exit:
@@ -140,7 +140,7 @@ class Worker(multiprocess.Process):
 
 
 class Ending(threading.Event):
-    """Whether the program ends: uvicorn says so, or a signal that it has not come round to."""
+    """Whether the program is to end: uvicorn says so, or a signal still waits to be handled."""
 
     def __init__(self, signals: Collection[int]) -> None:
         """*signals* are those that wait to be handled."""
@@ -156,8 +156,9 @@ class Ending(threading.Event):
 class Supervisor(multiprocess.Multiprocess):
     """uvicorn's supervisor, which tells when the first worker serves, and whether one cannot.
 
-    It sees at once that a worker died that it was just asking. Its end is that of one process:
-    connections are refused from the first signal on, and a second SIGINT cuts the wait short.
+    It notices at once that a worker has died, also while it asks that worker whether it lives. It
+    ends as one process does: connections are refused from the first signal on, and a second SIGINT
+    cuts the wait short.
     """
 
     def __init__(
@@ -270,7 +271,7 @@ def _end_with_supervisor() -> None:
 
 
 def _is_heard(number: signal.Signals) -> bool:
-    """Whether the program was not started to live through *number*, as by `nohup`."""
+    """Whether the signal *number* counts; `nohup` starts a program that is to ignore it."""
     return signal.getsignal(number) != signal.SIG_IGN
 
 

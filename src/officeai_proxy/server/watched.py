@@ -12,8 +12,8 @@ from officeai_proxy.errors import ProxyError
 from officeai_proxy.server.last_reply import LastReply
 from officeai_proxy.server.patience import Standing, Waiting
 from officeai_proxy.server.pipelined import PipelinedProtocol
+from officeai_proxy.server.read_progress import read_progress
 from officeai_proxy.server.refusals import TooSlow, raw_answer
-from officeai_proxy.server.taken import taken
 
 
 class WatchedProtocol(PipelinedProtocol):
@@ -35,7 +35,7 @@ class WatchedProtocol(PipelinedProtocol):
         is_closing = self.transport.is_closing()
         if is_closing or self.flow.write_paused:
             waiting = Waiting.GONE if is_closing else Waiting.READER
-            return Standing(waiting, self._requests, taken(self.transport, self._relieved))
+            return Standing(waiting, self._requests, read_progress(self.transport, self._relieved))
         return Standing(self._awaited(), self._requests, self._received)
 
     def give_up(self, waiting: Waiting) -> None:

@@ -15,7 +15,7 @@ MORE_THAN_WAITS = 2**40
 _NUMBER = struct.Struct("i")
 
 
-def taken(transport: Transport, relieved: int) -> int:
+def read_progress(transport: Transport, relieved: int) -> int:
     """A number that grows as the client reads, for as long as too much waits for it.
 
     Nothing is written meanwhile, so that what waits only shrinks. When too much waits once more
