@@ -3,7 +3,7 @@
 Names in ASGI scopes and in replies are lower case (ASGI specification; `proxy.upstream`).
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from officeai_proxy.auth.labels import label, repeated
@@ -229,11 +229,6 @@ def _keep_unbuffered(headers: list[Header]) -> None:
         headers.append((b"cache-control", b"no-cache"))
     if b"x-accel-buffering" not in names:
         headers.append((b"x-accel-buffering", b"no"))
-
-
-def without(headers: Sequence[Header], names: Collection[bytes]) -> list[Header]:
-    """*headers* but for those called one of *names*."""
-    return [header for header in headers if header[0] not in names]
 
 
 def value_of(headers: Sequence[Header], name: bytes) -> str:
