@@ -12,7 +12,7 @@ from typing import Any, cast
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, compile_path
 
 from officeai_proxy.api.description import complete
 from officeai_proxy.auth.dependencies import Requirement
@@ -95,15 +95,7 @@ def _policy(route: RouteContext) -> Policy:
 
 
 def _is_open(path: str) -> bool:
-    return any(_fits(path, pattern) for pattern in OPEN)
-
-
-def _fits(path: str, pattern: str) -> bool:
-    """Whether *path* is *pattern*, of which a step in braces stands for any one step."""
-    steps, wanted = path.split("/"), pattern.split("/")
-    return len(steps) == len(wanted) and all(
-        step == want or want.startswith("{") for step, want in zip(steps, wanted, strict=True)
-    )
+    return any(compile_path(pattern)[0].match(path) for pattern in OPEN)
 
 
 def _scopes(dependant: Dependant) -> Iterator[Scope]:
