@@ -17,7 +17,7 @@ from officeai_proxy.page.figures import dollars, number, seconds
 from officeai_proxy.page.forms import Name, address_of
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.calls.filter import CallFilter
-from officeai_proxy.storage.calls.stats import CallStats, GroupBy, GroupStats, StatsRepository
+from officeai_proxy.storage.calls.stats import CallStats, GroupBy, StatsRepository
 from officeai_proxy.storage.paging import PageRequest
 
 router = APIRouter()
@@ -102,13 +102,12 @@ async def show_overview(desk: ReadingDesk, looked: Annotated[Looked, Depends()])
             for label, stats in reversed(list(zip(moments.labels, rows, strict=True)))
             if stats.calls
         ],
-        names={name: _named(found) for name, found in names.items()},
+        names={
+            name: [(group.key, told(group.stats)) for group in groups]
+            for name, groups in names.items()
+        },
         health=await pulse_of(desk.request).health(),
     )
-
-
-def _named(groups: Sequence[GroupStats]) -> list[tuple[str | None, "Told"]]:
-    return [(group.key, told(group.stats)) for group in groups]
 
 
 def moments_of(span: Span, now: datetime) -> Moments:

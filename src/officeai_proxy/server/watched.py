@@ -74,16 +74,15 @@ class WatchedProtocol(PipelinedProtocol):
             # It came behind a request that has no answer yet (RFC 9112, section 9.3.2).
             self._tell_last(raw_answer(fault))
             return
-        if cycle is None or self._may_be_told(cycle):
+        is_amid_reply = cycle is not None and cycle.response_started
+        is_between = cycle is not None and cycle.response_complete and not self._is_in_body
+        if not is_amid_reply or is_between:
             self.transport.write(raw_answer(fault))
         self.transport.close()
         if cycle is not None and not cycle.response_complete:
             # Whoever works on it shall write nothing behind this.
             cycle.disconnected = True
             cycle.message_event.set()
-
-    def _may_be_told(self, cycle: RequestResponseCycle) -> bool:
-        return not cycle.response_started or (cycle.response_complete and not self._is_in_body)
 
     def _last_reply(self) -> LastReply:
         return LastReply(self.transport, hang_up=self._hang_up)
