@@ -52,8 +52,8 @@ DRAIN_SECONDS = 10.0
 TIDY_SECONDS = 2.0
 
 SWITCH_SECONDS = 0.001
-"""How long the recorder's thread may keep the interpreter from calls, which give it away with every
-system call. Python's own 5 ms cost them a third while they were recorded.
+"""How long the recorder's thread may keep the interpreter, which calls give away with every system
+call. With the 5 ms that Python has by itself, calls take a third longer while they are recorded.
 """
 
 log = logging.getLogger(__name__)
@@ -139,7 +139,7 @@ class Application:
 def _tune_interpreter() -> None:
     """Let calls be held up as little as can be, by the garbage collector and by other threads."""
     gc.freeze()
-    # What goes round in circles all the same goes within minutes.
+    # Reference cycles that there are all the same go within minutes.
     gc.set_threshold(50000, 5, 5)
     sys.setswitchinterval(SWITCH_SECONDS)
 

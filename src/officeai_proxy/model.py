@@ -1,8 +1,8 @@
 """The nouns of the project as values; no behaviour that needs a database or a network.
 
 None is changed once it is made. Those that are made for every call are not frozen all the same: a
-frozen dataclass sets each of its fields by a call of its own, which took an eighth of the time of
-a call.
+frozen dataclass sets each of its fields by a call of its own, an eighth of the time that a call
+takes.
 """
 
 from collections.abc import Mapping, Sequence

@@ -224,6 +224,6 @@ class Relay:
     def _end(self) -> None:
         if not self._is_over:
             self._is_over = True
-            # They know each other: what goes round in circles waits for the garbage collector.
+            # They refer to each other, and such a cycle waits for the garbage collector.
             self._exchange = None
             self._on_over(self)

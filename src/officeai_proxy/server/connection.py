@@ -85,7 +85,7 @@ class Connection(WatchedProtocol):
         self._patience.forget(self)
         super().connection_lost(exc)
         call, self._call = self._call, None
-        # A cycle knows its connection: what goes round in circles waits for the garbage collector.
+        # uvicorn's cycle refers to its connection, and both would wait for the garbage collector.
         self.cycle = cast("RequestResponseCycle", None)
         if call is not None:
             call.connection_lost()

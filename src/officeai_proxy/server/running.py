@@ -181,9 +181,9 @@ class Supervisor(multiprocess.Multiprocess):
     def keep_subprocess_alive(self) -> None:
         """Ask each worker whether it lives, and start another for one that does not."""
         for worker in self.processes:
-            # The worker has its own end of the pipe. While this process held that end open as well,
-            # a worker that was killed while it was asked kept the supervisor waiting for its answer
-            # for all of ANSWER_SECONDS, and nobody served.
+            # The worker has its own end of the pipe. As long as that is open here as well, a worker
+            # that is killed while it is asked keeps the supervisor waiting for its answer, for all
+            # of ANSWER_SECONDS, and nobody serves.
             worker.child_conn.close()
         super().keep_subprocess_alive()
         if not self._is_ready and any(worker.is_ready() for worker in self.processes):
