@@ -86,7 +86,7 @@ async def ask_to_erase(desk: EditingDesk, number: int) -> Response:
     """The sheet that asks whether the conversation may go for good."""
     async with desk.services.database.read() as connection:
         conversation = await TranscriptRepository(connection, desk.caller).find(number)
-    return await desk.show("sheet_erase.html", conversation=conversation, part=desk.part)
+    return await desk.show("sheet_erase.html", conversation=conversation)
 
 
 @router.post("/ui/c/{number}/erase")
@@ -147,7 +147,6 @@ async def _titling(
         chosen=chosen,
         title=typed if fault else conversation.title or "",
         fault=desk.told(fault) if fault else None,
-        part=desk.part,
     )
 
 
@@ -164,7 +163,6 @@ async def _clearing(desk: Desk, user: str, *, is_wrong: bool = False) -> Respons
         user=user,
         count=page.total,
         is_wrong=is_wrong,
-        part=desk.part,
     )
 
 

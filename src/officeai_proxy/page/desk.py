@@ -136,6 +136,7 @@ class Desk:
             "rooms": [room for room in ROOMS if self.may(room.scope)],
             "here_room": self._room(),
             "here": here(self.request),
+            "part": self.part,
             "base_url": f"{self.request.url.scheme}://{self.request.url.netloc}/v1",
             "clock": self._clock,
             "moment": self._moment,

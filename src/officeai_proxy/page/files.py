@@ -49,7 +49,6 @@ async def ask_format(desk: ExportingDesk, chosen: Choice) -> Response:
         count=page.total,
         formats=_offered(_FOR_ALL),
         inner_formats=[name for name in _offered(_FOR_ONE) if name in INNER_FORMATS],
-        part=desk.part,
     )
 
 
@@ -82,7 +81,6 @@ async def ask_format_of_one(desk: ExportingDesk, number: int) -> Response:
         "sheet_export_one.html",
         conversation=conversation,
         formats=_offered(_FOR_ONE),
-        part=desk.part,
     )
 
 
@@ -118,7 +116,7 @@ async def download_one(
 @router.get("/ui/import")
 async def ask_file(desk: WritingDesk) -> Response:
     """The sheet that takes a file."""
-    return await desk.show("sheet_import.html", part=desk.part)
+    return await desk.show("sheet_import.html")
 
 
 @router.post("/ui/import")
