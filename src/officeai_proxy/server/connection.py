@@ -1,8 +1,9 @@
 """HTTP/1.1 as it comes over one connection: refuses what is none, and hands on requests.
 
-A thin layer over uvicorn's protocol class, which names no limit for the head of a request, answers
-malformed ones in plain text, and takes an offer of another protocol for accepted. How long a client
-may take is said in `watched`.
+The uppermost of three thin layers over uvicorn's protocol class: `pipelined` lets requests wait for
+their turn, `watched` says where a connection stands and ends it, and here it is read. uvicorn names
+no limit for the head of a request, answers malformed ones in plain text, and takes an offer of
+another protocol for accepted.
 """
 
 import asyncio
