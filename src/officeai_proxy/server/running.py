@@ -68,7 +68,7 @@ def run(settings: Settings, listener: socket.socket, *, on_ready: Callable[[], N
         server = Server(config, on_ready=on_ready)
         server.run(sockets=[listener])
         return 0 if server.started else 1
-    hangs_up = _is_heard(signal.SIGHUP)
+    hangs_up = _heeds_hangups()
     supervisor = Supervisor(config, listener, on_ready=on_ready)
     if not hangs_up:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -108,7 +108,7 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Handle signals while serving. uvicorn raises them again at the end, and dies of them."""
         handled = [signal.SIGINT, signal.SIGTERM]
-        if _is_heard(signal.SIGHUP):
+        if _heeds_hangups():
             handled.append(signal.SIGHUP)
         before = {number: signal.signal(number, self.handle_exit) for number in handled}
         # Other servers take it for "open the log anew", and rotations of logs send it to all.
@@ -270,9 +270,9 @@ def _end_with_supervisor() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _is_heard(number: signal.Signals) -> bool:
-    """Whether the signal *number* counts; `nohup` starts a program that is to ignore it."""
-    return signal.getsignal(number) != signal.SIG_IGN
+def _heeds_hangups() -> bool:
+    """Whether the program is to end when its terminal does; `nohup` starts one that is not."""
+    return signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
 
 
 def _allowed_files(wanted: int) -> int:
