@@ -1,4 +1,4 @@
-"""The one place that wires: settings in, the ASGI application out; opens in order, closes in
+"""The one place that wires: settings in, the ASGI application out; opened in order, closed in
 reverse.
 
 No other module knows both the hot path and the database. Two applications in one process work.
@@ -8,10 +8,8 @@ import asyncio
 import gc
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import FastAPI
@@ -19,47 +17,34 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from officeai_proxy.api.late_requests import LateRequests
 from officeai_proxy.api.security_headers import SecurityHeaders
-from officeai_proxy.audit import AuditLog
 from officeai_proxy.auth.keyring import Keyring
 from officeai_proxy.auth.limits.forgetting import forget_dead
 from officeai_proxy.auth.limits.ledger import Ledger
 from officeai_proxy.auth.limits.sharing import UseSharing
-from officeai_proxy.auth.refresher import KeyRefresher
-from officeai_proxy.auth.remembered import RememberedKeys
 from officeai_proxy.chores import Tasks, begun_anew
 from officeai_proxy.crypto.master_keys import MasterKeys
-from officeai_proxy.errors import ProxyError
-from officeai_proxy.exports import ExportSlots
+from officeai_proxy.errors import BROKE_DOWN, ProxyError
 from officeai_proxy.framework import framework
-from officeai_proxy.health.pulse import Pulse
-from officeai_proxy.metrics.counting import CallCounter, CountedSlots
-from officeai_proxy.metrics.opened import Metrics
-from officeai_proxy.model import ApiKey
+from officeai_proxy.metrics.counting import CallCounter
+from officeai_proxy.metrics.worker import Metrics
 from officeai_proxy.prices.book import PriceBook
 from officeai_proxy.proxy.forwarding import refuse
 from officeai_proxy.proxy.partway import PartWay
 from officeai_proxy.proxy.relaying import Relaying
 from officeai_proxy.proxy.routes import Proxy, is_proxied
-from officeai_proxy.proxy.upstream import Timeouts, Upstream, choose_upstream
+from officeai_proxy.proxy.upstream import upstream_of
+from officeai_proxy.recorder_worker import RecorderWorker
 from officeai_proxy.recording.destination import Destination
 from officeai_proxy.recording.frame_seal import FrameSeal
-from officeai_proxy.recording.freshness import JournalFreshness
 from officeai_proxy.recording.journal import Journal, open_directory
-from officeai_proxy.recording.journal_keys import check_keys, note_keys
-from officeai_proxy.recording.recorder import Recorder
-from officeai_proxy.recording.setaside import SetAsideFolder
+from officeai_proxy.recording.journal_keys import check_keys
 from officeai_proxy.recording.thread import RecorderThread
-from officeai_proxy.retention.keeper import Keeper
+from officeai_proxy.services import Services, services_of
 from officeai_proxy.session_memory import StoredSessions
 from officeai_proxy.settings import MEGABYTE, Settings
-from officeai_proxy.storage.access.api_keys import ApiKeyRepository
 from officeai_proxy.storage.access.key_use import KeyUseBoard
-from officeai_proxy.storage.database import Database, Dialect, is_transient
+from officeai_proxy.storage.database import Dialect
 from officeai_proxy.storage.engine.address import read_address
-from officeai_proxy.storage.engine.failures import ran_out_of_time
-from officeai_proxy.storage.exchanges import SqlExchangeStore
-from officeai_proxy.storage.schema.migrations import prepare
-from officeai_proxy.storage.search.upkeep import purge
 
 DRAIN_SECONDS = 10.0
 """How long the program's end waits for the recorder; what is left is stored at the next start."""
@@ -67,47 +52,11 @@ DRAIN_SECONDS = 10.0
 TIDY_SECONDS = 2.0
 
 SWITCH_SECONDS = 0.001
-"""How long the recorder's thread may keep the interpreter from calls, which give it away with every
-system call. Python's own 5 ms cost them a third while they were recorded.
+"""How long the recorder's thread may keep the interpreter, which calls give away with every system
+call. With the 5 ms that Python has by itself, calls take a third longer while they are recorded.
 """
 
 log = logging.getLogger(__name__)
-
-
-def utc_now() -> datetime:
-    """The present moment."""
-    return datetime.now(UTC)
-
-
-@dataclass(slots=True)
-class Services:
-    """What the routes work with, at `app.state.services`."""
-
-    settings: Settings
-    keyring: Keyring
-    database: Database
-    freshness: JournalFreshness
-    pulse: Pulse
-    export_slots: CountedSlots
-    metrics: Metrics
-    audit: AuditLog
-    set_aside: SetAsideFolder
-    remembered: RememberedKeys
-    clock: Callable[[], datetime] = field(default=utc_now)
-    refresher: KeyRefresher = field(init=False)
-
-    def __post_init__(self) -> None:
-        """One refresher, so that its readings come one after the other."""
-        self.refresher = KeyRefresher(self, self.keyring, remembered=self.remembered)
-
-    async def active_keys(self) -> list[ApiKey]:
-        """The managed keys that open something now."""
-        async with self.database.read() as connection:
-            return await ApiKeyRepository(connection).active(self.clock())
-
-    async def refresh_keys(self) -> None:
-        """Bring the keys of this worker to what is stored now; never fails."""
-        await self.refresher.refresh()
 
 
 class Application:
@@ -147,10 +96,12 @@ class Application:
         journal, destination = _open_journal(settings)
         metrics = self._metrics = Metrics(settings.data_dir / "metrics")
         recorder = RecorderThread(
-            lambda: _RecorderWorker.make(settings, self._prices, metrics.counter)
+            lambda: RecorderWorker.make(settings, self._prices, metrics.counter)
         )
-        routes.state.services = services = _services(settings, journal, recorder, metrics)
-        upstream = _upstream(settings)
+        routes.state.services = services = services_of(
+            settings, journal=journal, recorder=recorder, metrics=metrics
+        )
+        upstream = upstream_of(settings)
         ledger = Ledger(settings.data_dir / "limits")
         recorder.start()
         try:
@@ -170,10 +121,7 @@ class Application:
                 chores = [
                     tasks.create_task(chore) for chore in _chores(services, journal, proxy, ledger)
                 ]
-                gc.freeze()
-                # What goes round in circles all the same goes within minutes.
-                gc.set_threshold(50000, 5, 5)
-                sys.setswitchinterval(SWITCH_SECONDS)
+                _tune_interpreter()
                 yield
                 services.pulse.is_stopping = True
                 proxy.cut()
@@ -186,6 +134,14 @@ class Application:
             await _end_recording(journal, recorder, metrics)
             destination.close()
             await services.database.close()
+
+
+def _tune_interpreter() -> None:
+    """Let calls be held up as little as can be, by the garbage collector and by other threads."""
+    gc.freeze()
+    # Reference cycles that there are all the same go within minutes.
+    gc.set_threshold(50000, 5, 5)
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def _open_journal(settings: Settings) -> tuple[Journal, Destination]:
@@ -203,7 +159,9 @@ def _open_journal(settings: Settings) -> tuple[Journal, Destination]:
 
 
 async def _end_recording(journal: Journal, recorder: RecorderThread, metrics: Metrics) -> None:
-    """Let the recorder have the whole journal and wait for it, which counts until its end."""
+    """Close the journal, wait until the recorder has read it, and then close the metrics, in which
+    the recorder counts until its end.
+    """
     journal.close()
     metrics.counter.keeping(journal)
     if await recorder.stop(DRAIN_SECONDS):
@@ -212,132 +170,9 @@ async def _end_recording(journal: Journal, recorder: RecorderThread, metrics: Me
         log.warning("the recorder has not finished; the next start stores the rest")
 
 
-class _RecorderWorker:
-    """The recorder with its database, inside the recorder's own loop."""
-
-    def __init__(self, settings: Settings, prices: PriceBook, counter: CallCounter) -> None:
-        self._keys = MasterKeys.of(settings.encryption_secrets)
-        self._journal_dir = settings.journal_dir
-        self._database = Database(
-            settings.database,
-            durability=settings.durability,
-            checkpoints=True,
-            pool_size=3,
-            inline=True,
-            keys=self._keys,
-        )
-        self._keeper = Keeper(self._database, settings, clock=utc_now)
-        self._is_stopping = asyncio.Event()
-        self._recorder = Recorder(
-            settings.journal_dir,
-            SqlExchangeStore(self._database),
-            is_transient=is_transient,
-            is_too_much=ran_out_of_time,
-            tidy=self._tidy,
-            seal=FrameSeal.of(self._keys),
-            cost_of=prices.cost,
-            on_stored=counter.stored,
-            on_event=counter.recorder_event,
-        )
-
-    @classmethod
-    async def make(
-        cls, settings: Settings, prices: PriceBook, counter: CallCounter
-    ) -> "_RecorderWorker":
-        return cls(settings, prices, counter)
-
-    def poke(self) -> None:
-        self._recorder.poke()
-
-    def stop(self) -> None:
-        self._is_stopping.set()
-        self._recorder.stop()
-
-    async def run(self) -> None:
-        try:
-            if await self._prepared():
-                async with asyncio.TaskGroup() as tasks:
-                    keeping = tasks.create_task(self._keeper.run())
-                    await self._recorder.run()
-                    keeping.cancel()
-        finally:
-            await self._database.close()
-
-    async def _prepared(self) -> bool:
-        """Bring the schema up to date, however long the database is away; False: stopped."""
-        told = ""
-        while True:
-            try:
-                await prepare(self._database)
-            except Exception as exc:  # noqa: BLE001 - the recorder must outlive a database that is away
-                # Once for each reason, and not at every try.
-                if str(exc) != told:
-                    log.warning("the database cannot be prepared yet: %s", exc)
-                told = str(exc)
-            else:
-                note_keys(self._journal_dir, self._keys)
-                return True
-            try:
-                async with asyncio.timeout(1.0):
-                    await self._is_stopping.wait()
-            except TimeoutError:
-                continue
-            return False
-
-    async def _tidy(self) -> bool:
-        """Bring what was deleted for good out of SQLite's index and out of its WAL."""
-        self._keeper.lead()
-        is_done = await purge(self._database)
-        await self._database.checkpoint()
-        return is_done
-
-
 def create_app(settings: Settings) -> Application:
     """The application for *settings*."""
     return Application(settings)
-
-
-def _upstream(settings: Settings) -> Upstream:
-    timeouts = Timeouts(
-        settings.connect_timeout, settings.first_byte_timeout, settings.idle_timeout
-    )
-    return choose_upstream(
-        settings.upstream_base_url, timeouts, trust_env=settings.upstream_trust_env
-    )
-
-
-def _services(
-    settings: Settings, journal: Journal, recorder: RecorderThread, metrics: Metrics
-) -> Services:
-    sealing = MasterKeys.of(settings.encryption_secrets)
-    database = Database(
-        settings.database, durability=settings.durability, awaited=True, rests=True, keys=sealing
-    )
-    remembered = RememberedKeys(settings.data_dir, database.identity)
-    configured = [key.get_secret_value() for key in settings.api_keys]
-    keyring = Keyring(configured, utc_now, remembered.newer)
-    pulse = Pulse(
-        journal_dir=settings.journal_dir,
-        journal=journal,
-        database=database,
-        dialect=database.dialect.value,
-        upstream=settings.upstream_base_url,
-        is_recording=lambda: recorder.is_alive,
-        knows_keys=lambda: keyring.managed_known,
-        lets_nobody_in=lambda: keyring.lets_nobody_in,
-    )
-    return Services(
-        settings=settings,
-        keyring=keyring,
-        database=database,
-        freshness=JournalFreshness(settings.journal_dir, poke=recorder.poke),
-        pulse=pulse,
-        export_slots=metrics.counted(ExportSlots(settings.max_exports)),
-        metrics=metrics,
-        audit=AuditLog(database, utc_now),
-        set_aside=SetAsideFolder(settings.journal_dir, FrameSeal.of(sealing)),
-        remembered=remembered,
-    )
 
 
 def _chores(
@@ -381,7 +216,7 @@ async def _share_limits(services: Services, ledger: Ledger) -> None:
 
 
 async def _guarded(proxy: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve a call; a fault of ours that nobody foresaw is an error object too, and is logged."""
+    """Serve a call; a fault of ours that nobody foresaw is logged, and told as an error object."""
     has_begun = False
 
     async def noted(message: Message) -> None:
@@ -395,6 +230,4 @@ async def _guarded(proxy: ASGIApp, scope: Scope, receive: Receive, send: Send) -
         log.exception("a call failed inside the proxy")
         if has_begun:
             raise
-        await refuse(
-            ProxyError("The proxy failed on this call; its log says why."), send, headers=[]
-        )
+        await refuse(ProxyError(BROKE_DOWN), send, headers=[])

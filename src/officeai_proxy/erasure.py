@@ -35,7 +35,6 @@ class SetAside(Protocol):
 
     def has(self, *, workspace: str, user: str) -> bool:
         """Whether there are any of *user*."""
-        ...
 
     def erase(
         self,
@@ -49,7 +48,6 @@ class SetAside(Protocol):
 
         With *until* only those that began up to then.
         """
-        ...
 
 
 @dataclass(slots=True)

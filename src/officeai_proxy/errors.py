@@ -55,6 +55,9 @@ from typing_extensions import override
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """Those that an address may take; CONNECT and TRACE none does."""
 
+BROKE_DOWN = "The proxy failed on this call; its log says why."
+"""What a caller hears of a fault of ours that nobody foresaw."""
+
 
 class ProxyError(Exception):
     """Something went wrong inside the proxy."""

@@ -7,13 +7,13 @@ pages in memory, and no connection.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from officeai_proxy.errors import TooManyExports
-from officeai_proxy.formats.registry import Format, format_of, is_whole_tree
+from officeai_proxy.formats.registry import format_of, is_whole_tree
 from officeai_proxy.formats.writing.passages import Counts, Encoder, Options, Passage
 from officeai_proxy.model import Caller
 from officeai_proxy.storage.conversations.conversations import ConversationFilter
@@ -35,6 +35,20 @@ class Order:
     conversations: ConversationFilter
     session_id: str | None = None
     conversation_id: int | None = None
+
+
+class Trail(Protocol):
+    """Where it is written down that something was read."""
+
+    async def leave(
+        self,
+        *,
+        user: str | None,
+        target: str | None,
+        detail: Mapping[str, str | int],
+        is_sealed: bool,
+    ) -> None:
+        """Store a row that says what was read of whose data."""
 
 
 class ExportSlots:
@@ -64,10 +78,11 @@ class ExportSlots:
 class Export:
     """One export of one moment's state; its pieces can be had once."""
 
-    def __init__(self, snapshot: Snapshot, format: Format, encoder: Encoder) -> None:  # noqa: A002 - what it is
-        """Write what *snapshot* has with *encoder*, whose format is *format*."""
-        self.format = format
+    def __init__(self, order: Order, snapshot: Snapshot, encoder: Encoder) -> None:
+        """Write what *snapshot* has of *order* with *encoder*."""
+        self.format = format_of(order.format)
         self.written = Counts()
+        self._order = order
         self._snapshot = snapshot
         self._encoder = encoder
 
@@ -81,20 +96,20 @@ class Export:
         """What the first conversation is called; None when there is none."""
         return self._snapshot.first.name if self._snapshot.first else None
 
-    @property
-    def owner(self) -> str | None:
-        """Whose the first conversation is; None when there is none."""
-        return self._snapshot.first.user_identifier if self._snapshot.first else None
-
-    @property
-    def told(self) -> dict[str, str | int]:
-        """What the audit log keeps of it, beside whose it is."""
-        expected = self.expected
-        return {
-            "format": self.format.name,
-            "conversations": expected.conversations,
-            "messages": expected.messages,
-        }
+    async def leave_on(self, trail: Trail) -> None:
+        """Write down on *trail* what is exported of whom; before the first byte leaves."""
+        order, first, expected = self._order, self._snapshot.first, self.expected
+        owner = first.user_identifier if first else None
+        await trail.leave(
+            user=owner if order.session_id is not None else order.conversations.user_identifier,
+            target=order.session_id,
+            detail={
+                "format": self.format.name,
+                "conversations": expected.conversations,
+                "messages": expected.messages,
+            },
+            is_sealed=expected.conversations == 0,
+        )
 
     def pieces(self) -> AsyncGenerator[bytes, None]:
         """The bytes of the file.
@@ -163,4 +178,4 @@ async def open_export(database: Database, caller: Caller, order: Order) -> Async
         )
         snapshot = await Snapshot.take(database, caller, wanted)
         with closing(snapshot):
-            yield Export(snapshot, chosen, encoder)
+            yield Export(order, snapshot, encoder)

@@ -97,7 +97,6 @@ class Trail(Protocol):
 
     async def leave(self, *, user: str | None, detail: Mapping[str, str | int]) -> None:
         """Store a row that says what was done with whose data."""
-        ...
 
 
 def _nothing_told(_: Account) -> None:

@@ -1,8 +1,8 @@
 """The nouns of the project as values; no behaviour that needs a database or a network.
 
 None is changed once it is made. Those that are made for every call are not frozen all the same: a
-frozen dataclass sets each of its fields by a call of its own, which took an eighth of the time of
-a call.
+frozen dataclass sets each of its fields by a call of its own, an eighth of the time that a call
+takes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,6 +34,16 @@ def utc_from_ns(epoch_ns: int) -> datetime:
     """The moment *epoch_ns* nanoseconds after 1970, in UTC, to the microsecond."""
     seconds, rest = divmod(epoch_ns, NANOSECONDS)
     return _EPOCH + timedelta(0, seconds, rest // 1000)
+
+
+def utc_now() -> datetime:
+    """The present moment."""
+    return datetime.now(UTC)
+
+
+def iso_text(moment: datetime, *, timespec: str = "auto") -> str:
+    """*moment* in ISO 8601, to the unit *timespec*; UTC is written as Z."""
+    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 class Scope(StrEnum):

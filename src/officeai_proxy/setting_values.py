@@ -1,13 +1,18 @@
-"""The text of a setting in, its value out, or a ValueError that says why not; shows no secret."""
+"""The types of settings: the text of one in, its value out, or what is wrong; shows no secret.
+
+What is wrong is a `ValueError`, whose text goes on behind the name of the setting.
+"""
 
 import base64
 import ipaddress
+import json
 import re
 from collections.abc import Iterator
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, SecretBytes, SecretStr
+from pydantic_settings import NoDecode
 
 _KEY_ID = re.compile("[A-Za-z0-9_-]{1,32}")
 _SECRET_BYTES = 32
@@ -44,15 +49,67 @@ WholeNumber = Annotated[int, BeforeValidator(_refuse_switch)]
 """A whole number; no switch."""
 
 
-def entries_of(text: str) -> Iterator[str]:
+def _entries_of(text: str) -> Iterator[str]:
     """What stands between the commas of *text*, where something does."""
     return filter(None, map(str.strip, text.split(",")))
 
 
-def read_encryption_keys(text: str) -> dict[str, bytes]:
-    """`id:base64` with commas, by the ids."""
+def _check_host(text: str) -> str:
+    # An empty one would be taken for all addresses of the machine.
+    if not text.strip() or not text.isprintable():
+        raise ValueError("must be an address such as 127.0.0.1, or 0.0.0.0 for all")
+    return text
+
+
+Host = Annotated[str, AfterValidator(_check_host)]
+"""An address to listen on."""
+
+
+def _split_keys(value: object) -> object:
+    return tuple(_entries_of(value)) if isinstance(value, str) else value
+
+
+def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    """Each must be what a client can send behind `Bearer`, where white space ends it."""
+    for key in keys:
+        text = key.get_secret_value()
+        _check_header_text(text)
+        if not text or " " in text:
+            raise ValueError(
+                "a key may not be empty or hold white space; commas stand between keys"
+            )
+    return keys
+
+
+def _check_header_text(key: str) -> None:
+    if not key.isascii() or not key.isprintable():
+        raise ValueError("a key may hold printable ASCII characters only")
+
+
+Keys = Annotated[
+    tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_keys), AfterValidator(_check_keys)
+]
+"""Keys with commas between them."""
+
+
+def _read_upstream_key(key: SecretStr | None) -> SecretStr | None:
+    if key is None:
+        return None
+    # Files with secrets end in a newline, and some of them get here with it.
+    text = key.get_secret_value().strip()
+    _check_header_text(text)
+    return SecretStr(text) if text else None
+
+
+UpstreamKey = Annotated[SecretStr | None, AfterValidator(_read_upstream_key)]
+"""One key; an empty one is none."""
+
+
+def _read_encryption_keys(value: object) -> object:
+    if not isinstance(value, str):
+        return value
     keys: dict[str, bytes] = {}
-    for number, entry in enumerate(entries_of(text), start=1):
+    for number, entry in enumerate(_entries_of(value), start=1):
         name, _, secret = entry.partition(":")
         if not _KEY_ID.fullmatch(name) or name in keys:
             raise ValueError(f"entry {number} needs an id of its own: letters, digits, - and _")
@@ -73,31 +130,46 @@ def _read_secret(text: str, number: int) -> bytes:
     return secret
 
 
-def check_header_text(key: str) -> None:
-    """Whether *key* can stand in a header."""
-    if not key.isascii() or not key.isprintable():
-        raise ValueError("a key may hold printable ASCII characters only")
+EncryptionKeys = Annotated[dict[str, SecretBytes], NoDecode, BeforeValidator(_read_encryption_keys)]
+"""`id:base64` with commas between them, by their ids."""
 
 
-def check_key(key: str) -> None:
-    """Whether *key* can be what a client sends behind `Bearer`, where white space ends it."""
-    check_header_text(key)
-    if not key or " " in key:
-        raise ValueError("a key may not be empty or hold white space; commas stand between keys")
+def _read_aliases(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError('must be a JSON object such as {"officeai": "gpt-4o"}') from None
 
 
-def check_database_url(url: str) -> None:
-    """Whether *url* names a kind of database that is known."""
-    if not url.startswith(_DATABASES):
+def _check_aliases(aliases: dict[str, str]) -> dict[str, str]:
+    if not all(name.strip() for pair in aliases.items() for name in pair):
+        raise ValueError("a model has no empty name")
+    return aliases
+
+
+Aliases = Annotated[
+    dict[str, str], NoDecode, BeforeValidator(_read_aliases), AfterValidator(_check_aliases)
+]
+"""A JSON object of names."""
+
+
+def _check_database(url: SecretStr | None) -> SecretStr | None:
+    if url is not None and not url.get_secret_value().startswith(_DATABASES):
         raise ValueError("must start with sqlite:/// or postgresql://")
+    return url
 
 
-def read_addresses(text: str) -> str:
-    """IP addresses and networks with commas, or `*` alone, without the white space between them.
+DatabaseUrl = Annotated[SecretStr | None, AfterValidator(_check_database)]
+"""The URL of a database of a known kind; it may hold a password."""
 
-    Whatever else stands there would never be an address that something comes from.
+
+def _read_addresses(text: str) -> str:
+    """The same without the white space. What else stands there would never be an address that
+    something comes from.
     """
-    entries = list(entries_of(text))
+    entries = list(_entries_of(text))
     if entries == [ANYBODY]:
         return ANYBODY
     for number, entry in enumerate(entries, start=1):
@@ -111,16 +183,31 @@ def read_addresses(text: str) -> str:
     return ",".join(entries)
 
 
-def read_base_url(text: str) -> str:
-    """An http or https URL, without the stroke at its end."""
+Addresses = Annotated[str, AfterValidator(_read_addresses)]
+"""IP addresses and networks with commas between them, or `*` alone."""
+
+
+def _read_base_url(text: str) -> str:
     url = urlsplit(text)
     # `urlsplit` leaves tabs and line ends out of what it looks at, and they would stay in `text`.
     if url.scheme not in DEFAULT_PORTS or not url.hostname or " " in text or not text.isprintable():
         raise ValueError("must be a URL such as https://api.openai.com/v1")
     if url.query or url.fragment or url.username or url.password:
         raise ValueError("must have no user, query or fragment; the key has its own setting")
-    _ = url.port
+    _ = url.port  # Which raises when it is none.
     return text.rstrip("/")
+
+
+BaseUrl = Annotated[str, AfterValidator(_read_base_url)]
+"""An http or https URL, without the stroke at its end."""
+
+
+def is_own_address(base_url: str, *, host: str, port: int) -> bool:
+    """Whether *base_url* leads to the program itself, which listens on *host* and *port*."""
+    url = urlsplit(base_url)
+    listens_locally = host in ("0.0.0.0", "::") or is_loopback(host)  # noqa: S104 - compared, not bound
+    is_same_host = url.hostname == host or (is_loopback(url.hostname) and listens_locally)
+    return is_same_host and (url.port or DEFAULT_PORTS[url.scheme]) == port
 
 
 def is_loopback(host: str | None) -> bool:
@@ -129,8 +216,3 @@ def is_loopback(host: str | None) -> bool:
         return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
     except ValueError:
         return False
-
-
-def is_local(host: str) -> bool:
-    """Whether who listens on *host* is reached through the loopback interface, too."""
-    return host in ("0.0.0.0", "::") or is_loopback(host)  # noqa: S104 - compared, not bound

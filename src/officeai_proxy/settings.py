@@ -4,27 +4,15 @@ Environment variables carry the prefix `OFFICEAI_`. A wrong value is a `Configur
 line that names the setting and never shows a secret.
 """
 
-import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
-from pydantic import (
-    AfterValidator,
-    AliasChoices,
-    Field,
-    SecretBytes,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import AliasChoices, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
     EnvSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -36,18 +24,17 @@ from officeai_proxy.errors import ConfigurationError
 from officeai_proxy.model import Durability
 from officeai_proxy.setting_files import DOTENV, PREFIX, TOML, check_files, strange_variables
 from officeai_proxy.setting_values import (
-    DEFAULT_PORTS,
+    Addresses,
+    Aliases,
+    BaseUrl,
+    DatabaseUrl,
+    EncryptionKeys,
+    Host,
+    Keys,
     Number,
+    UpstreamKey,
     WholeNumber,
-    check_database_url,
-    check_header_text,
-    check_key,
-    entries_of,
-    is_local,
-    is_loopback,
-    read_addresses,
-    read_base_url,
-    read_encryption_keys,
+    is_own_address,
 )
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
@@ -96,12 +83,12 @@ class Settings(BaseSettings):
         populate_by_name=True,
     )
 
-    upstream_base_url: str = Field(
+    upstream_base_url: BaseUrl = Field(
         OPENAI_BASE_URL,
         validation_alias=AliasChoices("OFFICEAI_UPSTREAM_BASE_URL", "OPENAI_BASE_URL"),
         description="Where calls go: the base URL of an OpenAI-compatible server.",
     )
-    upstream_api_key: SecretStr | None = Field(
+    upstream_api_key: UpstreamKey = Field(
         None,
         validation_alias=AliasChoices("OFFICEAI_UPSTREAM_API_KEY", "OPENAI_API_KEY"),
         description="The upstream's key. Without it none is sent, as local model servers like it.",
@@ -109,20 +96,20 @@ class Settings(BaseSettings):
     upstream_trust_env: bool = Field(
         True, description="Whether HTTPS_PROXY, ALL_PROXY and NO_PROXY are followed."
     )
-    database_url: SecretStr | None = Field(
+    database_url: DatabaseUrl = Field(
         None, description="`sqlite:///path` or `postgresql://…`; else a file in the data directory."
     )
     data_dir: Path = Field(Path("data"), description="The database and the journal live here.")
-    host: str = Field("127.0.0.1", description="The address to listen on.")
+    host: Host = Field("127.0.0.1", description="The address to listen on.")
     port: WholeNumber = Field(
         8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one."
     )
     workers: WholeNumber = Field(1, ge=1, le=256, description="How many processes serve.")
-    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+    api_keys: Keys = Field(
         (),
         description="Keys for the simple case, comma separated: workspace `default`, all scopes.",
     )
-    encryption_keys: Annotated[dict[str, SecretBytes], NoDecode] = Field(
+    encryption_keys: EncryptionKeys = Field(
         default_factory=dict,
         description="Keys that seal what is stored, `id:base64` with commas; the first one seals.",
     )
@@ -138,7 +125,7 @@ class Settings(BaseSettings):
     on_disconnect: OnDisconnect = Field(
         OnDisconnect.CANCEL, description="When a caller leaves: `cancel` upstream, or `finish`."
     )
-    model_aliases: Annotated[dict[str, str], NoDecode] = Field(
+    model_aliases: Aliases = Field(
         default_factory=dict, description="JSON object: a model name of clients → the upstream's."
     )
     grace_seconds: Number = Field(
@@ -211,7 +198,7 @@ class Settings(BaseSettings):
     send_timeout: Number = Field(
         120, gt=0, le=86400, description="Seconds in which a client must take some of its reply."
     )
-    trusted_proxies: Annotated[str, AfterValidator(read_addresses)] = Field(
+    trusted_proxies: Addresses = Field(
         "", description="Addresses whose X-Forwarded-For is believed, comma separated; `*` for all."
     )
     prices: Path | None = Field(
@@ -238,75 +225,9 @@ class Settings(BaseSettings):
         toml = TomlConfigSettingsSource(settings_cls)
         return init_settings, env_settings, dotenv_settings, toml
 
-    @field_validator("host")
-    @classmethod
-    def _is_an_address(cls, value: str) -> str:
-        # An empty one would be taken for all addresses of the machine.
-        if not value.strip() or not value.isprintable():
-            raise ValueError("must be an address such as 127.0.0.1, or 0.0.0.0 for all")
-        return value
-
-    @field_validator("api_keys", mode="before")
-    @classmethod
-    def _split_keys(cls, value: object) -> object:
-        return tuple(entries_of(value)) if isinstance(value, str) else value
-
-    @field_validator("encryption_keys", mode="before")
-    @classmethod
-    def _read_encryption_keys(cls, value: object) -> object:
-        return read_encryption_keys(value) if isinstance(value, str) else value
-
-    @field_validator("model_aliases", mode="before")
-    @classmethod
-    def _read_aliases(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        try:
-            return json.loads(value)
-        except ValueError:
-            raise ValueError('must be a JSON object such as {"officeai": "gpt-4o"}') from None
-
-    @field_validator("model_aliases")
-    @classmethod
-    def _aliases_have_names(cls, aliases: dict[str, str]) -> dict[str, str]:
-        if not all(name.strip() for pair in aliases.items() for name in pair):
-            raise ValueError("a model has no empty name")
-        return aliases
-
-    @field_validator("api_keys")
-    @classmethod
-    def _keys_fit_into_a_header(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        for key in keys:
-            check_key(key.get_secret_value())
-        return keys
-
-    @field_validator("upstream_api_key")
-    @classmethod
-    def _upstream_key_fits_into_a_header(cls, key: SecretStr | None) -> SecretStr | None:
-        if key is None:
-            return None
-        # Files with secrets end in a newline, and some of them get here with it.
-        text = key.get_secret_value().strip()
-        check_header_text(text)
-        return SecretStr(text) if text else None
-
-    @field_validator("upstream_base_url")
-    @classmethod
-    def _is_http_url(cls, value: str) -> str:
-        return read_base_url(value)
-
-    @field_validator("database_url")
-    @classmethod
-    def _is_known_database(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            check_database_url(value.get_secret_value())
-        return value
-
     @model_validator(mode="after")
     def _is_not_its_own_upstream(self) -> "Settings":
-        url = urlsplit(self.upstream_base_url)
-        same_host = url.hostname == self.host or (is_loopback(url.hostname) and is_local(self.host))
-        if same_host and (url.port or DEFAULT_PORTS[url.scheme]) == self.port:
+        if is_own_address(self.upstream_base_url, host=self.host, port=self.port):
             raise ValueError(
                 "OFFICEAI_UPSTREAM_BASE_URL (or OPENAI_BASE_URL) is this proxy's own address; name "
                 "the model's server in OFFICEAI_UPSTREAM_BASE_URL"

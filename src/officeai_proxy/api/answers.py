@@ -1,5 +1,6 @@
 """Answers of the read side: values in, JSON bytes out, and the errors that the API page lists."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -7,26 +8,36 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from typing_extensions import override
 
+from officeai_proxy.errors import (
+    BodyTooLarge,
+    Conflict,
+    DatabaseUnavailable,
+    InvalidJson,
+    InvalidKey,
+    NotAllowed,
+    NotFound,
+    ProxyError,
+    TooManyExports,
+    UnprocessableInput,
+    UnsupportedMedia,
+)
 from officeai_proxy.wire import jsontext
 
-_WHEN = {
-    HTTPStatus.BAD_REQUEST: ("The body is not JSON, or a header is there twice.", "invalid_json"),
-    HTTPStatus.UNAUTHORIZED: ("There is no key, or it opens nothing.", "invalid_api_key"),
-    HTTPStatus.FORBIDDEN: ("The key lacks a scope, or is bound to another user.", "not_allowed"),
-    HTTPStatus.NOT_FOUND: ("There is no such session in this workspace.", "not_found"),
-    HTTPStatus.CONFLICT: (
-        "It exists already; or several users have a session of this id (`ambiguous_session`).",
-        "conflict",
+_WHEN: Mapping[type[ProxyError], str] = {
+    InvalidJson: "The body is not JSON, or a header is there twice.",
+    InvalidKey: "There is no key, or it opens nothing.",
+    NotAllowed: "The key lacks a scope, or is bound to another user.",
+    NotFound: "There is no such session in this workspace.",
+    Conflict: (
+        "It exists already; or several users have a session of this id (`ambiguous_session`)."
     ),
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("The body is too large.", "request_too_large"),
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ("The body is not JSON.", "unsupported_media_type"),
-    HTTPStatus.UNPROCESSABLE_ENTITY: ("A value cannot be used; `param` names it.", "invalid_value"),
-    HTTPStatus.TOO_MANY_REQUESTS: (
-        "Too many exports run at this moment; try again after `Retry-After` seconds.",
-        "too_many_exports",
-    ),
-    HTTPStatus.SERVICE_UNAVAILABLE: ("The database is away; try again.", "database_unavailable"),
+    BodyTooLarge: "The body is too large.",
+    UnsupportedMedia: "The body is not JSON.",
+    UnprocessableInput: "A value cannot be used; `param` names it.",
+    TooManyExports: "Too many exports run at this moment; try again after `Retry-After` seconds.",
+    DatabaseUnavailable: "The database is away; try again.",
 }
+_ERRORS = {error.status: error for error in _WHEN}
 
 _ALWAYS = (
     HTTPStatus.UNAUTHORIZED,
@@ -76,13 +87,9 @@ def problems(*statuses: HTTPStatus, body: bool = False) -> dict[int | str, dict[
 
 
 def _problem(status: HTTPStatus) -> dict[str, Any]:
-    when, code = _WHEN[status]
-    kind = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
-    if status == HTTPStatus.FORBIDDEN:
-        kind = "permission_error"
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        kind = "rate_limit_error"
-    error = {"message": when, "type": kind, "param": None, "code": code}
+    kind = _ERRORS[status]
+    when = _WHEN[kind]
+    error = {"message": when, "type": kind.type, "param": None, "code": kind.code}
     return {
         "model": ErrorAnswer,
         "description": when,

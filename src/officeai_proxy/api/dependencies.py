@@ -20,7 +20,6 @@ class Freshness(Protocol):
 
     async def wait(self) -> None:
         """Return when everything recorded before this call is stored, or after 2 s at most."""
-        ...
 
 
 class Slots(Protocol):
@@ -32,7 +31,6 @@ class Slots(Protocol):
         Raises:
             TooManyExports: there is none left.
         """
-        ...
 
 
 class Services(Protocol):
@@ -41,41 +39,33 @@ class Services(Protocol):
     @property
     def keyring(self) -> Keyring:
         """All keys that open something."""
-        ...
 
     @property
     def database(self) -> Database:
         """Where the conversations are."""
-        ...
 
     @property
     def freshness(self) -> Freshness:
         """The way to read what was just recorded."""
-        ...
 
     @property
     def audit(self) -> AuditLog:
         """Where it is written down who did what."""
-        ...
 
     @property
     def set_aside(self) -> SetAside:
         """Exchanges of this host that could never be stored."""
-        ...
 
     @property
     def export_slots(self) -> Slots:
         """How many exports may run at once."""
-        ...
 
     @property
     def settings(self) -> Settings:
         """The limits."""
-        ...
 
     def clock(self) -> datetime:
         """The present moment, in UTC."""
-        ...
 
 
 async def _fresh_services(request: Request) -> Services:

@@ -1,9 +1,13 @@
-"""What `/openapi.json` says beside its routes: groups and names; serves nothing.
+"""What `/openapi.json` says beside its routes: groups, names, what is filled in; serves nothing.
 
 Programs that write clients make functions of the names, and pages that show the description put
 the groups in this order.
 """
 
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.utils import generate_unique_id
 
@@ -25,6 +29,20 @@ GROUPS = [
     },
     {"name": "Health", "description": "For people, probes and Prometheus."},
 ]
+
+
+def complete(app: FastAPI, fill_in: Callable[[dict[str, Any]], None]) -> None:
+    """Have *fill_in* change the description of *app*, once, when it is first asked for."""
+    describe = app.openapi
+
+    def described() -> dict[str, Any]:
+        is_made = app.openapi_schema is not None
+        description = describe()
+        if not is_made:
+            fill_in(description)
+        return description
+
+    app.openapi = described  # type: ignore[method-assign]  # FastAPI's documented way to extend it
 
 
 def operation_id(route: APIRoute) -> str:

@@ -1,4 +1,4 @@
-"""A request that is not over when the grace period is: told so, as calls are.
+"""Requests that still run when the grace period is over are told so, as calls are.
 
 The server cancels what still runs then. It would answer a bare 500 and write a trace for each.
 """

@@ -12,8 +12,9 @@ from typing import Any, cast
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, compile_path
 
+from officeai_proxy.api.description import complete
 from officeai_proxy.auth.dependencies import Requirement
 from officeai_proxy.errors import ConfigurationError
 from officeai_proxy.model import Scope
@@ -69,16 +70,13 @@ def install(app: FastAPI) -> None:
         for policy in policies(app.routes)
         for method in policy.methods
     }
-    describe = app.openapi
 
-    def described() -> dict[str, Any]:
-        description = describe()
+    def tell(description: dict[str, Any]) -> None:
         for path, item in description["paths"].items():
             for method, operation in item.items():
                 _tell(operation, needed[path, method])
-        return description
 
-    app.openapi = described  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    complete(app, tell)
 
 
 def _policy(route: RouteContext) -> Policy:
@@ -97,15 +95,7 @@ def _policy(route: RouteContext) -> Policy:
 
 
 def _is_open(path: str) -> bool:
-    return any(_fits(path, pattern) for pattern in OPEN)
-
-
-def _fits(path: str, pattern: str) -> bool:
-    """Whether *path* is *pattern*, of which a step in braces stands for any one step."""
-    steps, wanted = path.split("/"), pattern.split("/")
-    return len(steps) == len(wanted) and all(
-        step == want or want.startswith("{") for step, want in zip(steps, wanted, strict=True)
-    )
+    return any(compile_path(pattern)[0].match(path) for pattern in OPEN)
 
 
 def _scopes(dependant: Dependant) -> Iterator[Scope]:
@@ -123,6 +113,4 @@ def _tell(operation: dict[str, Any], policy: Policy) -> None:
     names = sorted(scope.value for scope in policy.scopes)
     operation["security"] = [{"ApiKey": names}]
     told = f"Needs a key with the scope {', '.join(f'`{name}`' for name in names)}."
-    description = operation.get("description", "")
-    if told not in description:
-        operation["description"] = f"{description}\n\n{told}".strip()
+    operation["description"] = f"{operation.get('description', '')}\n\n{told}".strip()

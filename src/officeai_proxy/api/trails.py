@@ -5,6 +5,7 @@ is refused because nothing is there, or because the key may not, leaves its row 
 """
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from fastapi import Depends, Request
@@ -14,6 +15,19 @@ from officeai_proxy.audit import Trail
 from officeai_proxy.auth.dependencies import authenticate
 from officeai_proxy.errors import NotAllowed, NotFound
 from officeai_proxy.storage.audit.chain import Action
+
+
+@asynccontextmanager
+async def refusals_left(trail: Trail, request: Request) -> AsyncIterator[None]:
+    """What *request* is refused meanwhile, because nothing is there or the key may not, is left on
+    *trail* with the first name in its address.
+    """
+    try:
+        yield
+    except (NotAllowed, NotFound) as refusal:
+        names = [str(value) for value in request.path_params.values()]
+        await trail.refused(refusal.code or "refused", target=names[0] if names else None)
+        raise
 
 
 class Audited:
@@ -32,12 +46,8 @@ class Audited:
         services = cast("Services", request.app.state.services)
         client_ip = request.client.host if request.client else None
         trail = services.audit.trail(self.action, authenticate(request), client_ip=client_ip)
-        try:
+        async with refusals_left(trail, request):
             yield trail
-        except (NotAllowed, NotFound) as refusal:
-            names = list(request.path_params.values())
-            await trail.refused(refusal.code or "refused", target=names[0] if names else None)
-            raise
 
 
 def audited(action: Action) -> Any:

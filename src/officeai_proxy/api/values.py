@@ -72,13 +72,9 @@ def _plain(text: str | None, *, longest: int = MAX_TEXT) -> str | None:
     return text
 
 
-def _label_or_none(name: str, text: str | None) -> str | None:
-    return None if text is None else check_label(name, text)
-
-
 def label_or_none(name: str) -> Callable[[str | None], str | None]:
     """A validator for the session or user *name*, which may be absent."""
-    return partial(_label_or_none, name)
+    return lambda text: None if text is None else check_label(name, text)
 
 
 NAME_SCHEMA: JsonDict = {

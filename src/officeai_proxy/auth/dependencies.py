@@ -7,8 +7,8 @@ from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from officeai_proxy.auth.keyring import Keyring
+from officeai_proxy.auth.labels import repeated
 from officeai_proxy.auth.permissions import check_scope
-from officeai_proxy.errors import InvalidRequest
 from officeai_proxy.model import Caller, Scope
 
 # It only describes: refusing is the keyring's, which knows the reason. A second one of that name
@@ -26,7 +26,6 @@ class Services(Protocol):
     @property
     def keyring(self) -> Keyring:
         """All keys that open something."""
-        ...
 
 
 def authenticate(request: Request) -> Caller:
@@ -40,9 +39,7 @@ def authenticate(request: Request) -> Caller:
     """
     values = [value for name, value in request.scope["headers"] if name == b"authorization"]
     if len(values) > 1:
-        raise InvalidRequest(
-            f"Authorization is there {len(values)} times; send it once.", param="Authorization"
-        )
+        raise repeated("Authorization", len(values))
     services = cast("Services", request.app.state.services)
     address = request.client.host if request.client else "unknown"
     return services.keyring.caller_of(values[0] if values else None, address)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from officeai_proxy.model import ApiKey, Json, Limits
+from officeai_proxy.model import ApiKey, Json, Limits, iso_text
 
 
 def key_state(key: ApiKey, now: datetime) -> str:
@@ -34,4 +34,4 @@ def key_line(key: ApiKey, now: datetime) -> dict[str, Json]:
 
 
 def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return None if moment is None else iso_text(moment.astimezone(UTC))

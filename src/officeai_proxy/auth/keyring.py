@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from officeai_proxy.auth.floods import WrongKeys
 from officeai_proxy.auth.keys import digest
+from officeai_proxy.auth.wrong_keys import WrongKeys
 from officeai_proxy.errors import InvalidKey, KeysUnavailable
 from officeai_proxy.model import ApiKey, Caller
 

@@ -25,7 +25,7 @@ def label(name: str, values: Sequence[bytes]) -> str | None:
     if not values:
         return None
     if len(values) > 1:
-        raise InvalidRequest(f"{name} is there {len(values)} times; send it once.", param=name)
+        raise repeated(name, len(values))
     # A tab around a value is white space, which llhttp takes away only in front of it.
     text = _decoded(name, values[0].strip(b" \t"))
     if _is_plain(text):
@@ -34,6 +34,11 @@ def label(name: str, values: Sequence[bytes]) -> str | None:
     if fault is not None:
         raise InvalidRequest(f"{name} {fault}", param=name)
     return text.strip()
+
+
+def repeated(name: str, times: int) -> InvalidRequest:
+    """The error that refuses a header *name* which is there so many *times*."""
+    return InvalidRequest(f"{name} is there {times} times; send it once.", param=name)
 
 
 def plain_label(value: bytes | None) -> str | None:

@@ -29,7 +29,6 @@ class KeySource(Protocol):
         Raises:
             DatabaseUnavailable: they cannot be read at the moment.
         """
-        ...
 
 
 class KeyRefresher:
@@ -59,7 +58,7 @@ class KeyRefresher:
 
     async def refresh(self) -> None:
         """Read once. When that fails, the keys known so far stay in force."""
-        # A reading that began before a key was made must not come in after the one that has it.
+        # An older reading must not take the place of a newer one, which has a key made in between.
         async with self._reading:
             await self._read()
 

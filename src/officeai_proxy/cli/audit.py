@@ -3,12 +3,11 @@
 import sys
 
 import click
-from typing_extensions import override
 
 from officeai_proxy.cli.opening import with_database
-from officeai_proxy.cli.parameters import Moment, Name
+from officeai_proxy.cli.parameters import MOMENT, Name, Read, limit_option, workspace_option
 from officeai_proxy.cli.standard import json_line
-from officeai_proxy.model import DEFAULT_WORKSPACE, Caller
+from officeai_proxy.model import Caller, iso_text
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.audit.chain import Action, Row
 from officeai_proxy.storage.audit.log import AuditFilter, AuditRepository, Head, detail_of
@@ -19,23 +18,13 @@ from officeai_proxy.storage.paging import Page, PageRequest
 MAX_LIMIT = 100_000
 
 
-class HeadText(click.ParamType[Head]):
+def _head(text: str) -> Head:
     """The end of the log as `audit verify` told it: `1234:9f86d0…`."""
-
-    name = "head"
-
-    @override
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Head:
-        """Read the head."""
-        if isinstance(value, Head):
-            return value
-        count, _, text = str(value).partition(":")
-        try:
-            return Head(int(count), bytes.fromhex(text))
-        except ValueError:
-            self.fail(f"{value!r} is not an end that `audit verify` told.", param, ctx)
+    count, _, digest = text.partition(":")
+    try:
+        return Head(int(count), bytes.fromhex(digest))
+    except ValueError as exc:
+        raise ValueError(f"{text!r} is not an end that `audit verify` told") from exc
 
 
 @click.group("audit")
@@ -45,7 +34,7 @@ def command() -> None:
 
 @command.command("verify")
 @click.option(
-    "--head", type=HeadText(), help="An end that was told before; it must be there still."
+    "--head", type=Read("head", _head), help="An end that was told before; it must be there still."
 )
 def verify_(head: Head | None) -> None:
     """Prove that the audit log is as it was written; exit code 1 when it is not.
@@ -68,19 +57,13 @@ def verify_(head: Head | None) -> None:
 
 
 @command.command("list")
-@click.option("--workspace", type=Name(), default=DEFAULT_WORKSPACE, show_default=True)
+@workspace_option
 @click.option("--actor", type=str, help="Only what this key did; its id.")
 @click.option("--action", type=click.Choice([one.value for one in Action]), help="Only this.")
 @click.option("--user", type=Name(), help="Only about this user, also that they were erased.")
-@click.option("--after", type=Moment(), help="Only at this moment or later.")
-@click.option("--before", type=Moment(), help="Only before this moment.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, MAX_LIMIT),
-    default=50,
-    show_default=True,
-    help="How many rows at most.",
-)
+@click.option("--after", type=MOMENT, help="Only at this moment or later.")
+@click.option("--before", type=MOMENT, help="Only before this moment.")
+@limit_option(50, most=MAX_LIMIT, what="rows")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 def list_(workspace: str, limit: int, *, as_json: bool, **filters: object) -> None:
     """List what was done in a workspace, newest first.
@@ -112,7 +95,7 @@ def list_(workspace: str, limit: int, *, as_json: bool, **filters: object) -> No
 def _told(row: Row) -> dict[str, object]:
     return {
         "id": row.id,
-        "at": row.at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "at": iso_text(row.at, timespec="microseconds"),
         "actor": row.actor,
         "action": row.action,
         "user_identifier": row.user_identifier,

@@ -1,8 +1,8 @@
-"""A command's work in, what it gives out; a signal that ends it lets it clear away what it began.
+"""A command's work in, what it gives out; a signal cancels it, and it clears away what it began.
 
-Ctrl-C does so by asyncio. SIGTERM, and SIGHUP of a terminal that closes, would end the program at
-once, and leave what it was writing. A signal that is ignored (`nohup`), or that somebody else
-handles, is left alone. What serves has nothing to clear away until it does.
+For Ctrl-C asyncio does that. SIGTERM, and SIGHUP when the terminal closes, would end the program at
+once and leave half-written files behind. A signal that is ignored (`nohup`), or that somebody else
+handles, is left alone.
 """
 
 import asyncio
@@ -18,7 +18,9 @@ from typing import Any, NoReturn, TypeVar, cast
 T = TypeVar("T")
 
 PATIENCE = 5
-"""Seconds for clearing away. Who waits for a pipe that nobody reads does not hear before."""
+"""Seconds for clearing away; then the program ends all the same. Work that waits for a pipe which
+nobody reads does not even hear that it is cancelled.
+"""
 
 _KILLED_BY = 128
 """What a shell adds to the number of the signal that a program ended by."""
@@ -27,8 +29,8 @@ _KILLED_BY = 128
 def end_while_starting() -> None:
     """Let SIGTERM end a program before it serves; the server puts its own handler in the place.
 
-    Without any it would be a failure, and in a container, where the program has the number 1, it
-    would not even be heard.
+    Without a handler the exit would count as a failure; and in a container, where the program is
+    process 1, the signal would not even be heard.
     """
     signal.signal(signal.SIGTERM, _end_now)
 

@@ -1,19 +1,19 @@
 """`officeai-proxy export`: conversations from the database to a file, also while the proxy runs."""
 
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import click
 
 from officeai_proxy.cli.opening import trail_of, with_database
 from officeai_proxy.cli.output import STANDARD_OUTPUT, is_standard_output, open_output
-from officeai_proxy.cli.parameters import Moment, Name
+from officeai_proxy.cli.parameters import MOMENT, Name, workspace_option
 from officeai_proxy.cli.progress import progress
 from officeai_proxy.exports import Order, open_export
 from officeai_proxy.formats.registry import DEFAULT_INNER, FORMATS, INNER_FORMATS, guess_format
 from officeai_proxy.formats.writing.passages import Options
-from officeai_proxy.model import DEFAULT_WORKSPACE
+from officeai_proxy.model import utc_now
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.conversations.conversations import ConversationFilter, Deleted
@@ -48,8 +48,8 @@ def _with_a_name(_: click.Context, __: click.Parameter, output: Path) -> Path:
 @click.option("--session", type=Name(), help="Only the conversation of this session.")
 @click.option("--user", type=Name(), help="Only this user's.")
 @click.option("--model", type=str, help="Only those with a message of this model.")
-@click.option("--after", type=Moment(), help="Only those created at this moment or later.")
-@click.option("--before", type=Moment(), help="Only those created before this moment.")
+@click.option("--after", type=MOMENT, help="Only those created at this moment or later.")
+@click.option("--before", type=MOMENT, help="Only those created before this moment.")
 @click.option(
     "--deleted",
     type=click.Choice([one.value for one in Deleted]),
@@ -57,7 +57,7 @@ def _with_a_name(_: click.Context, __: click.Parameter, output: Path) -> Path:
     show_default=True,
     help="Those in the bin: no, only, or with the others.",
 )
-@click.option("--workspace", type=Name(), default=DEFAULT_WORKSPACE, show_default=True)
+@workspace_option
 @click.option(
     "--inner",
     type=click.Choice(INNER_FORMATS),
@@ -97,7 +97,7 @@ def command(
     moments = {"created_after": after, "created_before": before}
     told |= {name: moment.isoformat() for name, moment in moments.items() if moment}
     options = Options(
-        exported_at=datetime.now(UTC),
+        exported_at=utc_now(),
         csv_safe=csv_safe,
         inner=inner,
         filters={name: text for name, text in told.items() if text},
@@ -122,17 +122,10 @@ def _refuse_a_terminal(output: Path, chosen: str) -> None:
 
 async def _write(database: Database, workspace: str, order: Order, output: Path) -> str:
     """Write it, and say how much it was."""
-    one = order.session_id is not None
-    action = Action.EXPORT_CONVERSATION if one else Action.EXPORT_ALL
+    action = Action.EXPORT_ALL if order.session_id is None else Action.EXPORT_CONVERSATION
     trail = trail_of(database, action, workspace)
     async with open_export(database, trail.caller, order) as export:
-        # Before the first byte is written.
-        await trail.leave(
-            user=export.owner if one else order.conversations.user_identifier,
-            target=order.session_id,
-            detail=export.told,
-            is_sealed=export.expected.conversations == 0,
-        )
+        await export.leave_on(trail)
         with open_output(output) as file, progress(export) as advance:
             async for piece in export.pieces():
                 file.write(piece)

@@ -1,6 +1,6 @@
-"""The data directory in; what each worker will open in it, opened once and closed again.
+"""The data directory in; what workers will open there is opened once before they start, and closed.
 
-What is wrong there is then one line that says what to do, and not a traceback of every worker.
+So what is wrong there is one line that says what to do, and not a traceback of every worker.
 """
 
 from officeai_proxy.auth.limits.ledger import Ledger

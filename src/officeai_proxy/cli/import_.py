@@ -4,19 +4,18 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import BinaryIO, cast
 
 import click
 from rich.console import Console
 
 from officeai_proxy.cli.opening import trail_of, with_database
-from officeai_proxy.cli.parameters import Name
+from officeai_proxy.cli.parameters import Name, workspace_option
 from officeai_proxy.cli.standard import harmless, now_and_then
 from officeai_proxy.crypto.scratch import scratch_file
 from officeai_proxy.formats.reading.imported import Reading
 from officeai_proxy.imports import Account, Importer
-from officeai_proxy.model import DEFAULT_WORKSPACE
+from officeai_proxy.model import utc_now
 from officeai_proxy.settings import Settings, load_settings
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.database import Database
@@ -25,7 +24,7 @@ from officeai_proxy.storage.database import Database
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--user", type=Name(), help="Whose conversations are that the file gives to nobody.")
-@click.option("--workspace", default=DEFAULT_WORKSPACE, type=Name(), show_default=True)
+@workspace_option
 def command(file: str, user: str | None, workspace: str) -> None:
     """Bring conversations of a file into the database; exit code 1 when some failed.
 
@@ -67,7 +66,7 @@ def _opened(file: str) -> Iterator[BinaryIO]:
 
 def _reading(settings: Settings) -> Reading:
     return Reading(
-        now=datetime.now(UTC),
+        now=utc_now(),
         item_bytes=settings.max_import_item_bytes,
         # Whoever has a file on this machine may import all of it; only one that unpacks itself
         # to more than this is not what it seems to be.

@@ -1,25 +1,24 @@
 """`officeai-proxy keys`: make, list, rotate and revoke keys, also while the proxy runs."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import click
 
 from officeai_proxy.audit import COMMAND_LINE
-from officeai_proxy.auth.durations import parse_overlap
 from officeai_proxy.auth.key_lines import key_line, key_state
 from officeai_proxy.auth.keys import end_of_overlap, make_key, rotated
 from officeai_proxy.cli.opening import with_database
-from officeai_proxy.cli.parameters import Name, Scopes, Span
+from officeai_proxy.cli.parameters import DURATION, OVERLAP, SCOPES, Name, workspace_option
 from officeai_proxy.cli.standard import json_line
-from officeai_proxy.model import DEFAULT_WORKSPACE, ApiKey, Limits, Scope
+from officeai_proxy.model import ApiKey, Limits, Scope, utc_now
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.access.api_keys import ApiKeyRepository
 from officeai_proxy.storage.audit.chain import Action, Detail, Event
 from officeai_proxy.storage.audit.log import append
 from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.paging import MAX_INTEGER
 
-MOST = 2**63 - 1
-"""What the databases keep in an integer column."""
+_LIMIT = click.IntRange(1, MAX_INTEGER)
 
 
 @click.group("keys")
@@ -29,19 +28,19 @@ def command() -> None:
 
 @command.command()
 @click.option("--name", required=True, type=Name(), help="What the key is for.")
-@click.option("--workspace", default=DEFAULT_WORKSPACE, type=Name(), show_default=True)
+@workspace_option
 @click.option(
     "--scopes",
     default=",".join(Scope),
-    type=Scopes(),
+    type=SCOPES,
     show_default=True,
     help="What the key may do, comma separated.",
 )
 @click.option("--user", type=Name(), help="Bind the key to one user_identifier.")
-@click.option("--expires", type=Span(), help="When it ends: 90d, 12h, 30m.")
-@click.option("--rpm", type=click.IntRange(1, MOST), help="Requests in a minute, at most.")
-@click.option("--tpm", type=click.IntRange(1, MOST), help="Tokens in a minute, at most.")
-@click.option("--concurrency", type=click.IntRange(1, MOST), help="Calls at one time, at most.")
+@click.option("--expires", type=DURATION, help="When it ends: 90d, 12h, 30m.")
+@click.option("--rpm", type=_LIMIT, help="Requests in a minute, at most.")
+@click.option("--tpm", type=_LIMIT, help="Tokens in a minute, at most.")
+@click.option("--concurrency", type=_LIMIT, help="Calls at one time, at most.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def create(
     name: str,
@@ -59,7 +58,7 @@ def create(
 
     Example: officeai-proxy keys create --name laptop --scopes chat,read --expires 90d --rpm 60
     """
-    now = datetime.now(UTC)
+    now = utc_now()
     key, stored = make_key(
         name,
         now=now,
@@ -88,7 +87,7 @@ def list_(*, as_json: bool) -> None:
         async with database.read() as connection:
             return await ApiKeyRepository(connection).all()
 
-    keys, now = with_database(load_settings(), read), datetime.now(UTC)
+    keys, now = with_database(load_settings(), read), utc_now()
     if as_json:
         click.echo(json_line([key_line(key, now) for key in keys]))
         return
@@ -109,7 +108,7 @@ def list_(*, as_json: bool) -> None:
 @click.option(
     "--overlap",
     default="24h",
-    type=Span(parse_overlap),
+    type=OVERLAP,
     show_default=True,
     help="How long the old key goes on working; 0: not at all; at most 7d.",
 )
@@ -119,7 +118,7 @@ def rotate(key_id: str, overlap: timedelta, *, as_json: bool) -> None:
 
     Example: officeai-proxy keys rotate key_0123456789abcdef --overlap 24h
     """
-    now = datetime.now(UTC)
+    now = utc_now()
 
     async def work(database: Database) -> None:
         async with database.write() as connection:
@@ -142,7 +141,7 @@ def revoke(key_id: str) -> None:
 
     Example: officeai-proxy keys revoke key_0123456789abcdef
     """
-    now = datetime.now(UTC)
+    now = utc_now()
 
     async def work(database: Database) -> bool:
         async with database.write() as connection:

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar, cast
@@ -18,7 +18,7 @@ from officeai_proxy.auth.keys import make_key
 from officeai_proxy.cli import ending
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import ProxyError
-from officeai_proxy.model import Caller
+from officeai_proxy.model import Caller, utc_now
 from officeai_proxy.settings import Settings
 from officeai_proxy.storage.access.api_keys import ApiKeyRepository
 from officeai_proxy.storage.audit.chain import Action, Event
@@ -45,8 +45,8 @@ def with_database(
 ) -> T:
     """What *work* gives, with the configured database at the schema that this version needs.
 
-    Whoever runs a command in another folder than `serve` would take a new database, which holds
-    nothing, for that one; so it is told of unless it *may_be_new*.
+    A command that is run in another folder than `serve` finds no database there, and makes an empty
+    one. So that nobody takes it for the other one, this is told, unless it *may_be_new*.
     """
 
     async def opened() -> T:
@@ -65,7 +65,7 @@ def with_database(
 
 
 def _is_there(file: Path) -> bool:
-    """Whether there is something; what may not be looked for is told when it is opened."""
+    """Whether *file* exists; so does one that cannot be looked at: to open it tells why not."""
     try:
         return file.exists()
     except OSError:
@@ -75,7 +75,7 @@ def _is_there(file: Path) -> bool:
 def trail_of(database: Database, action: Action, workspace: str) -> Trail:
     """What a command that is about to do *action* in *workspace* leaves in the audit log."""
     caller = Caller(COMMAND_LINE, workspace)
-    return AuditLog(database, lambda: datetime.now(UTC)).trail(action, caller)
+    return AuditLog(database, utc_now).trail(action, caller)
 
 
 def upgrade_apart(settings: Settings) -> None:

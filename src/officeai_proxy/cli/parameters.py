@@ -1,15 +1,21 @@
-"""Types of options that several commands take: text in, a checked value out or what is wrong."""
+"""What several commands take: options, and types of them: text in, a checked value out or what is
+wrong.
+"""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from typing import Any, TypeVar, cast
 
 import click
 from typing_extensions import override
 
-from officeai_proxy.auth.durations import parse_lifetime
+from officeai_proxy.auth.durations import parse_lifetime, parse_overlap
 from officeai_proxy.auth.labels import check_label
 from officeai_proxy.errors import ProxyError
-from officeai_proxy.model import Scope
+from officeai_proxy.model import DEFAULT_WORKSPACE, Scope
+
+T = TypeVar("T")
+Function = Callable[..., Any]
 
 
 class Name(click.ParamType[str]):
@@ -28,61 +34,64 @@ class Name(click.ParamType[str]):
             self.fail(error.message, param, ctx)
 
 
-class Moment(click.ParamType[datetime]):
-    """A moment such as 2026-01-31 or 2026-01-31T12:00:00Z; without a zone it is UTC."""
+class Read(click.ParamType[T]):
+    """What a function makes of a text."""
 
-    name = "moment"
-
-    @override
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        """Read the moment."""
-        if isinstance(value, datetime):
-            return value
-        try:
-            read = datetime.fromisoformat(str(value).upper())
-            return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
-        except (ValueError, OverflowError):
-            self.fail(f"{value!r} is not a moment such as 2026-01-31T12:00:00Z.", param, ctx)
-
-
-class Span(click.ParamType[timedelta]):
-    """A duration such as `90d`, `12h` or `30m`."""
-
-    name = "duration"
-
-    def __init__(self, read: Callable[[str], timedelta] = parse_lifetime) -> None:
-        """*read* says which durations are taken; it raises ValueError for others."""
+    def __init__(self, name: str, read: Callable[[str], T]) -> None:
+        """*name* is what `--help` calls it; *read* raises ValueError for a text that is none."""
+        self.name = name
         self._read = read
 
     @override
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        """Read the duration."""
-        if isinstance(value, timedelta):
-            return value
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> T:
+        """Read the text; a default may be what it means already."""
+        if not isinstance(value, str):
+            return cast("T", value)
         try:
-            return self._read(str(value))
+            return self._read(value)
         except ValueError as error:
             self.fail(f"{error}.", param, ctx)
 
 
-class Scopes(click.ParamType[frozenset[Scope]]):
-    """A comma-separated list of scopes."""
+def _moment(text: str) -> datetime:
+    try:
+        read = datetime.fromisoformat(text.upper())
+        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
+        raise ValueError(f"{text!r} is not a moment such as 2026-01-31T12:00:00Z") from exc
 
-    name = "scopes"
 
-    @override
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> frozenset[Scope]:
-        """Read the list."""
-        if isinstance(value, frozenset):
-            return value
-        try:
-            scopes = frozenset(Scope(part.strip()) for part in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r}: the scopes are {', '.join(Scope)}.", param, ctx)
-        return scopes
+def _scopes(text: str) -> frozenset[Scope]:
+    try:
+        return frozenset(Scope(part.strip()) for part in text.split(","))
+    except ValueError as exc:
+        raise ValueError(f"{text!r}: the scopes are {', '.join(Scope)}") from exc
+
+
+MOMENT = Read("moment", _moment)
+"""A moment such as 2026-01-31 or 2026-01-31T12:00:00Z; without a zone it is UTC."""
+
+DURATION = Read("duration", parse_lifetime)
+"""A duration such as `90d`, `12h` or `30m`."""
+
+OVERLAP = Read("duration", parse_overlap)
+"""How long a key that is being replaced goes on working; `0`: not at all."""
+
+SCOPES = Read("scopes", _scopes)
+"""A comma-separated list of scopes."""
+
+workspace_option = click.option(
+    "--workspace", type=Name(), default=DEFAULT_WORKSPACE, show_default=True
+)
+"""Whose walls a command works in."""
+
+
+def limit_option(default: int, *, most: int, what: str) -> Callable[[Function], Function]:
+    """How many of *what* a command shows: *default*, or what is asked for up to *most*."""
+    return click.option(
+        "--limit",
+        type=click.IntRange(1, most),
+        default=default,
+        show_default=True,
+        help=f"How many {what} at most.",
+    )

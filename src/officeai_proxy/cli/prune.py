@@ -1,14 +1,15 @@
 """`officeai-proxy prune`: delete by hand what retention would, also while the proxy runs."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
 
 from officeai_proxy.audit import COMMAND_LINE
 from officeai_proxy.cli.opening import with_database
-from officeai_proxy.cli.parameters import Span
+from officeai_proxy.cli.parameters import DURATION
+from officeai_proxy.model import utc_now
 from officeai_proxy.retention.pruning import Plan, Pruning, plan_of
 from officeai_proxy.settings import Settings, load_settings
 from officeai_proxy.storage.database import Database
@@ -17,7 +18,9 @@ from officeai_proxy.storage.retention import Amount, Due
 
 @click.command("prune")
 @click.option("--dry-run", is_flag=True, help="Say what would go; change nothing.")
-@click.option("--older-than", type=Span(), help="What had no activity for so long: 90d, 12h, 30m.")
+@click.option(
+    "--older-than", type=DURATION, help="What had no activity for so long: 90d, 12h, 30m."
+)
 @click.option("--bin", "empty_bin", is_flag=True, help="All that is in the bin now.")
 @click.option(
     "--archive-dir",
@@ -40,7 +43,7 @@ def command(
     Example: officeai-proxy prune --older-than 90d --archive-dir archive --dry-run
     """
     settings = load_settings()
-    now = datetime.now(UTC)
+    now = utc_now()
     plan = _plan(settings, now, older_than=older_than, empty_bin=empty_bin, archive_dir=archive_dir)
 
     async def look(database: Database) -> list[Amount]:
@@ -80,7 +83,7 @@ def _plan(
 
 
 def _pruning(database: Database) -> Pruning:
-    return Pruning(database, actor=COMMAND_LINE, clock=lambda: datetime.now(UTC))
+    return Pruning(database, actor=COMMAND_LINE, clock=utc_now)
 
 
 def _tell(amounts: Sequence[Amount], word: str) -> None:

@@ -19,7 +19,7 @@ from officeai_proxy.storage.search.upkeep import purge
 
 
 def _counted() -> Callable[[int], None]:
-    """Tells now and then how many rows it has been so far."""
+    """A function to tell of some more rows; now and then it prints how many there were so far."""
     rows = 0
     tell = now_and_then("{:,} rows encrypted so far".format)
 

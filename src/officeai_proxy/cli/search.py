@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import click
 
 from officeai_proxy.cli.opening import trail_of, with_database
-from officeai_proxy.cli.parameters import Name
+from officeai_proxy.cli.parameters import Name, limit_option, workspace_option
 from officeai_proxy.cli.standard import json_line
 from officeai_proxy.errors import RequestRefused
-from officeai_proxy.model import DEFAULT_WORKSPACE, Role
+from officeai_proxy.model import Role, iso_text
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.database import Database
@@ -24,14 +24,8 @@ MAX_LIMIT = 1000
 @click.argument("words", nargs=-1, required=True)
 @click.option("--user", type=Name(), help="Only this user's messages.")
 @click.option("--role", type=click.Choice([role.value for role in Role]), help="Only this role.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, MAX_LIMIT),
-    default=20,
-    show_default=True,
-    help="How many messages at most.",
-)
-@click.option("--workspace", type=Name(), default=DEFAULT_WORKSPACE, show_default=True)
+@limit_option(20, most=MAX_LIMIT, what="messages")
+@workspace_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 def command(
     words: tuple[str, ...],
@@ -105,7 +99,7 @@ def _told(hit: Hit, query: Query) -> dict[str, object]:
         "title": hit.conversation.title,
         "message_id": hit.message.id,
         "role": hit.message.role,
-        "timestamp": hit.message.timestamp.isoformat().replace("+00:00", "Z"),
+        "timestamp": iso_text(hit.message.timestamp),
         "snippet": shown.text,
         "highlights": shown.highlights,
     }

@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import click
 
@@ -17,9 +16,10 @@ from officeai_proxy.cli.opening import first_key, upgrade_apart, with_database
 from officeai_proxy.cli.standard import can_print, give_up_output
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import DatabaseUnavailable
+from officeai_proxy.model import utc_now
 from officeai_proxy.page.visits import invite
 from officeai_proxy.prices.book import PriceBook
-from officeai_proxy.proxy.upstream import Timeouts, choose_upstream
+from officeai_proxy.proxy.upstream import upstream_of
 from officeai_proxy.recording.destination import Destination
 from officeai_proxy.recording.journal import open_directory
 from officeai_proxy.recording.journal_keys import check_keys
@@ -35,7 +35,7 @@ _NO_CHAT = re.compile(
     r"whisper|transcri|tts|embed|\bbge\b|rerank|moderation|dall-e|image|sora|diffusion|flux",
     re.IGNORECASE,
 )
-"""What the names of models have in them that do not chat."""
+"""What is in the names of models that do not chat."""
 
 
 def serve(settings: Settings, *, upstream_note: str = "") -> None:
@@ -49,10 +49,7 @@ def serve(settings: Settings, *, upstream_note: str = "") -> None:
     Destination(settings.journal_dir, read_address(settings.database).identity)
     prove_folders(settings)
     PriceBook.open(settings.prices)
-    timeouts = Timeouts(
-        settings.connect_timeout, settings.first_byte_timeout, settings.idle_timeout
-    )
-    choose_upstream(settings.upstream_base_url, timeouts, trust_env=settings.upstream_trust_env)
+    upstream_of(settings)
     with bind(settings) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         keys, place = _open_database(settings)
@@ -61,7 +58,7 @@ def serve(settings: Settings, *, upstream_note: str = "") -> None:
 
 
 def _tell(lines: str) -> None:
-    """Print the banner; a program that serves does not end because nobody listens."""
+    """Print the banner; that nobody can read it is no reason to stop serving."""
     try:
         click.echo(lines)
     except OSError as exc:
@@ -96,7 +93,7 @@ def _open_database(settings: Settings) -> tuple[FirstKey | str, str]:
     location = wanted.location
 
     async def prepared(database: Database) -> FirstKey | str:
-        now = datetime.now(UTC)
+        now = utc_now()
         key = None if configured or not is_seen else await first_key(database, now=now)
         if key is None:
             return MADE_EARLIER
@@ -160,9 +157,9 @@ def _first_call(settings: Settings, *, key: str) -> list[str]:
 
 
 def _chat_model(aliases: Mapping[str, str]) -> str:
-    """A name of the configuration that may well chat, else one that OpenAI has.
+    """The alias of a model that can probably chat, else a model of OpenAI's.
 
-    The first call should be no error of the upstream, as a chat with a model for speech is.
+    The example must not end in an error, as a chat with a model for speech would.
     """
     chatting = (name for name, model in aliases.items() if not _NO_CHAT.search(model))
     return next(chatting, "gpt-4o-mini")

@@ -6,7 +6,7 @@ import click
 
 from officeai_proxy.cli.standard import harmless, json_line
 from officeai_proxy.crypto.master_keys import MasterKeys
-from officeai_proxy.model import Exchange, utc_from_ns
+from officeai_proxy.model import Exchange, iso_text, utc_from_ns
 from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.journal import Journal, open_directory
 from officeai_proxy.recording.journal_keys import check_keys
@@ -168,4 +168,4 @@ def _text(body: bytes, encoding: str) -> tuple[str, str | None]:
 
 
 def _moment(epoch_ns: int) -> str:
-    return utc_from_ns(epoch_ns).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso_text(utc_from_ns(epoch_ns), timespec="milliseconds")

@@ -1,8 +1,8 @@
 """Standard input, output and error as a program may find them: open, closed, or full.
 
-A program that is started with one of them closed has its place, 0, 1 or 2, free for the next file
-that is opened; what is meant for a person would go into a database. Python has None for it: what is
-printed is gone without a word, and who asks whether it is a terminal fails.
+When a program is started with one of them closed, the next file that it opens gets that number, 0,
+1 or 2, and what is meant for a person would go into a database. For Python such a stream is None:
+what is printed to it is gone without a word, and to ask whether it is a terminal fails.
 """
 
 import codecs
@@ -31,10 +31,10 @@ _OBEYED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
 
 
 def hold_places() -> bool:
-    """Let nothing else take the place of a stream that is closed; whether output was.
+    """Fill the place of each stream that is closed, before a file takes it; whether output was.
 
-    Whatever is printed then fails, as it does on a full disk. What is told on standard error is
-    for nobody then, and no reason not to do the work.
+    To print to such an output fails, as it does on a full disk. What is told on such a standard
+    error is dropped: that nobody hears it is no reason not to do the work.
     """
     was_closed = [number for number in _STREAMS if not _is_open(number)]
     for number in was_closed:
@@ -51,10 +51,9 @@ def hold_places() -> bool:
 
 
 def show_by_escapes() -> None:
-    """Let output in an encoding of few letters, such as that of `LANG=de_DE`, have all of them.
+    """Let any text be printed, also where the encoding lacks letters, as with `LANG=de_DE`.
 
-    What the encoding lacks is written as Python escapes it; it would be a failure otherwise, of
-    `--help` too.
+    What it lacks is written as Python escapes it; otherwise even `--help` would fail.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and not _has_all_letters(stream):
@@ -66,7 +65,7 @@ def _has_all_letters(stream: TextIO) -> bool:
 
 
 def give_up_output() -> None:
-    """Let what is still in the buffer of standard output go nowhere.
+    """Throw away what is still in the buffer of standard output.
 
     Python would try to write it once more at exit, and fail again (Python documentation, "Note on
     SIGPIPE").
@@ -76,7 +75,7 @@ def give_up_output() -> None:
 
 
 def can_print() -> bool:
-    """Whether standard output takes anything at all; of a disk that is full it cannot be told."""
+    """Whether standard output is open for writing; that a disk is full does not show here."""
     try:
         os.write(sys.stdout.fileno(), b"")
     except (OSError, ValueError):
@@ -103,7 +102,7 @@ def harmless(text: str) -> str:
 
 
 def now_and_then(told: Callable[P, str]) -> Callable[P, None]:
-    """Something to call as often as one likes: every few seconds a line says what *told* gives."""
+    """A function to call as often as you like: every few seconds it prints what *told* gives."""
     last = time.monotonic()
 
     def tell(*given: P.args, **named: P.kwargs) -> None:
@@ -116,6 +115,6 @@ def now_and_then(told: Callable[P, str]) -> Callable[P, None]:
 
 
 def json_line(value: object) -> str:
-    """*value* as JSON on one line, which every script and, as it is, every terminal can take."""
+    """*value* as JSON on one line, safe for scripts and for terminals."""
     text = json.dumps(value, ensure_ascii=not _has_all_letters(sys.stdout))
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

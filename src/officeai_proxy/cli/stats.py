@@ -11,10 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from officeai_proxy.cli.opening import trail_of, with_database
-from officeai_proxy.cli.parameters import Moment, Name
+from officeai_proxy.cli.parameters import MOMENT, Name, limit_option, workspace_option
 from officeai_proxy.cli.standard import harmless, json_line
 from officeai_proxy.history.stats import Stats, read_offset
-from officeai_proxy.model import DEFAULT_WORKSPACE
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.calls.filter import CallFilter
@@ -41,22 +40,16 @@ _HEADS = ("calls", "errors", "tokens in", "tokens out", "cost $", "p50 ms", "p95
     show_default=True,
     help="What calls are put together by.",
 )
-@click.option("--after", type=Moment(), help="From this moment on, such as 2026-01-31.")
-@click.option("--before", type=Moment(), help="Up to this moment, which is left out.")
+@click.option("--after", type=MOMENT, help="From this moment on, such as 2026-01-31.")
+@click.option("--before", type=MOMENT, help="Up to this moment, which is left out.")
 @click.option("--user", type=Name(), help="Only this user's calls.")
 @click.option("--model", help="Only calls that asked for this model, or that it served.")
 @click.option("--key", help="Only calls with the key of this id.")
 @click.option(
     "--utc-offset", default="Z", help="Whose days and hours, such as +08:00; UTC without it."
 )
-@click.option(
-    "--limit",
-    type=click.IntRange(1, MAX_LIMIT),
-    default=31,
-    show_default=True,
-    help="How many groups at most.",
-)
-@click.option("--workspace", type=Name(), default=DEFAULT_WORKSPACE, show_default=True)
+@limit_option(31, most=MAX_LIMIT, what="groups")
+@workspace_option
 @click.option("--json", "as_json", is_flag=True, help="Print what `GET /stats` answers.")
 def command(
     by: str,

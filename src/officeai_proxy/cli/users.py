@@ -3,10 +3,9 @@
 import click
 
 from officeai_proxy.cli.opening import trail_of, with_database
-from officeai_proxy.cli.parameters import Name
+from officeai_proxy.cli.parameters import Name, workspace_option
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.erasure import Eraser, Erasure
-from officeai_proxy.model import DEFAULT_WORKSPACE
 from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.setaside import SetAsideFolder
 from officeai_proxy.settings import load_settings
@@ -21,7 +20,7 @@ def command() -> None:
 
 @command.command()
 @click.argument("user", type=Name())
-@click.option("--workspace", type=Name(), default=DEFAULT_WORKSPACE, show_default=True)
+@workspace_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def erase(user: str, workspace: str, *, yes: bool) -> None:
     """Delete everything of one user for good.

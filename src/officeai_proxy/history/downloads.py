@@ -1,7 +1,7 @@
 """An export in, a download out: an answer that is whole, or is broken off and looks broken off."""
 
 import unicodedata
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from urllib.parse import quote
 
@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
 from officeai_proxy.api.dependencies import Slots
-from officeai_proxy.exports import Export
+from officeai_proxy.exports import Export, Trail
 from officeai_proxy.formats.file_names import safe_name
 from officeai_proxy.history.pieces import send_while_wanted
 
@@ -28,14 +28,14 @@ class Download(Response):
         opening: AbstractAsyncContextManager[Export],
         *,
         name: Callable[[Export], str],
-        note: Callable[[Export], Awaitable[None]],
+        trail: Trail,
     ) -> None:
         """Send what *opening* gives, in one of *slots*, as a file called *name* of it.
 
-        *note* is called before the first byte leaves, and its failure refuses the export.
+        What is exported is left on *trail* before the first byte leaves; if that fails, nothing is.
         """
         super().__init__()
-        self._note = note
+        self._trail = trail
         self._slots = slots
         self._opening = opening
         self._name = name
@@ -46,7 +46,7 @@ class Download(Response):
         with self._slots.one():
             async with self._opening as export:
                 # Outside of any group of tasks, which would make an error of its own of a refusal.
-                await self._note(export)
+                await export.leave_on(self._trail)
                 headers = _headers(export, self._name(export))
                 await send({"type": "http.response.start", "status": 200, "headers": headers})
                 await send_while_wanted(export.pieces(), send, receive, what="an export")

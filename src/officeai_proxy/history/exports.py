@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from dataclasses import fields
 from datetime import datetime
 from enum import Enum
-from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -150,26 +149,14 @@ async def export_user(
     wanted = ConversationFilter(user_identifier=user, deleted=Deleted.WITH)
     order = Order(format=format, options=options, conversations=wanted)
     opening = _of_known_user(services, caller, order, user)
-    note = partial(_note, trail, order)
-    return Download(services.export_slots, opening, name=lambda _: user, note=note)
+    return Download(services.export_slots, opening, name=lambda _: user, trail=trail)
 
 
 def _download(
     services: Services, caller: Caller, order: Order, trail: Trail, *, name: Callable[[Export], str]
 ) -> Download:
     opening = open_export(services.database, caller, order)
-    note = partial(_note, trail, order)
-    return Download(services.export_slots, opening, name=name, note=note)
-
-
-async def _note(trail: Trail, order: Order, export: Export) -> None:
-    """Leave a row in the audit log, before the first byte leaves."""
-    await trail.leave(
-        user=export.owner if order.session_id else order.conversations.user_identifier,
-        target=order.session_id,
-        detail=export.told,
-        is_sealed=export.expected.conversations == 0,
-    )
+    return Download(services.export_slots, opening, name=name, trail=trail)
 
 
 @asynccontextmanager

@@ -28,6 +28,9 @@ OTHER = "other"
 
 NAME_BYTES = 120
 
+NANO_DOLLARS = 1_000_000_000
+"""In a dollar. Costs are counted in them, for a call often costs a millionth."""
+
 _MODEL = struct.Struct(f"<{NAME_BYTES}s3Q")
 _FINGERPRINT = blake2b("\n".join(SAMPLES).encode(), digest_size=8).digest()
 _HEAD = len(_FINGERPRINT)

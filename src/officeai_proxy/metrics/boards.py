@@ -138,6 +138,7 @@ class Boards:
 
 @contextmanager
 def _told_of_the_folder() -> Iterator[None]:
+    """A folder that cannot be read becomes an error that a caller understands."""
     try:
         yield
     except OSError as exc:

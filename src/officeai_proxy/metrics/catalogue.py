@@ -36,6 +36,10 @@ class Family:
         suffix = "_total" if self.kind is Kind.COUNTER else ""
         return f"{self.name}{suffix}{labels}"
 
+    def slot(self, labels: str = "") -> int:
+        """Where the sample with *labels* stands on a board."""
+        return SLOTS[self.sample(labels)]
+
     @property
     def samples(self) -> tuple[str, ...]:
         """All samples that are counted; of a histogram the buckets each for itself, and the sum."""
@@ -64,106 +68,73 @@ def call_labels(status: str, outcome: str) -> str:
     return f'{{status="{status}",outcome="{outcome}"}}'
 
 
-CALLS = Family(
+def refusal_labels(status: int | str) -> str:
+    """The labels of calls that were refused with *status*."""
+    return f'{{status="{status}"}}'
+
+
+def _counter(name: str, about: str, labels: tuple[str, ...] = ("",)) -> Family:
+    return Family(name, Kind.COUNTER, about, labels)
+
+
+def _gauge(name: str, about: str) -> Family:
+    return Family(name, Kind.GAUGE, about)
+
+
+def _seconds(name: str, about: str) -> Family:
+    return Family(name, Kind.HISTOGRAM, about, scale=NANOSECONDS)
+
+
+CALLS = _counter(
     "officeai_calls",
-    Kind.COUNTER,
     "Calls that were forwarded, by class of status and by outcome.",
     tuple(call_labels(status, outcome.value) for status, outcome in product(STATUSES, Outcome)),
 )
-REFUSED = Family(
+REFUSED = _counter(
     "officeai_calls_refused",
-    Kind.COUNTER,
     "Calls that were refused and never reached the upstream, by status.",
-    (*(f'{{status="{status}"}}' for status in REFUSALS), '{status="other"}'),
+    tuple(refusal_labels(status) for status in (*REFUSALS, "other")),
 )
-WRONG_KEYS = Family(
-    "officeai_auth_failures", Kind.COUNTER, "Requests whose key opens nothing, on all routes."
+WRONG_KEYS = _counter("officeai_auth_failures", "Requests whose key opens nothing, on all routes.")
+LIMITED = _counter("officeai_limit_refusals", "Calls refused because a key's limit was reached.")
+DURATION = _seconds(
+    "officeai_call_duration_seconds", "From a call's request to the end of its reply."
 )
-LIMITED = Family(
-    "officeai_limit_refusals", Kind.COUNTER, "Calls refused because a key's limit was reached."
+TTFT = _seconds("officeai_ttft_seconds", "From a call's request to the first byte of its reply.")
+REQUEST_BYTES = _counter(
+    "officeai_request_bytes", "Bytes of request bodies whose length was stated."
 )
-DURATION = Family(
-    "officeai_call_duration_seconds",
-    Kind.HISTOGRAM,
-    "From a call's request to the end of its reply.",
-    scale=NANOSECONDS,
-)
-TTFT = Family(
-    "officeai_ttft_seconds",
-    Kind.HISTOGRAM,
-    "From a call's request to the first byte of its reply.",
-    scale=NANOSECONDS,
-)
-REQUEST_BYTES = Family(
-    "officeai_request_bytes", Kind.COUNTER, "Bytes of request bodies whose length was stated."
-)
-REPLY_BYTES = Family("officeai_reply_bytes", Kind.COUNTER, "Bytes of reply bodies.")
-STORED = Family("officeai_calls_stored", Kind.COUNTER, "Calls that reached the database.")
-DROPPED = Family(
-    "officeai_recorder_dropped", Kind.COUNTER, "Calls that could not be kept and are lost."
-)
-INTERRUPTED = Family(
+REPLY_BYTES = _counter("officeai_reply_bytes", "Bytes of reply bodies.")
+STORED = _counter("officeai_calls_stored", "Calls that reached the database.")
+DROPPED = _counter("officeai_recorder_dropped", "Calls that could not be kept and are lost.")
+INTERRUPTED = _counter(
     "officeai_recorder_interrupted",
-    Kind.COUNTER,
     "Calls that were cut off when a worker died, kept as far as they had come.",
 )
-WITHHELD = Family(
+WITHHELD = _counter(
     "officeai_recorder_withheld",
-    Kind.COUNTER,
     "Calls that were not stored, because what they belong to was erased after they began.",
 )
-SET_ASIDE = Family(
-    "officeai_recorder_poison",
-    Kind.COUNTER,
-    "Calls that the database can never store, and that were set aside.",
+SET_ASIDE = _counter(
+    "officeai_recorder_poison", "Calls that the database can never store, and that were set aside."
 )
-STORE_FAILURES = Family(
+STORE_FAILURES = _counter(
     "officeai_recorder_store_failures",
-    Kind.COUNTER,
     "Batches that the database did not take and that were tried again.",
 )
-APPEND_ERRORS = Family(
-    "officeai_journal_append_errors", Kind.COUNTER, "Writes to the journal that failed."
+APPEND_ERRORS = _counter("officeai_journal_append_errors", "Writes to the journal that failed.")
+SYNC_ERRORS = _counter("officeai_journal_sync_errors", "Syncs of the journal that failed.")
+PIECE_ERRORS = _counter(
+    "officeai_journal_piece_errors", "Part-way records of long calls that could not be written."
 )
-SYNC_ERRORS = Family(
-    "officeai_journal_sync_errors", Kind.COUNTER, "Syncs of the journal that failed."
+BACKLOG_BYTES = _gauge(
+    "officeai_journal_backlog_bytes", "Calls in memory that the journal could not take yet."
 )
-PIECE_ERRORS = Family(
-    "officeai_journal_piece_errors",
-    Kind.COUNTER,
-    "Part-way records of long calls that could not be written.",
-)
-BACKLOG_BYTES = Family(
-    "officeai_journal_backlog_bytes",
-    Kind.GAUGE,
-    "Calls in memory that the journal could not take yet.",
-)
-IN_FLIGHT = Family("officeai_calls_in_flight", Kind.GAUGE, "Calls on their way now.")
-EXPORTS = Family("officeai_exports_running", Kind.GAUGE, "Exports that are being sent now.")
+IN_FLIGHT = _gauge("officeai_calls_in_flight", "Calls on their way now.")
+EXPORTS = _gauge("officeai_exports_running", "Exports that are being sent now.")
 
-COUNTED = (
-    CALLS,
-    REFUSED,
-    WRONG_KEYS,
-    LIMITED,
-    DURATION,
-    TTFT,
-    REQUEST_BYTES,
-    REPLY_BYTES,
-    STORED,
-    DROPPED,
-    INTERRUPTED,
-    WITHHELD,
-    SET_ASIDE,
-    STORE_FAILURES,
-    APPEND_ERRORS,
-    SYNC_ERRORS,
-    PIECE_ERRORS,
-    BACKLOG_BYTES,
-    IN_FLIGHT,
-    EXPORTS,
-)
-"""What each worker counts, in the order in which it is told."""
+COUNTED = tuple(family for family in tuple(globals().values()) if isinstance(family, Family))
+"""All of the above: what each worker counts, in the order in which it is told."""
 
 SAMPLES = tuple(sample for family in COUNTED for sample in family.samples)
 

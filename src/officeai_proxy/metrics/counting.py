@@ -11,14 +11,12 @@ from officeai_proxy.api.dependencies import Slots
 from officeai_proxy.errors import ProxyError
 from officeai_proxy.health.pulse import Keeping
 from officeai_proxy.metrics import catalogue
-from officeai_proxy.metrics.board import Board, ModelCounts
+from officeai_proxy.metrics.board import NANO_DOLLARS, Board, ModelCounts
 from officeai_proxy.metrics.catalogue import BOUNDS, SLOTS, Family
 from officeai_proxy.model import FIRST_ERROR_STATUS, NANOSECONDS, CallRecord, Exchange, Outcome
 from officeai_proxy.recording.recorder import RecorderEvent
 
 UNAUTHORIZED = 401
-
-_NANO_DOLLARS = 1_000_000_000
 
 _BOUNDS_NS = [int(bound * NANOSECONDS) for bound in BOUNDS[:-1]]
 
@@ -36,39 +34,39 @@ def _logged(status: int, outcome: Outcome) -> Outcome:
 
 
 _CALLS = {
-    (status, outcome): SLOTS[
-        catalogue.CALLS.sample(catalogue.call_labels(name, _logged(status, outcome).value))
-    ]
+    (status, outcome): catalogue.CALLS.slot(
+        catalogue.call_labels(name, _logged(status, outcome).value)
+    )
     for status, name in enumerate(catalogue.STATUSES)
     for outcome in Outcome
 }
 _REFUSED = {
-    status: SLOTS[catalogue.REFUSED.sample(f'{{status="{status}"}}')]
+    status: catalogue.REFUSED.slot(catalogue.refusal_labels(status))
     for status in catalogue.REFUSALS
 }
-_REFUSED_OTHERWISE = SLOTS[catalogue.REFUSED.sample('{status="other"}')]
+_REFUSED_OTHERWISE = catalogue.REFUSED.slot(catalogue.refusal_labels("other"))
 _BY_CODE = {
-    "invalid_api_key": SLOTS[catalogue.WRONG_KEYS.sample()],
-    "too_many_wrong_keys": SLOTS[catalogue.WRONG_KEYS.sample()],
-    "rate_limit_exceeded": SLOTS[catalogue.LIMITED.sample()],
+    "invalid_api_key": catalogue.WRONG_KEYS.slot(),
+    "too_many_wrong_keys": catalogue.WRONG_KEYS.slot(),
+    "rate_limit_exceeded": catalogue.LIMITED.slot(),
 }
-_WRONG_KEYS = SLOTS[catalogue.WRONG_KEYS.sample()]
-_REQUEST_BYTES = SLOTS[catalogue.REQUEST_BYTES.sample()]
-_REPLY_BYTES = SLOTS[catalogue.REPLY_BYTES.sample()]
-_STORED = SLOTS[catalogue.STORED.sample()]
-_DROPPED = SLOTS[catalogue.DROPPED.sample()]
-_APPEND_ERRORS = SLOTS[catalogue.APPEND_ERRORS.sample()]
-_SYNC_ERRORS = SLOTS[catalogue.SYNC_ERRORS.sample()]
-_PIECE_ERRORS = SLOTS[catalogue.PIECE_ERRORS.sample()]
-_BACKLOG_BYTES = SLOTS[catalogue.BACKLOG_BYTES.sample()]
+_WRONG_KEYS = catalogue.WRONG_KEYS.slot()
+_REQUEST_BYTES = catalogue.REQUEST_BYTES.slot()
+_REPLY_BYTES = catalogue.REPLY_BYTES.slot()
+_STORED = catalogue.STORED.slot()
+_DROPPED = catalogue.DROPPED.slot()
+_APPEND_ERRORS = catalogue.APPEND_ERRORS.slot()
+_SYNC_ERRORS = catalogue.SYNC_ERRORS.slot()
+_PIECE_ERRORS = catalogue.PIECE_ERRORS.slot()
+_BACKLOG_BYTES = catalogue.BACKLOG_BYTES.slot()
 _EVENTS = {
-    RecorderEvent.INTERRUPTED: SLOTS[catalogue.INTERRUPTED.sample()],
-    RecorderEvent.WITHHELD: SLOTS[catalogue.WITHHELD.sample()],
-    RecorderEvent.SET_ASIDE: SLOTS[catalogue.SET_ASIDE.sample()],
-    RecorderEvent.STORE_FAILED: SLOTS[catalogue.STORE_FAILURES.sample()],
+    RecorderEvent.INTERRUPTED: catalogue.INTERRUPTED.slot(),
+    RecorderEvent.WITHHELD: catalogue.WITHHELD.slot(),
+    RecorderEvent.SET_ASIDE: catalogue.SET_ASIDE.slot(),
+    RecorderEvent.STORE_FAILED: catalogue.STORE_FAILURES.slot(),
 }
-_IN_FLIGHT = SLOTS[catalogue.IN_FLIGHT.sample()]
-_EXPORTS = SLOTS[catalogue.EXPORTS.sample()]
+_IN_FLIGHT = catalogue.IN_FLIGHT.slot()
+_EXPORTS = catalogue.EXPORTS.slot()
 
 
 class CallCounter:
@@ -123,7 +121,7 @@ class CallCounter:
             counts = models[call.model_served or call.model_asked or ""]
             counts[0] += usage.prompt_tokens or 0
             counts[1] += usage.completion_tokens or 0
-            counts[2] += round((call.cost or 0.0) * _NANO_DOLLARS)
+            counts[2] += round((call.cost or 0.0) * NANO_DOLLARS)
         self._slots[_STORED] += len(calls)
         for model, counts in models.items():
             if model and any(counts):

@@ -7,13 +7,11 @@ counters without `_total` and ends in `# EOF`.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from officeai_proxy.metrics.board import ModelCounts, Reading
+from officeai_proxy.metrics.board import NANO_DOLLARS, ModelCounts, Reading
 from officeai_proxy.metrics.catalogue import BOUNDS, COUNTED, Family, Kind, bucket_labels
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-
-_NANO = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,8 @@ def _models(models: Mapping[str, ModelCounts]) -> Iterator[tuple[Family, list[st
             ("completion", counts.completion_tokens),
         ):
             counted.append(f'{tokens.name}_total{{model="{label}",kind="{kind}"}} {count}')
-        paid.append(f'{cost.name}_total{{model="{label}"}} {_number(counts.cost_nano / _NANO)}')
+        dollars = _number(counts.cost_nano / NANO_DOLLARS)
+        paid.append(f'{cost.name}_total{{model="{label}"}} {dollars}')
     yield tokens, counted
     yield cost, paid
 

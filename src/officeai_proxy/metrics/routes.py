@@ -17,7 +17,7 @@ from officeai_proxy.health.pulse import Health, Pulse
 from officeai_proxy.metrics.board import Reading
 from officeai_proxy.metrics.boards import Boards
 from officeai_proxy.metrics.exposition import OPEN_METRICS, TEXT, Gauge, exposed
-from officeai_proxy.metrics.opened import Metrics
+from officeai_proxy.metrics.worker import Metrics
 from officeai_proxy.model import Caller, Scope
 from officeai_proxy.settings import Settings
 

@@ -1,6 +1,6 @@
 """The page's own files: read and compressed once, sent for ever under names that hold their hash.
 
-A file's name changes with its content, so a browser may keep it for ever. Nothing else is served
+A file's name changes with its content, so a browser may keep it for ever. Nothing else is served.
 from here: a name that is not in the list does not exist.
 """
 

@@ -12,7 +12,7 @@ from officeai_proxy.model import CallRecord, Outcome
 from officeai_proxy.page.days import begin_of, end_of
 from officeai_proxy.page.desk import Desk, ReadingDesk
 from officeai_proxy.page.figures import dollars, seconds
-from officeai_proxy.page.forms import Name, address_of
+from officeai_proxy.page.forms import Cursor, Name, address_of
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.calls.filter import CallFilter
 from officeai_proxy.storage.calls.log import CallRepository
@@ -87,7 +87,7 @@ class CallShown:
 async def show_calls(
     desk: ReadingDesk,
     choice: Annotated[CallChoice, Depends()],
-    cursor: Annotated[str, Query(max_length=1000)] = "",
+    cursor: Cursor = "",
 ) -> Response:
     """The calls that the filters leave: names and numbers, nothing of their content."""
     wanted = choice.of(desk)

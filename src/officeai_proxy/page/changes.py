@@ -5,9 +5,8 @@ Each answers with the address to read next, so that going back or loading again 
 """
 
 from http import HTTPStatus
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter, ValidationError
 
 from officeai_proxy.api.values import PlainText
@@ -16,7 +15,7 @@ from officeai_proxy.errors import UnprocessableInput
 from officeai_proxy.model import Conversation
 from officeai_proxy.page.desk import Desk, EditingDesk, see_other
 from officeai_proxy.page.forms import fields_of
-from officeai_proxy.page.listing import Chosen
+from officeai_proxy.page.listing import Choice, Chosen
 from officeai_proxy.storage.audit.chain import Action, Event
 from officeai_proxy.storage.audit.log import append
 from officeai_proxy.storage.conversations.conversations import (
@@ -29,7 +28,6 @@ from officeai_proxy.storage.paging import PageRequest
 
 router = APIRouter()
 
-Choice = Annotated[Chosen, Depends()]
 
 _TEXT = TypeAdapter(PlainText)
 
@@ -88,7 +86,7 @@ async def ask_to_erase(desk: EditingDesk, number: int) -> Response:
     """The sheet that asks whether the conversation may go for good."""
     async with desk.services.database.read() as connection:
         conversation = await TranscriptRepository(connection, desk.caller).find(number)
-    return await desk.show("sheet_erase.html", conversation=conversation, part=desk.part)
+    return await desk.show("sheet_erase.html", conversation=conversation)
 
 
 @router.post("/ui/c/{number}/erase")
@@ -149,7 +147,6 @@ async def _titling(
         chosen=chosen,
         title=typed if fault else conversation.title or "",
         fault=desk.told(fault) if fault else None,
-        part=desk.part,
     )
 
 
@@ -166,7 +163,6 @@ async def _clearing(desk: Desk, user: str, *, is_wrong: bool = False) -> Respons
         user=user,
         count=page.total,
         is_wrong=is_wrong,
-        part=desk.part,
     )
 
 

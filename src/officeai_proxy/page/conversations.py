@@ -5,18 +5,17 @@ A conversation that is known by its names is found here, too.
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from officeai_proxy.api.values import PlainText
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.page.desk import ReadingDesk, here, see_other
-from officeai_proxy.page.listing import Chosen, stretch_of
+from officeai_proxy.page.forms import Cursor
+from officeai_proxy.page.listing import Choice, stretch_of
 from officeai_proxy.settings import Record
 from officeai_proxy.storage.conversations.conversations import ConversationRepository, Deleted
 
 router = APIRouter()
-
-Choice = Annotated[Chosen, Depends()]
 
 
 @router.get("/ui")
@@ -24,7 +23,7 @@ Choice = Annotated[Chosen, Depends()]
 async def show_list(
     desk: ReadingDesk,
     chosen: Choice,
-    cursor: Annotated[str, Query(max_length=1000)] = "",
+    cursor: Cursor = "",
     day: Annotated[str, Query(max_length=40)] = "",
     binned: Annotated[int, Query(ge=0)] = 0,
     told: Annotated[str, Query(max_length=20)] = "",

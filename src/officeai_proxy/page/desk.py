@@ -15,9 +15,9 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from officeai_proxy.api.dependencies import Services
+from officeai_proxy.api.trails import refusals_left
 from officeai_proxy.audit import Trail
 from officeai_proxy.auth.permissions import check_scope
-from officeai_proxy.errors import NotAllowed, NotFound
 from officeai_proxy.model import Caller, Scope
 from officeai_proxy.page.days import on_clock, zone_of
 from officeai_proxy.page.language import Language, Words, choose
@@ -136,6 +136,7 @@ class Desk:
             "rooms": [room for room in ROOMS if self.may(room.scope)],
             "here_room": self._room(),
             "here": here(self.request),
+            "part": self.part,
             "base_url": f"{self.request.url.scheme}://{self.request.url.netloc}/v1",
             "clock": self._clock,
             "moment": self._moment,
@@ -204,16 +205,11 @@ def desk_for(*scopes: Scope, refused_as: Action) -> Callable[[Request], AsyncIte
 
     async def opened(request: Request) -> AsyncIterator[Desk]:
         desk = await open_desk(request)
-        trail = desk.trail(refused_as)
-        try:
+        async with refusals_left(desk.trail(refused_as), request):
             for scope in scopes:
                 check_scope(desk.caller, scope)
             await desk.services.freshness.wait()
             yield desk
-        except (NotAllowed, NotFound) as refusal:
-            names = [str(value) for value in request.path_params.values()]
-            await trail.refused(refusal.code or "refused", target=names[0] if names else None)
-            raise
 
     return opened
 

@@ -1,21 +1,20 @@
 """Files out and in: the sheets that ask which format, the downloads, and importing a file."""
 
-from functools import partial
 from importlib.util import find_spec
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from officeai_proxy.auth.permissions import check_user
-from officeai_proxy.exports import Export, Order, open_export
+from officeai_proxy.exports import Order, open_export
 from officeai_proxy.formats.reading.imported import Reading
 from officeai_proxy.formats.registry import FORMATS, INNER_FORMATS, format_of
 from officeai_proxy.formats.writing.passages import Options
 from officeai_proxy.history.downloads import Download
 from officeai_proxy.history.uploads import uploaded
 from officeai_proxy.imports import Importer
-from officeai_proxy.page.desk import Desk, ExportingDesk, WritingDesk
-from officeai_proxy.page.listing import Chosen, told
+from officeai_proxy.page.desk import ExportingDesk, WritingDesk
+from officeai_proxy.page.listing import Choice, told
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.conversations.conversations import (
     ConversationFilter,
@@ -26,7 +25,6 @@ from officeai_proxy.storage.paging import PageRequest
 
 router = APIRouter()
 
-Choice = Annotated[Chosen, Depends()]
 FormatName = Annotated[str, Query(max_length=20)]
 
 _FOR_ALL = ("zip", "json", "xlsx", "csv", "html", "md", "txt", "jsonl", "openai", "parquet")
@@ -51,7 +49,6 @@ async def ask_format(desk: ExportingDesk, chosen: Choice) -> Response:
         count=page.total,
         formats=_offered(_FOR_ALL),
         inner_formats=[name for name in _offered(_FOR_ONE) if name in INNER_FORMATS],
-        part=desk.part,
     )
 
 
@@ -71,8 +68,8 @@ async def download_all(
     order = Order(format=format, options=options, conversations=wanted)
     opening = open_export(desk.services.database, desk.caller, order)
     name = f"conversations {now.astimezone(desk.zone):%Y-%m-%d}"
-    note = partial(_note, desk, Action.EXPORT_ALL, order)
-    return Download(desk.services.export_slots, opening, name=lambda _: name, note=note)
+    trail = desk.trail(Action.EXPORT_ALL)
+    return Download(desk.services.export_slots, opening, name=lambda _: name, trail=trail)
 
 
 @router.get("/ui/c/{number}/export")
@@ -84,7 +81,6 @@ async def ask_format_of_one(desk: ExportingDesk, number: int) -> Response:
         "sheet_export_one.html",
         conversation=conversation,
         formats=_offered(_FOR_ONE),
-        part=desk.part,
     )
 
 
@@ -113,14 +109,14 @@ async def download_one(
         desk.services.export_slots,
         opening,
         name=lambda export: export.title or session,
-        note=partial(_note, desk, Action.EXPORT_CONVERSATION, order),
+        trail=desk.trail(Action.EXPORT_CONVERSATION),
     )
 
 
 @router.get("/ui/import")
 async def ask_file(desk: WritingDesk) -> Response:
     """The sheet that takes a file."""
-    return await desk.show("sheet_import.html", part=desk.part)
+    return await desk.show("sheet_import.html")
 
 
 @router.post("/ui/import")
@@ -144,13 +140,3 @@ async def take_file(
         account = await importer.run_on(desk.trail(Action.IMPORT), file, reading)
     faults = [(failure.item, desk.told(failure.reason)) for failure in account.errors]
     return await desk.show("part_import.html", account=account, faults=faults)
-
-
-async def _note(desk: Desk, action: Action, order: Order, export: Export) -> None:
-    """Leave a row in the audit log, before the first byte leaves."""
-    await desk.trail(action).leave(
-        user=order.conversations.user_identifier,
-        target=order.session_id,
-        detail=export.told,
-        is_sealed=export.expected.conversations == 0,
-    )

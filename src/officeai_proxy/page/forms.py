@@ -19,6 +19,9 @@ MAX_FIELDS = 50
 Name = Annotated[PlainText, StringConstraints(strip_whitespace=True), Query(max_length=1000)]
 """A name to look for. No name has blanks at its ends; what is pasted into a field often does."""
 
+Cursor = Annotated[str, Query(max_length=1000)]
+"""Where a list goes on; empty where it begins."""
+
 _TYPE = "application/x-www-form-urlencoded"
 
 

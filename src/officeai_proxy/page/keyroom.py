@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from secrets import token_urlsafe
-from typing import Annotated, cast
+from typing import cast
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
 from officeai_proxy.administration.key_schemas import NewKey, NewKeyOut, Rotation
@@ -18,7 +18,7 @@ from officeai_proxy.auth.keys import id_of
 from officeai_proxy.errors import KeyMade, RequestRefused, UnprocessableInput
 from officeai_proxy.model import ApiKey, Json, Scope
 from officeai_proxy.page.desk import AdminDesk, Desk, see_other
-from officeai_proxy.page.forms import Name, fields_of
+from officeai_proxy.page.forms import Cursor, Name, fields_of
 from officeai_proxy.page.sentences import Told
 from officeai_proxy.storage.access.api_keys import ApiKeyRepository
 from officeai_proxy.storage.audit.chain import Action
@@ -46,9 +46,7 @@ class KeyShown:
 
 
 @router.get("/ui/keys")
-async def show_keys(
-    desk: AdminDesk, cursor: Annotated[str, Query(max_length=1000)] = ""
-) -> Response:
+async def show_keys(desk: AdminDesk, cursor: Cursor = "") -> Response:
     """The keys of the workspace, and the form that makes one."""
     return await _keys(desk, cursor=cursor)
 
@@ -75,7 +73,7 @@ async def ask_to_rotate(desk: AdminDesk, key_id: KeyPath) -> Response:
     """The sheet that says what becomes of a key that is replaced."""
     async with desk.services.database.read() as connection:
         key = await ApiKeyRepository(connection).find(key_id, desk.caller)
-    return await desk.show("sheet_rotate.html", key=key, once=token_urlsafe(), part=desk.part)
+    return await desk.show("sheet_rotate.html", key=key, once=token_urlsafe())
 
 
 @router.post("/ui/keys/{key_id}/rotate")
@@ -104,7 +102,7 @@ async def ask_to_revoke(desk: AdminDesk, key_id: KeyPath) -> Response:
     async with desk.services.database.read() as connection:
         key = await ApiKeyRepository(connection).find(key_id, desk.caller)
     is_own = key.id == desk.caller.key_id
-    return await desk.show("sheet_revoke.html", key=key, is_own=is_own, part=desk.part)
+    return await desk.show("sheet_revoke.html", key=key, is_own=is_own)
 
 
 @router.post("/ui/keys/{key_id}/revoke")
@@ -119,7 +117,7 @@ async def show_audit(
     desk: AdminDesk,
     actor: Name = "",
     user: Name = "",
-    cursor: Annotated[str, Query(max_length=1000)] = "",
+    cursor: Cursor = "",
 ) -> Response:
     """Who did what to whose what, when, and from where; newest first."""
     wanted = AuditFilter(actor=actor or None, user=user or desk.caller.user)

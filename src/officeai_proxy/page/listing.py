@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Depends, Query
 
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.model import Conversation
@@ -56,6 +56,10 @@ class Chosen:
             updated_before=end_of(self.until, "until", desk.zone),
             deleted=Deleted.ONLY if self.bin else Deleted.NO,
         )
+
+
+Choice = Annotated[Chosen, Depends()]
+"""It, as the address of a request has it."""
 
 
 def told(wanted: ConversationFilter) -> dict[str, str]:

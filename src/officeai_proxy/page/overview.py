@@ -10,13 +10,14 @@ from fastapi import APIRouter, Depends, Response
 
 from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.health.routes import pulse_of
+from officeai_proxy.model import iso_text
 from officeai_proxy.page.charts import Chart, Kind, Series, chart_of
 from officeai_proxy.page.desk import Desk, ReadingDesk
 from officeai_proxy.page.figures import dollars, number, seconds
 from officeai_proxy.page.forms import Name, address_of
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.calls.filter import CallFilter
-from officeai_proxy.storage.calls.stats import CallStats, GroupBy, GroupStats, StatsRepository
+from officeai_proxy.storage.calls.stats import CallStats, GroupBy, StatsRepository
 from officeai_proxy.storage.paging import PageRequest
 
 router = APIRouter()
@@ -101,13 +102,12 @@ async def show_overview(desk: ReadingDesk, looked: Annotated[Looked, Depends()])
             for label, stats in reversed(list(zip(moments.labels, rows, strict=True)))
             if stats.calls
         ],
-        names={name: _named(found) for name, found in names.items()},
+        names={
+            name: [(group.key, told(group.stats)) for group in groups]
+            for name, groups in names.items()
+        },
         health=await pulse_of(desk.request).health(),
     )
-
-
-def _named(groups: Sequence[GroupStats]) -> list[tuple[str | None, "Told"]]:
-    return [(group.key, told(group.stats)) for group in groups]
 
 
 def moments_of(span: Span, now: datetime) -> Moments:
@@ -122,7 +122,7 @@ def moments_of(span: Span, now: datetime) -> Moments:
     if span.by is GroupBy.DAY:
         keys = [moment.date().isoformat() for moment in begins]
         return Moments(keys, [f"{moment:%m-%d}" for moment in begins], begins[0])
-    keys = [moment.isoformat().replace("+00:00", "Z") for moment in begins]
+    keys = [iso_text(moment) for moment in begins]
     form = "%H:%M" if span is Span.DAY else "%m-%d %H:%M"
     return Moments(keys, [f"{moment:{form}}" for moment in begins], begins[0])
 

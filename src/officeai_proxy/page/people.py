@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from officeai_proxy.api.values import MAX_CURSOR
 from officeai_proxy.page.desk import ReadingDesk
-from officeai_proxy.page.listing import Chosen
+from officeai_proxy.page.listing import Choice
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.calls.log import CallFilter, CallRepository
 from officeai_proxy.storage.conversations.users import UserRepository
@@ -24,7 +24,7 @@ CALLS_LOOKED_AT = 200
 @router.get("/ui/users")
 async def show_users(
     desk: ReadingDesk,
-    chosen: Annotated[Chosen, Depends()],
+    chosen: Choice,
     cursor: Annotated[str, Query(max_length=MAX_CURSOR)] = "",
 ) -> Response:
     """The users by name, with how much there is of each, and the models of the last calls."""

@@ -1,15 +1,17 @@
 """One conversation: opened at its newest message or at one that was found, and read both ways."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 
+from officeai_proxy.api.values import MAX_INTEGER
 from officeai_proxy.model import Conversation
 from officeai_proxy.page.desk import Desk, ReadingDesk, see_other
-from officeai_proxy.page.listing import Chosen, Stretch, stretch_of
+from officeai_proxy.page.listing import Choice, Stretch, stretch_of
 from officeai_proxy.page.speech import Said, said_of
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.conversations.transcripts import (
@@ -27,8 +29,7 @@ AT_ONCE = 40
 MOST_TEXT = 200_000
 """Characters of them together: a browser is shown them at once, and the server has to read them."""
 
-Choice = Annotated[Chosen, Depends()]
-MessageId = Annotated[int, Query(ge=0, le=2**63 - 1)]
+MessageId = Annotated[int, Query(ge=0, le=MAX_INTEGER)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +98,6 @@ async def show_more(
     """Messages before or after one that is shown already, as a part of the page.
 
     Who has no script is led to the message itself, with the page around it.
-
-    Nothing new is 204. When what is new goes on somewhere else than behind `after`, the
-    conversation has branched off, and 205 says that it must be opened anew. So it must when
-    somebody has put it into the bin, which a reader who waits for news should see.
     """
     async with desk.services.database.read() as connection:
         transcripts = TranscriptRepository(connection, desk.caller)
@@ -111,21 +108,13 @@ async def show_more(
             return see_other(f"{address}#m{near}" if near else address)
         tree = await transcripts.tree(conversation)
         ids = tree.line_through(line) if line and tree.parents else None
-        if before:
-            window = await transcripts.newest(conversation, ids, below=before, limit=AT_ONCE)
-        else:
-            window = await transcripts.after(conversation, ids, above=after, limit=AT_ONCE)
-        window = window.fitting(MOST_TEXT, around=max(0, len(window.messages) - 1) if before else 0)
+        window = await _next_to(transcripts, conversation, ids, before=before, after=after)
         # Who waits for news sees above the messages how much it is now.
         is_news = desk.part == "news" and bool(window.messages)
         totals = await transcripts.totals(conversation) if is_news else Totals()
-    if not window.messages:
-        is_binned = bool(after) and conversation.deleted_at is not None
-        return Response(
-            status_code=HTTPStatus.RESET_CONTENT if is_binned else HTTPStatus.NO_CONTENT
-        )
-    if after and window.messages[0].line.parent_id != after:
-        return Response(status_code=HTTPStatus.RESET_CONTENT)
+    status = _status_alone(conversation, window, after)
+    if status is not None:
+        return Response(status_code=status)
     reading = await _told(desk, conversation, window, tree, totals, line)
     return await desk.show(
         "part_messages.html",
@@ -135,6 +124,35 @@ async def show_more(
         is_older=bool(before),
         is_news=is_news,
     )
+
+
+async def _next_to(
+    transcripts: TranscriptRepository,
+    conversation: Conversation,
+    ids: Sequence[int] | None,
+    *,
+    before: int,
+    after: int,
+) -> Window:
+    """What stands before the one message, or else behind the other; the nearest of it."""
+    if not before:
+        window = await transcripts.after(conversation, ids, above=after, limit=AT_ONCE)
+        return window.fitting(MOST_TEXT, around=0)
+    window = await transcripts.newest(conversation, ids, below=before, limit=AT_ONCE)
+    return window.fitting(MOST_TEXT, around=max(0, len(window.messages) - 1))
+
+
+def _status_alone(conversation: Conversation, window: Window, after: int) -> HTTPStatus | None:
+    """The answer where there is no message to show: 204 for nothing new, 205 for "open it anew".
+
+    The latter when what is new goes on somewhere else than behind *after*, because the conversation
+    has branched off; or when somebody put it into the bin, which whoever waits for news should see.
+    """
+    if not window.messages:
+        is_binned = bool(after) and conversation.deleted_at is not None
+        return HTTPStatus.RESET_CONTENT if is_binned else HTTPStatus.NO_CONTENT
+    goes_on = not after or window.messages[0].line.parent_id == after
+    return None if goes_on else HTTPStatus.RESET_CONTENT
 
 
 async def _opened(desk: Desk, number: int, at: int) -> Reading:

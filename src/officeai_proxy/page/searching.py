@@ -9,7 +9,7 @@ from officeai_proxy.auth.permissions import check_user
 from officeai_proxy.errors import SearchTooSlow, UnprocessableInput
 from officeai_proxy.model import Conversation
 from officeai_proxy.page.desk import Desk, ReadingDesk
-from officeai_proxy.page.forms import Name, address_of
+from officeai_proxy.page.forms import Cursor, Name, address_of
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.paging import PageRequest
 from officeai_proxy.storage.search.hits import Hit, SearchFilter, SearchRepository
@@ -56,7 +56,7 @@ async def show_search(
     q: Annotated[str, Query(max_length=1000)] = "",
     user: Name = "",
     role: Annotated[str, Query(max_length=20)] = "",
-    cursor: Annotated[str, Query(max_length=1000)] = "",
+    cursor: Cursor = "",
 ) -> Response:
     """The messages that say all the words of `q`, those first that were recorded last."""
     result = await search(desk, q, user=user, role=role, cursor=cursor) if q.strip() else Result([])

@@ -27,11 +27,11 @@ from officeai_proxy.errors import (
 from officeai_proxy.model import Caller, Limits
 from officeai_proxy.model import Scope as KeyScope
 from officeai_proxy.proxy.bodies import check_length, pieces_of, read_body
+from officeai_proxy.proxy.body_reading import NOTHING_SAID, Body, BodyReader, is_form
 from officeai_proxy.proxy.call import SPENDING, Call
 from officeai_proxy.proxy.context import ContextAdder
 from officeai_proxy.proxy.exchange_ids import ExchangeIds
 from officeai_proxy.proxy.headers import RequestHeaders, asks_for_websocket, read_request_headers
-from officeai_proxy.proxy.readings import NOTHING_SAID, Body, BodyReader, is_form
 from officeai_proxy.proxy.upstream import Header, HeadStart, UpstreamRequest
 from officeai_proxy.settings import OnFull, Record, Settings
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 from uuid import UUID
 
+from officeai_proxy.errors import ProxyError, RequestRefused, ShuttingDown, UpstreamTimedOut
 from officeai_proxy.model import FIRST_ERROR_STATUS, Exchange, Outcome
 from officeai_proxy.proxy.call import Call
 from officeai_proxy.proxy.headers import value_of
@@ -124,6 +125,18 @@ class Capture:
         self._keep(self, self._exchange(outcome, error, reply))
         self._pieces = []
 
+    def fail(self, error: ProxyError, *, is_told: bool) -> None:
+        """The call failed with *error*; *is_told*: no reply has begun, so the caller gets that."""
+        if is_told:
+            self.head(error.status, [])
+        self.settle(_outcome_of(error), error=f"{error.code}: {error.message}")
+
+    def cut(self, *, is_told: bool) -> None:
+        """The call is cut short, because the program ends; *is_told* as in `fail`."""
+        if is_told:
+            self.head(ShuttingDown.status, [])
+        self.settle(Outcome.SHUTDOWN)
+
     def _refusal(self) -> str | None:
         """The upstream's word for why it refused a call of which nothing else is recorded."""
         if not self._is_refused:
@@ -212,6 +225,13 @@ class Capture:
         if told is None and not self._call.is_stream:
             told = usage_in(self._beginning or tail[:TAIL])
         return told
+
+
+def _outcome_of(error: ProxyError) -> Outcome:
+    if isinstance(error, UpstreamTimedOut):
+        return Outcome.UPSTREAM_TIMEOUT
+    # A body that is passed on as it comes may turn out too large.
+    return Outcome.CLIENT_CLOSED if isinstance(error, RequestRefused) else Outcome.UPSTREAM_ERROR
 
 
 Keep: TypeAlias = Callable[[Capture, Exchange], None]

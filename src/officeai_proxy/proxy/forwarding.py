@@ -15,7 +15,6 @@ from officeai_proxy.errors import (
     ShuttingDown,
     UpstreamError,
     UpstreamRefusedKey,
-    UpstreamTimedOut,
 )
 from officeai_proxy.model import Durability, Exchange, Outcome
 from officeai_proxy.proxy.bodies import CallerLeft
@@ -92,9 +91,7 @@ class Forwarding:
     def cut(self) -> None:
         """End the call now, because the program ends."""
         self._is_cut = True
-        if not self._has_begun:
-            self._capture.head(ShuttingDown.status, [])
-        self._capture.settle(Outcome.SHUTDOWN)
+        self._capture.cut(is_told=not self._has_begun)
         self._exchange.abort()
 
     def caller_left(self) -> None:
@@ -140,13 +137,7 @@ class Forwarding:
 
     async def _fail(self, error: ProxyError, send: Send) -> None:
         """Tell the caller, if the reply has not begun; else break off, as the upstream did."""
-        timed_out = isinstance(error, UpstreamTimedOut)
-        outcome = Outcome.UPSTREAM_TIMEOUT if timed_out else Outcome.UPSTREAM_ERROR
-        if isinstance(error, RequestRefused):
-            outcome = Outcome.CLIENT_CLOSED
-        if not self._has_begun:
-            self._capture.head(error.status, [])
-        self._capture.settle(outcome, error=f"{error.code}: {error.message}")
+        self._capture.fail(error, is_told=not self._has_begun)
         if not self._has_begun:
             await refuse(error, send, headers=own_headers(self._call))
 

@@ -3,11 +3,10 @@
 Names in ASGI scopes and in replies are lower case (ASGI specification; `proxy.upstream`).
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from officeai_proxy.auth.labels import label
-from officeai_proxy.errors import InvalidRequest
+from officeai_proxy.auth.labels import label, repeated
 from officeai_proxy.proxy.upstream import Header
 
 HOP_BY_HOP = frozenset(
@@ -133,10 +132,7 @@ class RequestHeaders:
     def bearer(self) -> bytes | None:
         """The one Authorization header. Raises InvalidRequest when there are several."""
         if len(self.authorization) > 1:
-            raise InvalidRequest(
-                f"Authorization is there {len(self.authorization)} times; send it once.",
-                param="Authorization",
-            )
+            raise repeated("Authorization", len(self.authorization))
         return self.authorization[0] if self.authorization else None
 
 
@@ -233,11 +229,6 @@ def _keep_unbuffered(headers: list[Header]) -> None:
         headers.append((b"cache-control", b"no-cache"))
     if b"x-accel-buffering" not in names:
         headers.append((b"x-accel-buffering", b"no"))
-
-
-def without(headers: Sequence[Header], names: Collection[bytes]) -> list[Header]:
-    """*headers* but for those called one of *names*."""
-    return [header for header in headers if header[0] not in names]
 
 
 def value_of(headers: Sequence[Header], name: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Calls that last in, what came of them so far to the journal, every two seconds: for a `kill -9`.
+"""Calls that last in; every two seconds the journal gets what came so far, in case of a `kill -9`.
 
 One loop looks after all calls of a worker. A call that ends within two seconds is never looked at,
 and nothing that passes on a reply waits for this.

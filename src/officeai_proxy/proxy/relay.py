@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from officeai_proxy.errors import ProxyError, ShuttingDown, UpstreamRefusedKey, UpstreamTimedOut
+from officeai_proxy.errors import BROKE_DOWN, ProxyError, ShuttingDown, UpstreamRefusedKey
 from officeai_proxy.model import Outcome
 from officeai_proxy.proxy.call import Call
 from officeai_proxy.proxy.capture import Capture
@@ -117,9 +117,7 @@ class Relay:
         """End the call now, because the program ends."""
         if self._is_over:
             return
-        if not self._has_begun:
-            self._capture.head(ShuttingDown.status, [])
-        self._capture.settle(Outcome.SHUTDOWN)
+        self._capture.cut(is_told=not self._has_begun)
         self._tell(ShuttingDown())
         self._give_up()
 
@@ -201,17 +199,11 @@ class Relay:
 
     def _break_down(self, fault: Exception) -> None:
         log.error("a call failed inside the proxy", exc_info=fault)
-        self._end_badly(ProxyError("The proxy failed on this call; its log says why."))
+        self._end_badly(ProxyError(BROKE_DOWN))
 
     def _end_badly(self, error: ProxyError) -> None:
         """Record what went wrong and tell the caller, as far as the reply has not begun."""
-        timed_out = isinstance(error, UpstreamTimedOut)
-        if not self._has_begun:
-            self._capture.head(error.status, [])
-        self._capture.settle(
-            Outcome.UPSTREAM_TIMEOUT if timed_out else Outcome.UPSTREAM_ERROR,
-            error=f"{error.code}: {error.message}",
-        )
+        self._capture.fail(error, is_told=not self._has_begun)
         self._tell(error)
         self._give_up()
 
@@ -232,6 +224,6 @@ class Relay:
     def _end(self) -> None:
         if not self._is_over:
             self._is_over = True
-            # They know each other: what goes round in circles waits for the garbage collector.
+            # They refer to each other, and such a cycle waits for the garbage collector.
             self._exchange = None
             self._on_over(self)

@@ -118,11 +118,6 @@ class Proxy:
         if self.relaying is not None:
             self.relaying.cut()
 
-    @property
-    def running(self) -> int:
-        """How many calls are on their way."""
-        return len(self._running) + (0 if self.relaying is None else len(self.relaying.running))
-
     def _forwarding(self, call: Call, watch: CallerWatch) -> Forwarding:
         return Forwarding(
             call,

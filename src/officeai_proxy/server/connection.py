@@ -1,8 +1,9 @@
 """HTTP/1.1 as it comes over one connection: refuses what is none, and hands on requests.
 
-A thin layer over uvicorn's protocol class, which names no limit for the head of a request, answers
-malformed ones in plain text, takes an offer of another protocol for accepted, and waits for slow
-clients for ever.
+The uppermost of three thin layers over uvicorn's protocol class: `pipelined` lets requests wait for
+their turn, `watched` says where a connection stands and ends it, and here it is read. uvicorn names
+no limit for the head of a request, answers malformed ones in plain text, and takes an offer of
+another protocol for accepted.
 """
 
 import asyncio
@@ -23,37 +24,23 @@ from officeai_proxy.server.direct_call import DirectCall, Incoming
 from officeai_proxy.server.forwarded import plain_address
 from officeai_proxy.server.heads import fault_of_head
 from officeai_proxy.server.known_head import KnownHead, NextHead
-from officeai_proxy.server.last_reply import LastReply
-from officeai_proxy.server.patience import Patience, Standing, Waiting
-from officeai_proxy.server.pipelined import PipelinedProtocol
-from officeai_proxy.server.refusals import (
-    HeadTooLarge,
-    TooManyConnections,
-    TooSlow,
-    not_read,
-    raw_answer,
-)
-from officeai_proxy.server.taken import taken
+from officeai_proxy.server.patience import Patience
+from officeai_proxy.server.refusals import HeadTooLarge, TooManyConnections, not_read
+from officeai_proxy.server.watched import WatchedProtocol
 
 CALLS = b"/v1/"
 
 
-class Connection(PipelinedProtocol):
+class Connection(WatchedProtocol):
     """uvicorn's HTTP/1.1 over one connection; what is none is refused as all errors here are."""
 
     _fault: ProxyError | None = None
     _is_surplus = False
-    _requests = 0
-    _received = 0
-    _relieved = 0
     # Bytes that are neither a whole head nor of a body: of a head, of trailers, between requests.
     _loose_bytes = 0
-    _is_in_head = _is_in_body = False
     # The bytes that came last, and what they brought.
     _came = 0
     _has_ended = _has_body = False
-    # Whether the last reply is given, and only the rest of its request is awaited.
-    _is_over = False
     # The last head of a call that was served here, and how much of a body comes without llhttp.
     _known: KnownHead[Opening] | None = None
     _fresh = b""
@@ -99,7 +86,7 @@ class Connection(PipelinedProtocol):
         self._patience.forget(self)
         super().connection_lost(exc)
         call, self._call = self._call, None
-        # A cycle knows its connection: what goes round in circles waits for the garbage collector.
+        # uvicorn's cycle refers to its connection, and both would wait for the garbage collector.
         self.cycle = cast("RequestResponseCycle", None)
         if call is not None:
             call.connection_lost()
@@ -289,53 +276,6 @@ class Connection(PipelinedProtocol):
         self.cycle = self._running = cast("RequestResponseCycle", call)
         return call
 
-    def _last_reply(self) -> LastReply:
-        return LastReply(self.transport, hang_up=self._hang_up)
-
-    def _hang_up(self) -> None:
-        """Close behind the last reply, which is whole or broken off.
-
-        A whole one first lets the rest of its request come, unless that waits to be asked for.
-        """
-        may_wait = self._is_in_body and not self.expect_100_continue
-        self._is_over = may_wait and self.cycle.response_complete
-        if not self._is_over:
-            self.transport.close()
-
-    def standing(self) -> Standing:
-        """What this connection waits for, from its client."""
-        is_closing = self.transport.is_closing()
-        if is_closing or self.flow.write_paused:
-            waiting = Waiting.GONE if is_closing else Waiting.READER
-            return Standing(waiting, self._requests, taken(self.transport, self._relieved))
-        return Standing(self._awaited(), self._requests, self._received)
-
-    def give_up(self, waiting: Waiting) -> None:
-        """The client took too long: tell it if no reply was begun, and hang up."""
-        if waiting in (Waiting.READER, Waiting.GONE):
-            # It does not take what was sent, and closing would wait until it does.
-            self.transport.abort()
-        elif waiting in (Waiting.HEAD, Waiting.BODY):
-            self._refuse(TooSlow())
-        else:
-            self.transport.close()
-
-    def _awaited(self) -> Waiting:
-        # There is no cycle before the first request; uvicorn's annotation does not say so.
-        cycle = cast("RequestResponseCycle | None", self.cycle)
-        is_answered = cycle is None or cycle.response_complete
-        if self.flow.read_paused or self._unread is not None:
-            return Waiting.NOTHING
-        if self._is_in_body and cycle is not None:
-            if is_answered:
-                return Waiting.REST
-            return Waiting.NOTHING if cycle.waiting_for_100_continue else Waiting.BODY
-        if not is_answered:
-            return Waiting.NOTHING
-        if self._is_in_head:
-            return Waiting.HEAD
-        return Waiting.NEXT if self._requests else Waiting.FIRST
-
     def _check_loose_bytes(self, size: int) -> None:
         # Bytes that came together with the end of another request are not all of this head.
         if self._has_body:
@@ -377,24 +317,3 @@ class Connection(PipelinedProtocol):
         headers = b"".join(b"%b: %b\r\n" % h for h in self.headers if h[0] != left_out)
         self.parser = httptools.HttpRequestParser(self)
         self.data_received(b"%b %b HTTP/%b\r\n" % line + headers + b"\r\n" + rest)
-
-    def _refuse(self, fault: ProxyError) -> None:
-        """Answer with *fault*, unless this request has its answer or one is under way; hang up."""
-        if self._is_in_body and self.pipeline:
-            self._is_in_body = False
-            self._forget_newest()
-        cycle = cast("RequestResponseCycle | None", self.cycle)
-        if cycle is not None and not (cycle.response_complete or self._is_in_body):
-            # It came behind a request that has no answer yet (RFC 9112, section 9.3.2).
-            self._tell_last(raw_answer(fault))
-            return
-        if cycle is None or self._may_be_told(cycle):
-            self.transport.write(raw_answer(fault))
-        self.transport.close()
-        if cycle is not None and not cycle.response_complete:
-            # Whoever works on it shall write nothing behind this.
-            cycle.disconnected = True
-            cycle.message_event.set()
-
-    def _may_be_told(self, cycle: RequestResponseCycle) -> bool:
-        return not cycle.response_started or (cycle.response_complete and not self._is_in_body)

@@ -187,7 +187,7 @@ class DirectCall:
 
     def _end(self) -> None:
         self.response_complete = True
-        # They know each other: what goes round in circles waits for the garbage collector.
+        # They refer to each other, and such a cycle waits for the garbage collector.
         self._relay = None
         if self._is_open_ended:
             end_in_order(self._transport)

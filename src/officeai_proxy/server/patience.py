@@ -61,11 +61,9 @@ class Connected(Protocol):
 
     def standing(self) -> Standing:
         """Where it is now."""
-        ...
 
     def give_up(self, waiting: Waiting) -> None:
         """Its client took too long for *waiting*: tell it where that is possible, and close."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

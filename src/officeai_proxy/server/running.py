@@ -68,7 +68,7 @@ def run(settings: Settings, listener: socket.socket, *, on_ready: Callable[[], N
         server = Server(config, on_ready=on_ready)
         server.run(sockets=[listener])
         return 0 if server.started else 1
-    hangs_up = _is_heard(signal.SIGHUP)
+    hangs_up = _heeds_hangups()
     supervisor = Supervisor(config, listener, on_ready=on_ready)
     if not hangs_up:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -95,9 +95,9 @@ class Server(uvicorn.Server):
 
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End in order, the application included: uvicorn spares whoever is in a hurry that.
+        """End in order, and the application too, which uvicorn leaves out after a second SIGINT.
 
-        The end of the loop would then cancel it, with a trace in the log.
+        The end of the loop would then cancel the application, with a trace in the log.
         """
         await super().shutdown(sockets)
         if self.force_exit:
@@ -108,7 +108,7 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Handle signals while serving. uvicorn raises them again at the end, and dies of them."""
         handled = [signal.SIGINT, signal.SIGTERM]
-        if _is_heard(signal.SIGHUP):
+        if _heeds_hangups():
             handled.append(signal.SIGHUP)
         before = {number: signal.signal(number, self.handle_exit) for number in handled}
         # Other servers take it for "open the log anew", and rotations of logs send it to all.
@@ -140,7 +140,7 @@ class Worker(multiprocess.Process):
 
 
 class Ending(threading.Event):
-    """Whether the program ends: uvicorn says so, or a signal that it has not come round to."""
+    """Whether the program is to end: uvicorn says so, or a signal still waits to be handled."""
 
     def __init__(self, signals: Collection[int]) -> None:
         """*signals* are those that wait to be handled."""
@@ -156,8 +156,9 @@ class Ending(threading.Event):
 class Supervisor(multiprocess.Multiprocess):
     """uvicorn's supervisor, which tells when the first worker serves, and whether one cannot.
 
-    It sees at once that a worker died that it was just asking. Its end is that of one process:
-    connections are refused from the first signal on, and a second SIGINT cuts the wait short.
+    It notices at once that a worker has died, also while it asks that worker whether it lives. It
+    ends as one process does: connections are refused from the first signal on, and a second SIGINT
+    cuts the wait short.
     """
 
     def __init__(
@@ -180,9 +181,9 @@ class Supervisor(multiprocess.Multiprocess):
     def keep_subprocess_alive(self) -> None:
         """Ask each worker whether it lives, and start another for one that does not."""
         for worker in self.processes:
-            # The worker has its own end of the pipe. While this process held that end open as well,
-            # a worker that was killed while it was asked kept the supervisor waiting for its answer
-            # for all of ANSWER_SECONDS, and nobody served.
+            # The worker has its own end of the pipe. As long as that is open here as well, a worker
+            # that is killed while it is asked keeps the supervisor waiting for its answer, for all
+            # of ANSWER_SECONDS, and nobody serves.
             worker.child_conn.close()
         super().keep_subprocess_alive()
         if not self._is_ready and any(worker.is_ready() for worker in self.processes):
@@ -269,9 +270,9 @@ def _end_with_supervisor() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _is_heard(number: signal.Signals) -> bool:
-    """Whether the program was not started to live through *number*, as by `nohup`."""
-    return signal.getsignal(number) != signal.SIG_IGN
+def _heeds_hangups() -> bool:
+    """Whether the program is to end when its terminal does; `nohup` starts one that is not."""
+    return signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
 
 
 def _allowed_files(wanted: int) -> int:

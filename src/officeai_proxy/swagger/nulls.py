@@ -9,21 +9,14 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from officeai_proxy.api.description import complete
+
 _Node = dict[str, Any]
 
 
 def install(app: FastAPI) -> None:
     """Let the description of *app* have the nulls of its examples."""
-    describe = app.openapi
-
-    def described() -> dict[str, Any]:
-        is_made = app.openapi_schema is not None
-        description = describe()
-        if not is_made:
-            put_back(description)
-        return description
-
-    app.openapi = described  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    complete(app, put_back)
 
 
 def put_back(description: _Node) -> None:

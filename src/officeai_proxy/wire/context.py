@@ -154,7 +154,7 @@ def _groups(path: Sequence[JsonObject], new: Sequence[JsonObject]) -> Iterator[l
     while at < len(path):
         message, end = path[at], at + 1
         asked = _calls_in(message)
-        while end < len(path) and role_of(path[end]) in (Role.TOOL, Role.FUNCTION):
+        while end < len(path) and _is_result(path[end]):
             end += 1
         results = path[at + 1 : end] if asked else []
         if _are_answered(asked, _results_in(results) + brought) and not _is_result(message):

@@ -32,18 +32,6 @@ from officeai_proxy.wire.parts import (
 )
 from officeai_proxy.wire.replies import Choice
 
-__all__ = [
-    "RequestMessages",
-    "clean_text",
-    "extra_of",
-    "new_messages",
-    "rebuild",
-    "reply_message",
-    "role_of",
-    "split_of_any",
-    "text_of",
-]
-
 _MAX_ROLE = 16
 _MARK = "$"
 _KNOWN_ROLES = frozenset(role.value for role in Role)

@@ -11,7 +11,7 @@ from officeai_proxy.exports import ExportSlots
 from officeai_proxy.metrics.board import ModelCounts, Reading
 from officeai_proxy.metrics.catalogue import COUNTED, SAMPLES
 from officeai_proxy.metrics.exposition import Gauge, exposed
-from officeai_proxy.metrics.opened import Metrics
+from officeai_proxy.metrics.worker import Metrics
 from officeai_proxy.model import Outcome
 from officeai_proxy.recording.turns import read_turn
 

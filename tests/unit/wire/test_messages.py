@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from officeai_proxy.model import Json, JsonObject, NewMessage, Outcome
+from officeai_proxy.wire.cleantext import clean_text
 from officeai_proxy.wire.identity import identity
 from officeai_proxy.wire.messages import (
     RequestMessages,
-    clean_text,
     extra_of,
     new_messages,
     rebuild,

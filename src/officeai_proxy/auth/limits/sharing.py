@@ -32,11 +32,9 @@ class UseBoard(Protocol):
 
     async def tell(self, host: str, uses: Sequence[HostUse]) -> None:
         """Put *uses* in the place of what *host* told of these accounts before."""
-        ...
 
     async def hear(self, host: str) -> list[HostUse]:
         """What all hosts but *host* told in the last minute or so."""
-        ...
 
 
 class UseSharing:

@@ -1,10 +1,10 @@
 """The only HTTP client of the proxy: a request goes to the upstream, its reply comes back as bytes.
 
-`choose_upstream` gives the way to the upstream that the environment asks for; callers know only
+`upstream_of` gives the way to the upstream that settings and environment ask for; callers know only
 `Upstream` and `UpstreamExchange`. Nothing here decodes, parses or records a body.
 """
 
-from officeai_proxy.proxy.upstream.choose import choose_upstream
+from officeai_proxy.proxy.upstream.choose import choose_upstream, upstream_of
 from officeai_proxy.proxy.upstream.connection import WentStale
 from officeai_proxy.proxy.upstream.direct import DirectUpstream
 from officeai_proxy.proxy.upstream.exchange import (
@@ -32,4 +32,5 @@ __all__ = [
     "UpstreamRequest",
     "WentStale",
     "choose_upstream",
+    "upstream_of",
 ]

@@ -17,8 +17,20 @@ from officeai_proxy.proxy.upstream.address import Address
 from officeai_proxy.proxy.upstream.direct import DirectUpstream
 from officeai_proxy.proxy.upstream.exchange import Upstream
 from officeai_proxy.proxy.upstream.timeouts import Timeouts
+from officeai_proxy.setting_values import is_loopback
+from officeai_proxy.settings import Settings
 
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+
+
+def upstream_of(settings: Settings) -> Upstream:
+    """The way to the upstream that *settings* name. Raises as `choose_upstream` does."""
+    timeouts = Timeouts(
+        settings.connect_timeout, settings.first_byte_timeout, settings.idle_timeout
+    )
+    return choose_upstream(
+        settings.upstream_base_url, timeouts, trust_env=settings.upstream_trust_env
+    )
 
 
 def choose_upstream(base_url: str, timeouts: Timeouts, *, trust_env: bool) -> Upstream:
@@ -30,7 +42,7 @@ def choose_upstream(base_url: str, timeouts: Timeouts, *, trust_env: bool) -> Up
         ConfigurationError: *base_url*, or the proxy that the environment names, cannot be used.
     """
     address = Address.of(base_url)
-    if not trust_env or _is_loopback(address.host) or _is_exempt(address):
+    if not trust_env or _is_here(address.host) or _is_exempt(address):
         return DirectUpstream(base_url, timeouts)
     proxies = getproxies()
     for name in ("https" if address.is_tls else "http", "all"):
@@ -46,11 +58,8 @@ def _by_forward_proxy(base_url: str, timeouts: Timeouts, proxy_url: str) -> Upst
     return cast("Upstream", module.ForwardProxyUpstream(base_url, timeouts, proxy_url))
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+def _is_here(host: str) -> bool:
+    return is_loopback(host) or host.endswith(".localhost")
 
 
 def _is_exempt(address: Address) -> bool:

@@ -140,7 +140,7 @@ class Connection(asyncio.Protocol):
 
     def was_never_made(self) -> None:
         """Nobody waits for it any more: the loop closes its socket and never says so here."""
-        # They know each other: what goes round in circles waits for the garbage collector.
+        # They refer to each other, and such a cycle waits for the garbage collector.
         if hasattr(self, "_transport"):
             del self._transport
 

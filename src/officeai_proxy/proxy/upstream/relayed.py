@@ -6,7 +6,7 @@
 import asyncio
 import logging
 
-from officeai_proxy.errors import ProxyError
+from officeai_proxy.errors import BROKE_DOWN, ProxyError
 from officeai_proxy.proxy.upstream.connection import Connection
 from officeai_proxy.proxy.upstream.direct import DirectUpstream
 from officeai_proxy.proxy.upstream.exchange import UpstreamRequest
@@ -81,7 +81,7 @@ class RelayedExchange:
             self._sink.fail(error)
         except Exception:  # a caller waits for the answer, whatever nobody foresaw
             log.exception("a connection to the upstream failed inside the proxy")
-            self._sink.fail(ProxyError("The proxy failed on this call; its log says why."))
+            self._sink.fail(ProxyError(BROKE_DOWN))
         else:
             self._ask(connection)
         finally:

@@ -113,7 +113,7 @@ class ReplyParser:
         except httptools.HttpParserError as exc:
             reason = exc.__context__ if isinstance(exc.__context__, BadReply) else exc
             raise BadReply(str(reason)) from exc
-        # The end of a line that ended no chunk ended the size of the next, of which we were told.
+        # Were this line end that of the next chunk's size, `on_chunk_header` would have said so.
         self._is_between_chunks = self._is_after_chunk and data[-2:] == b"\r\n"
         if self._unframed > MAX_HEAD_BYTES and not self.is_complete:
             raise BadReply("its headers are too large")
@@ -132,8 +132,8 @@ class ReplyParser:
 
     def close(self) -> None:
         """Read nothing more; it cannot begin again."""
-        # It and llhttp know each other: what goes round in circles waits for the garbage collector,
-        # and the reply with it.
+        # It and llhttp refer to each other, and such a cycle waits for the garbage collector, with
+        # the reply in it.
         del self._parser, self._inbox
 
     def on_message_begin(self) -> None:

@@ -1,7 +1,7 @@
-"""A connection in, how far its client has come with taking what was sent out; sends nothing.
+"""A connection in, how far its client has come with reading what was sent out; sends nothing.
 
-The kernel takes megabytes for a client, and asks for more only when it is rid of a third of them:
-who reads slowly would seem to stand still for all that time.
+The kernel holds megabytes for a client, and takes more only when a third of that is gone: meanwhile
+a client that reads slowly would seem to stand still.
 """
 
 import fcntl
@@ -15,11 +15,12 @@ MORE_THAN_WAITS = 2**40
 _NUMBER = struct.Struct("i")
 
 
-def taken(transport: Transport, relieved: int) -> int:
-    """A number that grows with what the client takes while more waits for it than should.
+def read_progress(transport: Transport, relieved: int) -> int:
+    """A number that grows as the client reads, for as long as too much waits for it.
 
-    Nothing is written meanwhile, so that what waits only becomes less. How much there is the next
-    time says nothing of what was taken in between; *relieved*, how often most of it was, does.
+    Nothing is written meanwhile, so that what waits only shrinks. When too much waits once more
+    later, its size cannot be compared with what waited before: *relieved* is how often the client
+    had caught up by then, and counts for more than any size.
     """
     return relieved * MORE_THAN_WAITS - transport.get_write_buffer_size() - _in_kernel(transport)
 

@@ -5,10 +5,10 @@ from itertools import count
 
 import pytest
 
-from officeai_proxy.auth import floods
-from officeai_proxy.auth.floods import MOST, WrongKeys
+from officeai_proxy.auth import wrong_keys
 from officeai_proxy.auth.keyring import Keyring
 from officeai_proxy.auth.keys import digest, make_key
+from officeai_proxy.auth.wrong_keys import MOST, WrongKeys
 from officeai_proxy.errors import InvalidKey, TooManyWrongKeys
 
 
@@ -65,7 +65,7 @@ def test_addresses_count_apart_and_networks_of_ipv6_together():
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch):
     """However many addresses come, so many are remembered: those that came last."""
-    monkeypatch.setattr(floods, "ADDRESSES", 3)
+    monkeypatch.setattr(wrong_keys, "ADDRESSES", 3)
     keys = WrongKeys()
     flood(keys, "last")
     for number in range(2):
