@@ -26,7 +26,8 @@ from itertools import takewhile
 from typing import Protocol, TypeVar
 
 from officeai_proxy.recording.merge.branches import hanging, talk_hanging
-from officeai_proxy.recording.merge.choice import Ending, best_run, is_whole
+from officeai_proxy.recording.merge.choice import best_run, is_whole
+from officeai_proxy.recording.merge.ending import Ending
 from officeai_proxy.recording.merge.instructions import instructions_in, new_instructions
 from officeai_proxy.recording.merge.questions import Asked, asked_again
 from officeai_proxy.recording.merge.remainder import Remainder
