@@ -36,7 +36,7 @@ def asked_again(talk: Talk, leaf: Node | None, nodes: Collection[Node]) -> Asked
     *before, last = talk.identities
     same = _in_other_words(questions, nodes)
     said = [*(same.get(identity, identity) for identity in before), last]
-    if path[-1].role in ANSWERS or not asked:
+    if not asked or path[-1].role in ANSWERS:
         return None
     is_answered = bool(path[1:]) and path[1].role == Role.ASSISTANT
     tells_first = is_answered and path[0].identity in said[:-1]
