@@ -6,7 +6,6 @@ the files of a dead worker makes what can be made of them (`adoption`). Nothing 
 for, and nothing is lost for a call when a piece cannot be written.
 """
 
-import fcntl
 import logging
 import mmap
 import os
@@ -19,7 +18,7 @@ from typing import Protocol
 from uuid import UUID
 
 from officeai_proxy.model import Exchange
-from officeai_proxy.recording import frames, segments
+from officeai_proxy.recording import frames, locked_file, segments
 from officeai_proxy.recording.frame_seal import FrameSeal
 
 SUFFIX = ".pieces"
@@ -60,15 +59,7 @@ class PiecesFile:
         self.needed = 0
         self.calls = 0
         self.wiped: list[tuple[int, int]] = []
-        hidden = path.with_name(f"{path.name}.new")
-        self._fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            hidden.rename(path)
-        except OSError:
-            self.close()
-            hidden.unlink(missing_ok=True)
-            raise
+        self._fd = locked_file.create(path, os.O_WRONLY)
 
     def write(self, data: bytes) -> int:
         """Write *data* at the end, and say where it begins."""
