@@ -21,7 +21,7 @@ from operator import attrgetter, itemgetter
 
 from officeai_proxy.model import Role
 from officeai_proxy.recording.merge.ending import Ending
-from officeai_proxy.recording.merge.path_calls import chains_left_out
+from officeai_proxy.recording.merge.path_calls import calls_to, chains_left_out
 from officeai_proxy.recording.merge.remainder import Remainder, said_above, unknown_before
 from officeai_proxy.recording.merge.runs import Run
 from officeai_proxy.recording.merge.talk import (
@@ -205,7 +205,7 @@ def _has_edited_answer(best: Run, talk: Talk, unknown: Sequence[int]) -> bool:
     if not edited:
         return False
     neighbours = set(pairwise(_without_notes(best.node, set(talk.identities))))
-    neighbours.update(chains_left_out(best.node, talk))
+    neighbours.update(chains_left_out(calls_to(best.node), talk))
     for at in edited:
         known = next(behind for behind in range(at + 1, best.last + 1) if behind not in new)
         if (talk.identities[at - 1], talk.identities[known]) not in neighbours:

@@ -6,6 +6,7 @@ Pure, no I/O.
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from officeai_proxy.model import Role
 from officeai_proxy.recording.merge.talk import ANSWERS, Talk, talk_to
@@ -43,21 +44,20 @@ def calls_to(leaf: Node) -> list[PathCall]:
     path = talk_to(leaf)
     roles = [node.role for node in path]
     calls: list[PathCall] = []
-    for at, node in enumerate(path):
-        if node.role in ANSWERS:
+    for at, (role, next_role) in enumerate(pairwise(roles)):
+        if role in ANSWERS or next_role not in ANSWERS:
             continue
         behind = behind_those(ANSWERS, roles, at + 1)
-        if behind > at + 1:
-            reply = behind_those((Role.USER,), roles, behind)
-            calls.append(
-                PathCall(
-                    node,
-                    answers=path[at + 1 : behind],
-                    before=path[_first_question(roles, at) : at],
-                    below=path[behind] if behind < len(path) else None,
-                    reply=path[reply] if reply < len(path) else None,
-                )
+        reply = behind_those((Role.USER,), roles, behind)
+        calls.append(
+            PathCall(
+                path[at],
+                answers=path[at + 1 : behind],
+                before=path[_first_question(roles, at) : at],
+                below=path[behind] if behind < len(path) else None,
+                reply=path[reply] if reply < len(path) else None,
             )
+        )
     return calls
 
 
@@ -74,12 +74,14 @@ def left_out(calls: Sequence[PathCall], talk: Talk) -> list[PathCall]:
     return missing
 
 
-def chains_left_out(leaf: Node, talk: Talk) -> dict[tuple[int, int], list[list[Node]]]:
-    """The calls on the path to *leaf* that a request with *talk* does not have: those that follow
+def chains_left_out(
+    calls: Sequence[PathCall], talk: Talk
+) -> dict[tuple[int, int], list[list[Node]]]:
+    """Those of *calls* that a request with *talk* does not have: those that follow
     one another, by a message before them and the reply behind them. Oldest first.
     """
     chains: list[list[PathCall]] = []
-    for call in left_out(calls_to(leaf), talk):
+    for call in left_out(calls, talk):
         if chains and chains[-1][-1].reply is call.node:
             chains[-1].append(call)
         else:

@@ -182,8 +182,10 @@ def _place_in_branch(request: Request, node: Node, new: _New, nodes: Sequence[No
         node, new = line[-1], new.without(talk[: len(line)])
     end = PathEnd.at(node, remembered=len(request.roles))
     place = _place(request, end, new.after, before=new.before, known_to=new.known_to)
+    if not place.fresh or request.roles[place.fresh[0]] not in INSTRUCTIONS:
+        return place
     line = hanging(node, [identities[at] for at in place.fresh], nodes)
-    if line:  # Instructions that hang there already, and what was said behind them.
+    if line:
         end = PathEnd.at(line[-1], remembered=len(request.roles))
     return Place(end, place.fresh[len(line) :])
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Container, Iterable, Set
 
 from officeai_proxy.model import Role
+from officeai_proxy.recording.merge.path_calls import calls_to
 from officeai_proxy.recording.merge.runs import Run
 from officeai_proxy.recording.merge.talk import (
     ANSWERS,
@@ -37,12 +38,15 @@ def rewordings(
         return {}
     new = set(unknown)
     questions = _questions(new, run, talk)
+    if all(talk.roles[at] == Role.USER for at in new):
+        return questions
+    calls = calls_to(run.node)
     return (
         questions
         | _answers(new, run, talk, nodes)
-        | answers_of_tools(new, run, talk)
-        | calls_of_tools(new, run, talk)
-        | texts_of_calls(new, run, talk, questions)
+        | answers_of_tools(new, run, talk, calls)
+        | calls_of_tools(new, run, talk, calls)
+        | texts_of_calls(new, talk, calls, questions)
     )
 
 

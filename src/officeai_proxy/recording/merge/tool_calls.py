@@ -10,7 +10,6 @@ from officeai_proxy.model import Role
 from officeai_proxy.recording.merge.path_calls import (
     PathCall,
     behind_those,
-    calls_to,
     chains_left_out,
     left_out,
 )
@@ -19,21 +18,25 @@ from officeai_proxy.recording.merge.talk import ANSWERS, Talk
 from officeai_proxy.tree import Node
 
 
-def answers_of_tools(new: Set[int], run: Run, talk: Talk) -> dict[int, Node]:
-    """Those of calls that have their answers on the path, wherever else it differs."""
+def answers_of_tools(
+    new: Set[int], run: Run, talk: Talk, calls: Sequence[PathCall]
+) -> dict[int, Node]:
+    """Those of *calls* on the path, which have their answers there, wherever else it differs."""
     told = set(talk.identities)
-    answers = {call.node.identity: call.answers for call in reversed(calls_to(run.node))}
+    answers = {call.node.identity: call.answers for call in reversed(calls)}
     found: dict[int, Node] = {}
     for at in range(run.first):
-        if at not in new and talk.roles[at] not in ANSWERS:
+        known = () if at in new else answers.get(talk.identities[at], ())
+        if known and talk.roles[at + 1] in ANSWERS:
             behind = behind_those(ANSWERS, talk.roles, at + 1)
             cut = [one for one in range(at + 1, behind) if one in new]
-            whole = [n for n in answers.get(talk.identities[at], ()) if n.identity not in told]
-            found |= zip(cut, whole, strict=False)
+            found |= zip(cut, (n for n in known if n.identity not in told), strict=False)
     return found
 
 
-def calls_of_tools(new: Set[int], run: Run, talk: Talk) -> dict[int, Node]:
+def calls_of_tools(
+    new: Set[int], run: Run, talk: Talk, calls: Sequence[PathCall]
+) -> dict[int, Node]:
     """Those that call tools in the place of another call, and what tools answered in other words.
 
     Agents cut the arguments of old calls to save room. A call stands in the place of one that has
@@ -41,10 +44,7 @@ def calls_of_tools(new: Set[int], run: Run, talk: Talk) -> dict[int, Node]:
     of those that were called together are left out. Of calls that are the same the last of the
     request is the last of the path: some models number their calls from nought in every turn.
     """
-    if all(talk.roles[at] == Role.USER for at in new):
-        return {}
     places = [at for at in range(run.last) if _calls_tools(talk, at)]
-    calls = calls_to(run.node) if places else []
     missing = left_out(calls, talk)
     same = _by(calls, lambda call: call.node)
     by_below = _by(missing, lambda call: call.below)
@@ -68,7 +68,7 @@ def calls_of_tools(new: Set[int], run: Run, talk: Talk) -> dict[int, Node]:
 
 
 def texts_of_calls(
-    new: Set[int], run: Run, talk: Talk, reworded: Mapping[int, Node]
+    new: Set[int], talk: Talk, calls: Sequence[PathCall], reworded: Mapping[int, Node]
 ) -> dict[int, Node]:
     """Those that a model said as it called tools, where the request has neither the calls nor their
     answers. They stand in the place of the last of the calls between their neighbours, of which
@@ -76,16 +76,16 @@ def texts_of_calls(
     """
     texts = [at for at in sorted(new) if talk.roles[at] == talk.roles[at + 1] == Role.ASSISTANT]
     found: dict[int, Node] = {}
-    between = chains_left_out(run.node, talk) if texts else {}
+    between = chains_left_out(calls, talk) if texts else {}
     while texts:
         first = last = texts.pop()
         while texts and texts[-1] == first - 1:
             first = texts.pop()
         asked = reworded.get(first - 1)
         above = talk.identities[first - 1] if asked is None else asked.identity
-        calls = between.get((above, talk.identities[last + 1]), []) if first else []
-        if calls and last - first < len(calls[-1]):
-            found |= zip(range(first, last + 1), calls.pop()[first - last - 1 :], strict=True)
+        chains = between.get((above, talk.identities[last + 1]), []) if first else []
+        if chains and last - first < len(chains[-1]):
+            found |= zip(range(first, last + 1), chains.pop()[first - last - 1 :], strict=True)
     return found
 
 
