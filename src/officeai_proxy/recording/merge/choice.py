@@ -51,7 +51,7 @@ def best_run(runs: Sequence[Run], talk: Talk, ending: Ending) -> Run | None:
     whole = [run for run in runs if is_whole(run, talk)]
     if whole:
         return max(whole, key=_LONGEST)
-    answered = [run for run in runs if _is_answered(run, talk) and ending.awaits_tools(run.node)]
+    answered = ending.awaiting_tools([run for run in runs if _is_answered(run, talk)])
     if answered:
         return max(answered, key=attrgetter("order", "length"))
     best = _of_which_most_is_stored(_few(runs, talk, ending), talk, ending)

@@ -1,7 +1,9 @@
 """The end of a stored path in, what waits for an answer there out; pure, no I/O."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from officeai_proxy.model import Role
 from officeai_proxy.recording.merge.runs import Run
@@ -46,15 +48,14 @@ class Ending:
         # What is known behind it is its answer: then it was answered, and what precedes is a note.
         return set(before[behind:]).isdisjoint(talk_up_from(self.waiting[0]))
 
-    def awaits_tools(self, node: Node) -> bool:
-        """Whether no tool has answered behind *node* on the path: that goes on with something else,
-        such as a summary that was asked for meanwhile, or not at all.
+    def awaiting_tools(self, runs: Sequence[Run]) -> list[Run]:
+        """Those of *runs* whose last message no tool has answered on the path: that goes on with
+        something else, such as a summary that was asked for meanwhile, or not at all.
         """
-        path = talk_to(self.newest)
-        if node not in path:
-            return False
-        behind = path[path.index(node) + 1 :]
-        return not behind or behind[0].role not in ANSWERS
+        path = talk_to(self.newest) if runs else []
+        answered = {above for above, below in pairwise(path) if below.role in ANSWERS}
+        there = set(path) - answered
+        return [run for run in runs if run.node in there]
 
     def told_below(self, run: Run, talk: Talk) -> list[int] | None:
         """What waits for an answer below *run* when all of it is in the request: a retry; or None.
