@@ -1199,6 +1199,15 @@ CASES = [
         10,
     ),
     Case(
+        "two questions behind instructions that were sent alone and got no answer",
+        [
+            ([system("s")], None),
+            ([system("s"), user("a"), user("b")], [assistant("A")]),
+        ],
+        ["s", "a", "b", "A"],
+        4,
+    ),
+    Case(
         "the last few questions without their answers",
         [
             ([user("a"), user("b")], [assistant("B")]),

@@ -20,6 +20,7 @@ from officeai_proxy.errors import Unopenable
 from officeai_proxy.recording import frames, pieces, segments, setaside
 from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.frames import Piece
+from officeai_proxy.recording.mapped_file import mapped
 from officeai_proxy.recording.reader import Entry
 
 LOOK_EVERY = 0.5
@@ -80,7 +81,7 @@ class Adoption:
         with ExitStack() as stack:
             for file in estate.files:
                 # A later file has all of a call that it has anything of.
-                places.update(self._places(file, stack.enter_context(pieces.mapped(file))))
+                places.update(self._places(file, stack.enter_context(mapped(file))))
             for call_id, place in sorted(places.items(), key=lambda item: item[0]):
                 if not setaside.is_set_aside(self._directory, call_id):
                     yield self._entry(place)

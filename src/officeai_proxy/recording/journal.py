@@ -9,7 +9,6 @@ may still grow from one that a dead worker left behind; the kernel frees the loc
 """
 
 import asyncio
-import fcntl
 import logging
 import os
 import time
@@ -22,7 +21,7 @@ from uuid import uuid4
 
 from officeai_proxy.folder_faults import unusable
 from officeai_proxy.model import Durability, Exchange
-from officeai_proxy.recording import boots, frames, segments
+from officeai_proxy.recording import boots, frames, locked_file, segments
 from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.pieces import PiecesLog
 from officeai_proxy.recording.syncing import SyncedFile, Syncing
@@ -65,17 +64,8 @@ class LockedSegment:
 
     def __init__(self, path: Path, *, durable: bool) -> None:
         """Create *path*; with *durable* a sync brings its name to the disk as well."""
-        hidden = path.with_suffix(".new")
         self._folder_to_sync = path.parent if durable else None
-        self._fd = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _give_to_owner_of(path.parent, self._fd)
-            hidden.rename(path)
-        except OSError:
-            self.close()
-            hidden.unlink(missing_ok=True)
-            raise
+        self._fd = locked_file.create(path, os.O_RDWR | os.O_APPEND)
 
     def write(self, data: bytes) -> int:
         """Append some of *data* and say how much."""
@@ -359,15 +349,6 @@ def open_directory(directory: Path) -> None:
         probe.unlink()
     except OSError as exc:
         raise unusable("the journal cannot be written", directory, exc) from exc
-
-
-def _give_to_owner_of(directory: Path, file: int) -> None:
-    """What root writes, as by `set-aside retry`, is for the account that serves to read."""
-    if os.geteuid() == 0:
-        # Not every file system lets root give a file away, nor every container; it is kept so, too.
-        with suppress(OSError):
-            owner = directory.stat()
-            os.fchown(file, owner.st_uid, owner.st_gid)
 
 
 def _sync_directory(directory: Path) -> None:

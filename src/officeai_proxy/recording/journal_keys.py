@@ -15,6 +15,7 @@ from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import ConfigurationError, Unopenable
 from officeai_proxy.recording import frames, pieces, segments
 from officeai_proxy.recording.frame_seal import HEAD_BYTES, key_of
+from officeai_proxy.recording.mapped_file import mapped
 
 NOTE = "keys.json"
 
@@ -87,7 +88,7 @@ def waiting_keys(directory: Path) -> set[str | None]:
         finally:
             os.close(descriptor)
     for name in segments.sizes(directory, suffix=pieces.SUFFIX):
-        with suppress(OSError), pieces.mapped(directory / name) as data:
+        with suppress(OSError), mapped(directory / name) as data:
             found |= {key_of(frame.payload) for frame in frames.scan(data)}
     return found
 

@@ -6,20 +6,18 @@ the files of a dead worker makes what can be made of them (`adoption`). Nothing 
 for, and nothing is lost for a call when a piece cannot be written.
 """
 
-import fcntl
 import logging
-import mmap
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
 from officeai_proxy.model import Exchange
-from officeai_proxy.recording import frames, segments
+from officeai_proxy.recording import frames, locked_file
 from officeai_proxy.recording.frame_seal import FrameSeal
 
 SUFFIX = ".pieces"
@@ -60,15 +58,7 @@ class PiecesFile:
         self.needed = 0
         self.calls = 0
         self.wiped: list[tuple[int, int]] = []
-        hidden = path.with_name(f"{path.name}.new")
-        self._fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            hidden.rename(path)
-        except OSError:
-            self.close()
-            hidden.unlink(missing_ok=True)
-            raise
+        self._fd = locked_file.create(path, os.O_WRONLY)
 
     def write(self, data: bytes) -> int:
         """Write *data* at the end, and say where it begins."""
@@ -210,44 +200,6 @@ class PiecesLog:
 def worker_of(name: str) -> str:
     """The worker whose file is called *name*; segments are named in the same way."""
     return name.partition("-")[0]
-
-
-@contextmanager
-def mapped(path: Path) -> Iterator[mmap.mmap | bytes]:
-    """A file's bytes, without holding them all in memory; nothing for an empty one.
-
-    Where the disk is bad there are zeros in their place. A process that meets such a place in a map
-    is ended by the system (SIGBUS), so it is read before.
-    """
-    with path.open("rb") as file:
-        descriptor = file.fileno()
-        size = os.fstat(descriptor).st_size
-        if size == 0:
-            yield b""
-        elif _is_readable(descriptor, size):
-            with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as data:
-                yield data
-        else:
-            log.error("%s: a part of it cannot be read, and what it held is left out", path.name)
-            yield _read_around(descriptor, size)
-
-
-def _is_readable(descriptor: int, size: int) -> bool:
-    try:
-        for at in range(0, size, len(_ZEROS)):
-            segments.read_all(descriptor, len(_ZEROS), at)
-    except OSError:
-        return False
-    return True
-
-
-def _read_around(descriptor: int, size: int) -> bytes:
-    data = bytearray(size)
-    for at in range(0, size, segments.PAGE):
-        with suppress(OSError):
-            page = segments.read_all(descriptor, segments.PAGE, at)
-            data[at : at + len(page)] = page
-    return bytes(data)
 
 
 def _joined(ranges: Iterable[tuple[int, int]]) -> Sequence[tuple[int, int]]:

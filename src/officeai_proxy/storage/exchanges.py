@@ -74,14 +74,11 @@ _LEAVES = select_by_ids(
     "id, identity, role, sealed_with, outcome", "conversation_messages", kind="bigint"
 )
 _PATH_END = {
-    "sqlite": (
-        "SELECT id, parent_id, identity, role, sealed_with, outcome FROM conversation_messages "
-        "WHERE conversation_id = ? AND on_path ORDER BY id DESC LIMIT ?"
-    ),
-    "postgresql": (
-        "SELECT id, parent_id, identity, role, sealed_with, outcome FROM conversation_messages "
-        "WHERE conversation_id = $1 AND on_path ORDER BY id DESC LIMIT $2"
-    ),
+    dialect: (
+        "SELECT id, parent_id, identity, role, sealed_with, outcome FROM conversation_messages "  # noqa: S608 - places for parameters
+        f"WHERE conversation_id = {conversation} AND on_path ORDER BY id DESC LIMIT {count}"
+    )
+    for dialect, conversation, count in (("sqlite", "?", "?"), ("postgresql", "$1", "$2"))
 }
 
 _c = conversations.c

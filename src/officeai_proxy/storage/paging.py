@@ -10,7 +10,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from sqlalchemy import ColumnElement, Select, literal, tuple_
 
 from officeai_proxy.errors import UnprocessableInput
 
@@ -56,6 +58,27 @@ class Page(Stretch[T]):
     """Items of a list, and how many the whole list has."""
 
     total: int
+
+
+def newest_first(
+    rows: Select[Any],
+    page: PageRequest,
+    listing: str,
+    moment: ColumnElement[datetime],
+    number: ColumnElement[int],
+) -> Select[Any]:
+    """Of *rows* those of a page of *listing*, by their *moment* and their *number*; and one more,
+    which tells whether there are more.
+
+    Raises:
+        UnprocessableInput: the cursor belongs to another list.
+    """
+    if page.cursor is not None:
+        last = read_cursor(page.cursor, listing, (datetime, int))
+        behind = tuple_(literal(last[0], moment.type), literal(last[1], number.type))
+        rows = rows.where(tuple_(moment, number) < behind)
+    newest = rows.order_by(moment.desc(), number.desc())
+    return newest.limit(page.limit + 1).offset(page.offset)
 
 
 def make_cursor(listing: str, keys: Sequence[Key]) -> str:

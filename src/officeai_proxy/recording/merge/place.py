@@ -26,7 +26,8 @@ from itertools import takewhile
 from typing import Protocol, TypeVar
 
 from officeai_proxy.recording.merge.branches import hanging, talk_hanging
-from officeai_proxy.recording.merge.choice import Ending, best_run, is_whole
+from officeai_proxy.recording.merge.choice import best_run, is_whole
+from officeai_proxy.recording.merge.ending import Ending
 from officeai_proxy.recording.merge.instructions import instructions_in, new_instructions
 from officeai_proxy.recording.merge.questions import Asked, asked_again
 from officeai_proxy.recording.merge.remainder import Remainder
@@ -121,7 +122,7 @@ def place_by_run(
     *seen* says what of the tree they are; None says that more of it has to be looked at.
     """
     talk = _talk(request)
-    if len(talk) == 1 and end.leaf is not None and _may_wait_above(end.leaf):
+    if len(talk) == 1 and end.leaf is not None:
         return _place_after_failure(request, end, end.leaf, talk, seen=seen)
     said = Talk(_at(request.identities, talk), _at(request.roles, talk))
     if seen is Seen.ALL and (asked := asked_again(said, end.leaf, nodes)):
@@ -204,7 +205,7 @@ def _place_after_failure(
     request: Request, end: PathEnd, leaf: Node, talk: Sequence[int], *, seen: Seen
 ) -> Place | None:
     """Rule 2, where the path ends with half of an answer, or with instructions."""
-    asked = nearest_talk(leaf.parent if leaf.is_half else leaf)
+    asked = nearest_talk(leaf.parent)
     if asked is None or not _is_newest(asked, request, talk):
         return _place(request, end, talk)
     if not leaf.is_half:
@@ -255,9 +256,8 @@ def _place(
     *before*; and the instructions that the path does not have. It has the request's messages up
     to the position *known_to*.
     """
-    said = instructions_in(request.roles)
     new: Sequence[int] = ()
-    if said:
+    if said := instructions_in(request.roles):
         begins = next((at for at, role in enumerate(request.roles) if role not in INSTRUCTIONS), 0)
         behind = max(known_to, begins)
         new = new_instructions(said, request.identities, end, behind=behind)

@@ -11,7 +11,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from officeai_proxy.model import Role
-from officeai_proxy.recording.merge.talk import ANSWERS, Talk
+from officeai_proxy.recording.merge.remainder import not_among
+from officeai_proxy.recording.merge.talk import ANSWERS, Talk, talk_to
 from officeai_proxy.tree import Node
 
 
@@ -30,17 +31,17 @@ def asked_again(talk: Talk, leaf: Node | None, nodes: Collection[Node]) -> Asked
     """
     if leaf is None or len(talk.roles) < 2 or set(talk.roles) != {Role.USER}:
         return None
-    path = [node for node in leaf.path() if not node.is_instruction]
+    path = talk_to(leaf)
     questions = [node for node in path if node.role == Role.USER]
     asked = [node.identity for node in questions]
     *before, last = talk.identities
     same = _in_other_words(questions, nodes)
     said = [*(same.get(identity, identity) for identity in before), last]
-    if path[-1].role in ANSWERS or not asked:
+    if not asked or path[-1].role in ANSWERS:
         return None
     is_answered = bool(path[1:]) and path[1].role == Role.ASSISTANT
     tells_first = is_answered and path[0].identity in said[:-1]
-    unknown = _unknown(said[:-1], asked)
+    unknown = not_among(Counter(asked), said, range(len(said) - 1))
     if _waits(path[-1]) and said[-1] == asked[-1]:
         return Asked(questions[-1], []) if tells_first and not unknown else None
     if said == asked:
@@ -68,15 +69,3 @@ def _in_other_words(questions: Sequence[Node], nodes: Collection[Node]) -> dict[
 def _waits(newest: Node) -> bool:
     """Whether what the path ends with has no answer yet, or is half of one."""
     return newest.role == Role.USER or newest.is_half
-
-
-def _unknown(said: Sequence[int], asked: Sequence[int]) -> list[int]:
-    """Positions of what is *said* and was not *asked*, or not as often."""
-    known = Counter(asked)
-    unknown = []
-    for at, identity in enumerate(said):
-        if known[identity] > 0:
-            known[identity] -= 1
-        else:
-            unknown.append(at)
-    return unknown

@@ -5,7 +5,7 @@ request: what the request has twice is stored twice.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from officeai_proxy.model import Role
@@ -52,14 +52,22 @@ def unknown_before(run: Run, identities: Sequence[int], above: Counter[int]) -> 
     What is there is taken out of *above*: one message of the path is one of the request, the last
     of those that are the same. Those that the path has not as often are older, and in other words.
     """
-    unknown = []
-    for place in reversed(range(run.first)):
+    unknown = not_among(above, identities, reversed(range(run.first)))
+    unknown.reverse()
+    return unknown
+
+
+def not_among(known: Counter[int], identities: Sequence[int], places: Iterable[int]) -> list[int]:
+    """Those of *places* whose messages are not *known*, or not as often; the others are taken out
+    of it.
+    """
+    unknown: list[int] = []
+    for place in places:
         identity = identities[place]
-        if above[identity] > 0:
-            above[identity] -= 1
+        if known[identity] > 0:
+            known[identity] -= 1
         else:
             unknown.append(place)
-    unknown.reverse()
     return unknown
 
 

@@ -9,12 +9,14 @@ from collections import Counter
 from collections.abc import Collection, Container, Iterable, Set
 
 from officeai_proxy.model import Role
+from officeai_proxy.recording.merge.path_calls import calls_to
 from officeai_proxy.recording.merge.runs import Run
 from officeai_proxy.recording.merge.talk import (
     ANSWERS,
     Talk,
     is_note,
     nearest_talk,
+    talk_to,
     talk_up_from,
 )
 from officeai_proxy.recording.merge.tool_calls import (
@@ -36,12 +38,15 @@ def rewordings(
         return {}
     new = set(unknown)
     questions = _questions(new, run, talk)
+    if all(talk.roles[at] == Role.USER for at in new):
+        return questions
+    calls = calls_to(run.node)
     return (
         questions
         | _answers(new, run, talk, nodes)
-        | answers_of_tools(new, run, talk)
-        | calls_of_tools(new, run, talk)
-        | texts_of_calls(new, run, talk, questions)
+        | answers_of_tools(new, run, talk, calls)
+        | calls_of_tools(new, run, talk, calls)
+        | texts_of_calls(new, talk, calls, questions)
     )
 
 
@@ -52,32 +57,33 @@ def _questions(new: Collection[int], run: Run, talk: Talk) -> dict[int, Node]:
     summary before a window stands for all that the window lacks. What begins a request may be one,
     or a note, unless that has the whole history, with several answers, or rewords others as well.
     """
-    known = Counter(talk.identities[: run.last + 1])
-    left_out = Counter(talk_up_from(run.node)) - known
+    left_out = Counter(talk_up_from(run.node)) - Counter(talk.identities[: run.last + 1])
     found: dict[int, Node] = {}
     maybe: dict[int, Node] = {}
     rewords = False
-    below = _first_of(run)
+    below = talk_to(run.node)[-run.length]
     above = _above(below, left_out)
     for at in reversed(range(run.first)):
-        told = _same_above(below, talk.identities[at], left_out, is_near=at in new)
+        is_new = at in new
+        told = _same_above(below, talk.identities[at], left_out, is_near=is_new)
         if told is not None:
             found |= maybe
             maybe = {}
-            if at in new:  # One that is the same, further down in the request, was taken for it.
+            if is_new:  # One that is the same, further down in the request, was taken for it.
                 found[at] = told
             below, above = told, _above(told, left_out)
         elif above is None:
             return found
-        elif _is_in_place(above, below, talk, at, left_out, is_new=at in new):
-            if at in new:
+        elif _is_in_place(above, below, talk, at, left_out, is_new=is_new):
+            if is_new:
                 maybe[at] = above
             else:
                 rewords = True
             below, above = above, _above(above, left_out)
-        elif at not in new:
+        elif not is_new:
             return found
-    is_all = nearest_talk(below.parent) is None and _answers_in(talk, run) > 1
+    answers = talk.roles[: run.last + 1].count(Role.ASSISTANT)
+    is_all = nearest_talk(below.parent) is None and answers > 1
     return found | maybe if is_all or found or rewords else found
 
 
@@ -111,21 +117,13 @@ def _same_above(
 def _is_in_place(
     node: Node, below: Node, talk: Talk, at: int, left_out: Container[int], *, is_new: bool
 ) -> bool:
-    """Whether *node* is another question in the place of the one *at* a position, with the answer
-    that is *below* it. That follows at once where the same words were said elsewhere, too.
+    """Whether *node* is a question that the request has *left_out*, in the place of the one *at* a
+    position, with the answer *below* it. That follows at once where the same words were said
+    elsewhere, too.
     """
-    if below.role != Role.ASSISTANT or not _is_other(node, talk, at, left_out):
+    if not (node.role == talk.roles[at] == Role.USER and below.role == Role.ASSISTANT):
         return False
-    return is_new or talk.identities[at + 1] == below.identity
-
-
-def _answers_in(talk: Talk, run: Run) -> int:
-    return sum(role == Role.ASSISTANT for role in talk.roles[: run.last + 1])
-
-
-def _is_other(node: Node, talk: Talk, at: int, left_out: Container[int]) -> bool:
-    """Whether *node* is a question as the one *at* a position is, and *left_out* of the request."""
-    return node.role == talk.roles[at] == Role.USER and node.identity in left_out
+    return node.identity in left_out and (is_new or talk.identities[at + 1] == below.identity)
 
 
 def _answers(new: Set[int], run: Run, talk: Talk, nodes: Iterable[Node]) -> dict[int, Node]:
@@ -163,23 +161,12 @@ def _answers(new: Set[int], run: Run, talk: Talk, nodes: Iterable[Node]) -> dict
 def _places_of_answers(leaf: Node, told: Collection[int]) -> list[tuple[Node, Node, Node]]:
     """The answers on the path to *leaf* that are not *told*, each between its neighbours."""
     line: list[Node] = []
-    for node in leaf.path():
+    for node in talk_to(leaf):
         # What follows an answer before the next question is a summary, or was reworded here.
-        is_second = bool(line) and node.role == line[-1].role == Role.ASSISTANT
-        if not (node.is_instruction or is_second):
+        if not (line and node.role == line[-1].role == Role.ASSISTANT):
             line.append(node)
-    threes = zip(line, line[1:], line[2:], strict=False)
     return [
-        three
-        for three in threes
-        if three[1].role == Role.ASSISTANT and three[1].identity not in told
+        (above, node, below)
+        for above, node, below in zip(line, line[1:], line[2:], strict=False)
+        if node.role == Role.ASSISTANT and node.identity not in told
     ]
-
-
-def _first_of(run: Run) -> Node:
-    node = run.node
-    for _ in range(run.length - 1):
-        above = nearest_talk(node.parent)
-        assert above is not None  # noqa: S101 - a run is a line of the tree
-        node = above
-    return node

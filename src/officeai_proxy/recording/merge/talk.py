@@ -30,8 +30,13 @@ def nearest_talk(node: Node | None) -> Node | None:
     return node
 
 
+def talk_to(leaf: Node | None) -> list[Node]:
+    """The talk on the path from the root to *leaf*."""
+    return [] if leaf is None else [node for node in leaf.path() if node.role not in INSTRUCTIONS]
+
+
 def talk_up_from(node: Node) -> Iterator[int]:
-    """The identities of the talk on the path from *node* up to the root."""
+    """The identities of the same, from *node* up to the root."""
     at: Node | None = node
     while at is not None:
         if at.role not in INSTRUCTIONS:

@@ -10,13 +10,13 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, delete, func, insert, literal, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.errors import Unavailable
 from officeai_proxy.model import Caller
 from officeai_proxy.storage.audit.chain import Action, Event, Row, row_of
-from officeai_proxy.storage.paging import Page, PageRequest, make_cursor, read_cursor
+from officeai_proxy.storage.paging import Page, PageRequest, make_cursor, newest_first
 from officeai_proxy.storage.rows import AnyRow
 from officeai_proxy.storage.tables import audit_head, audit_log
 from officeai_proxy.storage.walls import inside
@@ -150,10 +150,7 @@ class AuditRepository:
         """
         conditions = [self._mine, *await self._conditions(wanted)]
         rows = select(audit_log).where(*conditions)
-        if page.cursor is not None:
-            rows = rows.where(_before(page.cursor))
-        newest = rows.order_by(_a.at.desc(), _a.id.desc())
-        limited = newest.limit(page.limit + 1).offset(page.offset)
+        limited = newest_first(rows, page, _LISTING, _a.at, _a.id)
         found = [row_from(row) for row in await self._connection.execute(limited)]
         items, has_more = found[: page.limit], len(found) > page.limit
         total = select(func.count()).select_from(audit_log).where(*conditions)
@@ -189,9 +186,3 @@ class AuditRepository:
 
 
 _COLUMNS = [column.name for column in fields(Row)]
-
-
-def _before(cursor: str) -> ColumnElement[bool]:
-    moment, row_id = read_cursor(cursor, _LISTING, (datetime, int))
-    last = tuple_(literal(moment, _a.at.type), literal(row_id, _a.id.type))
-    return tuple_(_a.at, _a.id) < last

@@ -1,13 +1,11 @@
 """Every query over the call log, inside one caller's walls; numbers and names, never content."""
 
-from datetime import datetime
-
-from sqlalchemy import ColumnElement, literal, select, tuple_
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.model import Caller, CallRecord
 from officeai_proxy.storage.calls.filter import CallFilter, conditions_of
-from officeai_proxy.storage.paging import PageRequest, Stretch, make_cursor, read_cursor
+from officeai_proxy.storage.paging import PageRequest, Stretch, make_cursor, newest_first
 from officeai_proxy.storage.rows import call_of
 from officeai_proxy.storage.sealing.vault import sealer_of
 from officeai_proxy.storage.tables import exchanges
@@ -35,10 +33,7 @@ class CallRepository:
             UnprocessableInput: the cursor belongs to another list.
         """
         rows = select(exchanges).where(self._mine, *conditions_of(wanted))
-        if page.cursor is not None:
-            rows = rows.where(_before(page.cursor))
-        newest = rows.order_by(_x.started_at.desc(), _x.id.desc())
-        limited = newest.limit(page.limit + 1).offset(page.offset)
+        limited = newest_first(rows, page, _LISTING, _x.started_at, _x.id)
         found = (await self._connection.execute(limited)).all()
         shown = found[: page.limit]
         has_more = len(found) > page.limit
@@ -46,9 +41,3 @@ class CallRepository:
         sealer = sealer_of(self._connection)
         items = [call_of(row, sealer) for row in shown]
         return Stretch(items=items, has_more=has_more, next_cursor=cursor)
-
-
-def _before(cursor: str) -> ColumnElement[bool]:
-    moment, row_id = read_cursor(cursor, _LISTING, (datetime, int))
-    last = tuple_(literal(moment, _x.started_at.type), literal(row_id, _x.id.type))
-    return tuple_(_x.started_at, _x.id) < last

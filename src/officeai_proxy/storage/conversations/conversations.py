@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
+from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
-    Delete,
+    Select,
     case,
     delete,
     insert,
@@ -233,16 +234,15 @@ class ConversationRepository:
         if (await self._connection.execute(locked)).first() is None:
             raise _gone(conversation)
         await self._connection.run_sync(remove_conversation, conversation.id)
-        await self._connection.execute(self._deletion(conversation))
+        # The messages go with it: the foreign key cascades.
+        await self._connection.execute(delete(conversations).where(*self._this(conversation)))
         calls = (
             exchanges.c.workspace == self._caller.workspace,
             exchanges.c.conversation_id == conversation.id,
         )
         gone = await erase_calls(self._connection, *calls, now=now)
         if is_asked:
-            one = conversation
-            names = burials_of(one.workspace, one.user_identifier, one.session_id)
-            await bury(self._connection, names, now=now)
+            await bury(self._connection, _names_of(conversation), now=now)
         return gone
 
     async def erase_life(self, conversation: Conversation, *, now: datetime) -> datetime:
@@ -254,11 +254,10 @@ class ConversationRepository:
         Raises:
             NotFound: it is gone, or not the caller's.
         """
-        one, until = conversation, conversation.deleted_at or now
+        until = conversation.deleted_at or now
         await wait_for_recorders(self._connection)
-        await self.erase(one, now=now, is_asked=False)
-        names = burials_of(one.workspace, one.user_identifier, one.session_id)
-        await bury(self._connection, names, now=until, keeps_later=True)
+        await self.erase(conversation, now=now, is_asked=False)
+        await bury(self._connection, _names_of(conversation), now=until, keeps_later=True)
         return until
 
     async def erase_session(self, conversation: Conversation, *, now: datetime) -> int:
@@ -271,16 +270,7 @@ class ConversationRepository:
             NotFound: nothing is there of it, or it is not the caller's.
         """
         await wait_for_recorders(self._connection)
-        lives = (
-            select(*CONVERSATION_COLUMNS)
-            .where(
-                self._mine,
-                _c.session_id == conversation.session_id,
-                _c.user_identifier == conversation.user_identifier,
-            )
-            .order_by(_c.id)
-            .with_for_update()
-        )
+        lives = self._lives(conversation).with_for_update()
         found = (await self._connection.execute(lives)).all()
         if not found:
             raise _gone(conversation)
@@ -290,10 +280,8 @@ class ConversationRepository:
 
     async def long_lives(self, conversation: Conversation, *, above: int) -> list[Conversation]:
         """Those lives of a session, also in the bin, that have more messages than *above*."""
-        one = conversation
-        is_life = (_c.session_id == one.session_id, _c.user_identifier == one.user_identifier)
-        rows = select(*CONVERSATION_COLUMNS).where(self._mine, *is_life, _c.message_count > above)
-        found = await self._connection.execute(rows.order_by(_c.id))
+        long_ones = self._lives(conversation).where(_c.message_count > above)
+        found = await self._connection.execute(long_ones)
         return [conversation_of(row, self._sealer) for row in found]
 
     async def clear(self, user_identifier: str, *, now: datetime) -> int:
@@ -313,9 +301,10 @@ class ConversationRepository:
     def _this(self, conversation: Conversation) -> tuple[ColumnElement[bool], ...]:
         return (_c.id == conversation.id, self._mine)
 
-    def _deletion(self, conversation: Conversation) -> Delete:
-        """The messages go with it: the foreign key cascades."""
-        return delete(conversations).where(*self._this(conversation))
+    def _lives(self, one: Conversation) -> Select[Any]:
+        """The conversations of a session, also those in the bin, oldest first."""
+        is_life = (_c.session_id == one.session_id, _c.user_identifier == one.user_identifier)
+        return select(*CONVERSATION_COLUMNS).where(self._mine, *is_life).order_by(_c.id)
 
     async def _last_deleted(self, wanted: Sequence[ColumnElement[bool]]) -> Sequence[AnyRow]:
         """Two rows at most: whether there is more than one is all that matters."""
@@ -354,6 +343,11 @@ class ConversationRepository:
                 return (await self._connection.execute(change)).all()
         except IntegrityError as exc:
             raise Conflict(message, param="session_id") from exc
+
+
+def _names_of(one: Conversation) -> Sequence[UUID]:
+    """What `burials` calls it."""
+    return burials_of(one.workspace, one.user_identifier, one.session_id)
 
 
 def _gone(conversation: Conversation) -> NotFound:
