@@ -66,7 +66,7 @@ def test_keys_are_made_and_revoked_while_the_program_runs(
     assert "no key" in again.stderr
 
 
-def test_the_list_of_keys_says_when_they_end(tmp_path: Path) -> None:
+def test_the_list_of_keys_says_when_they_end_and_whose_they_are(tmp_path: Path) -> None:
     """The end of an overlap is seen in the text, and the rotated key has the end of the first."""
     settings = {"DATA_DIR": str(tmp_path / "data")}
     made = run("keys", "create", "--name", "a", "--expires", "90d", folder=tmp_path, **settings)
@@ -76,7 +76,7 @@ def test_the_list_of_keys_says_when_they_end(tmp_path: Path) -> None:
     for overlap in ("2h", "1h"):
         done = run("keys", "rotate", identity, "--overlap", overlap, folder=tmp_path, **settings)
         assert (done.returncode, done.stderr) == (0, "")
-    run("keys", "create", "--name", "b", folder=tmp_path, **settings)
+    run("keys", "create", "--name", "b", "--user", "ann", folder=tmp_path, **settings)
 
     lines = run("keys", "list", folder=tmp_path, **settings).stdout.splitlines()
 
@@ -86,6 +86,7 @@ def test_the_list_of_keys_says_when_they_end(tmp_path: Path) -> None:
     assert first == again
     assert first - datetime.now(UTC) > timedelta(days=89)
     assert "ends=" not in lines[3]
+    assert ["user=ann" in line.split() for line in lines] == [False, False, False, True]
 
 
 def test_a_key_for_chatting_reads_nothing_and_a_key_for_reading_does_not_chat(

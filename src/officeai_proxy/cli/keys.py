@@ -94,10 +94,11 @@ def list_(*, as_json: bool) -> None:
     for key in keys:
         scopes = ",".join(sorted(key.scopes))
         limits = "".join(f" {name}={most}" for name, most in _limits(key))
+        user = "" if key.user is None else f" user={key.user}"
         end = "" if key.expires_at is None else f" ends={key.expires_at:%Y-%m-%dT%H:%M:%SZ}"
         click.echo(
             f"{key.id}  {key_state(key, now):8} {key.hint}  {key.workspace}  "
-            f"{scopes}{limits}{end}  {key.name}"
+            f"{scopes}{user}{limits}{end}  {key.name}"
         )
     if not keys:
         click.echo("There are no keys yet. Make one with `officeai-proxy keys create --name …`.")

@@ -204,7 +204,8 @@ class Pulse:
         if recorder.lag_seconds > LATE_SECONDS:
             yield (
                 f"{recorder.pending} calls wait to be stored, the oldest for "
-                f"{recorder.lag_seconds:.0f} s; is the database full, locked or slow?"
+                f"{recorder.lag_seconds:.0f} s; is the database full, locked, slow or damaged? "
+                "The log says why."
             )
         yield from self._what_is_set_aside(recorder.set_aside)
         if self.is_stopping:

@@ -137,6 +137,8 @@ async def test_calls_that_wait_long_are_told(tmp_path: Path) -> None:
 
     assert (found.status, pulse.keeps_calls) == ("degraded", True)
     assert found.reasons[0].startswith("80 calls wait to be stored, the oldest for 75 s")
+    # A bad page that only the recorder comes upon looks the same from here; the log names it.
+    assert found.reasons[0].endswith("full, locked, slow or damaged? The log says why.")
 
 
 async def test_damage_is_told_apart(tmp_path: Path) -> None:
