@@ -350,6 +350,32 @@ CASES = [
         12,
     ),
     Case(
+        "tools that answer one after the other, behind a call that failed and what precedes it",
+        [
+            ([user("a")], [ASKS_TOOLS]),
+            ([user("now"), user("a"), ASKS_TOOLS, TOOL_SAYS], None),
+            ([user("now"), user("a"), ASKS_TOOLS, TOOL_SAYS, OTHER_SAYS], [assistant("A")]),
+        ],
+        ["a", "", "noon", "now", "rain", "A"],
+        6,
+    ),
+    Case(
+        "a note that is left out later, with a call of tools behind it but for its text",
+        [
+            ([user("a"), user("note")], [ASKS_TOOL | {"content": "let me look"}]),
+            (
+                [user("a"), user("note"), ASKS_TOOL | {"content": "let me look"}, TOOL_SAYS],
+                [assistant("A")],
+            ),
+            (
+                [user("a"), assistant("let me look"), assistant("A"), user("b")],
+                [assistant("B")],
+            ),
+        ],
+        ["a", "note", "let me look", "noon", "A", "b", "B"],
+        8,
+    ),
+    Case(
         "answers that tools gave to an earlier call, too, with the same ids, behind a summary",
         [
             ([user("a")], [ASKS_TOOLS]),

@@ -89,7 +89,7 @@ def _is_put_before(run: Run, others: Sequence[Run], talk: Talk, ending: Ending) 
     """
     if run.length > 1:
         return False
-    told = {one.node for one in others if one.first > run.last and _is_history(one, talk)}
+    told = {one.node for one in others if one.first > run.last}
     if not told or told.isdisjoint(run.node.path()):
         return False
     if run.node is not ending.newest:
@@ -109,12 +109,6 @@ def _is_reply(answer: Node, newest: Node | None) -> bool:
         return above is not None and above.role != Role.ASSISTANT
     below = dict(pairwise(talk_to(newest))).get(answer)
     return below is None or below.role != Role.ASSISTANT
-
-
-def _is_history(run: Run, talk: Talk) -> bool:
-    """Whether *run* is more than a lone answer; a call of tools that has its answers is."""
-    after = run.last + 1
-    return run.length > 1 or (after < len(talk.roles) and talk.roles[after] in ANSWERS)
 
 
 def _of_which_most_is_stored(runs: Sequence[Run], talk: Talk, ending: Ending) -> Run:

@@ -5,11 +5,11 @@ that were said before may just have been said again, and tools answer the same t
 no I/O.
 """
 
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from officeai_proxy.model import Role
-from officeai_proxy.recording.merge.talk import ANSWERS, Talk
+from officeai_proxy.recording.merge.talk import Talk
 from officeai_proxy.tree import Node
 from officeai_proxy.wire.identity import INSTRUCTIONS
 
@@ -58,7 +58,6 @@ def trusted_runs(
     talk = [node for node in nodes if node.role not in INSTRUCTIONS]
     parents = _talking_parents(talk)
     places = _places_of(talk)
-    calls, answered = _calls_answered(said, places), _answered_in(talk, parents)
     replies = _replies_said_often(parents, places)
     newest = len(identities) - 1
     is_all_known = all(identity in places for identity in identities)
@@ -71,8 +70,6 @@ def trusted_runs(
         before, going = going, {}
         for order in _looked_at(here, identity, replies, before if last else (ROOT,)):
             known, begin = before.get(parents[order], (0, order))
-            if not known and _answers_another(answered[order], calls[last]):
-                continue
             going[order] = length, _ = known + 1, begin
             node = talk[order]
             tells = length > 1 or (len(here) == 1 and node.role == Role.ASSISTANT)
@@ -96,36 +93,6 @@ def _places_of(talk: Sequence[Node]) -> dict[int, list[int]]:
     for order, node in enumerate(talk):
         places.setdefault(node.identity, []).append(order)
     return places
-
-
-def _calls_answered(said: Talk, known: Container[int]) -> list[int | None]:
-    """For each answer of a tool the call that it has in the request, if that one is *known*."""
-    calls: list[int | None] = []
-    call = None
-    for identity, role in zip(said.identities, said.roles, strict=True):
-        is_answer = role in ANSWERS
-        if not is_answer:
-            call = identity if role == Role.ASSISTANT and identity in known else None
-        calls.append(call if is_answer else None)
-    return calls
-
-
-def _answered_in(talk: Sequence[Node], parents: Sequence[int]) -> list[int | None]:
-    """For each node of the tree's *talk* what the tools answered there: the newest that is none of
-    their answers. None where nothing is before them.
-    """
-    answered: list[int | None] = []
-    for order, (node, parent) in enumerate(zip(talk, parents, strict=True)):
-        if node.role not in ANSWERS:
-            answered.append(node.identity)
-        else:
-            answered.append(answered[parent] if ROOT < parent < order else None)
-    return answered
-
-
-def _answers_another(answered: int | None, call: int | None) -> bool:
-    """Whether what answers the one in the tree answers another in the request, as far as known."""
-    return call is not None and answered != call
 
 
 def _replies_said_often(
