@@ -22,7 +22,7 @@ from tests.page.stories import (
 )
 
 from officeai_proxy.formats.registry import FORMATS
-from officeai_proxy.model import Role, Scope
+from officeai_proxy.model import Outcome, Role, Scope
 from officeai_proxy.recording.turns import read_turn
 from officeai_proxy.recording.writer import write
 from officeai_proxy.settings import load_settings
@@ -173,6 +173,21 @@ async def test_nothing_yet(paged: Api, reader: Reader) -> None:
     assert "No call has been made yet." in (await reader.get("/ui/calls")).text
     assert "No call is like that." in (await reader.get("/ui/calls?errors=1")).text
     assert "<details" not in (await reader.get("/ui/overview")).text
+
+
+async def test_a_call_that_its_client_left_is_no_error(paged: Api, reader: Reader) -> None:
+    """The log says how each call ended, and marks those that "Errors only" leaves and no others."""
+    outcomes = (Outcome.CLIENT_CLOSED, Outcome.TRUNCATED, Outcome.UPSTREAM_TIMEOUT)
+    calls = [read_turn(an_exchange(session=one, outcome=one)) for one in outcomes]
+    await write(SqlExchangeStore(paged.services.database), calls)
+
+    shown = (await reader.get("/ui/calls")).text
+
+    told = re.findall(r'<td class="text-cell wide-cell">([^<]*)', shown)
+    assert told == ["⚠ 200 upstream silent", "200 truncated", "200 client left"]
+    assert shown.count('<tr class="failed"') == 1
+    errors = (await reader.get("/ui/calls?errors=1")).text
+    assert re.findall(r'<td class="text-cell wide-cell">([^<]*)', errors) == told[:1]
 
 
 async def test_from_a_call_to_its_conversation(paged: Api, reader: Reader) -> None:
