@@ -133,6 +133,7 @@ async function open(url, push = true) {
   if (push && url !== location.href) history.pushState({ open: true }, "", url);
   shown = here();
   document.body.classList.replace("view-list", "view-reading");
+  $(".skip").hash = "main";
   const chat = $(".chat");
   entitle(chat.dataset.title);
   for (const row of $$("#rows [aria-current]")) row.removeAttribute("aria-current");
@@ -448,6 +449,7 @@ function goBack() {
     return location.reload();
   }
   document.body.classList.replace("view-reading", "view-list");
+  $(".skip").hash = "list";
   clearTimeout(live);
   entitle($(".rooms [aria-current]").textContent.trim());
   $("#rows [aria-current]")?.focus({ preventScroll: true });
