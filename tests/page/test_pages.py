@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.api import KEY, NOW, OTHER_TEAM, Api, a_managed_key
 from tests.factories import an_exchange, user
-from tests.page.conftest import SAME_ORIGIN, Reader
+from tests.page.conftest import ON_BOTH, SAME_ORIGIN, Reader
 from tests.page.stories import (
     HOSTILE,
     spoken,
@@ -350,6 +350,7 @@ async def test_the_ends_of_the_calendar_are_shown_in_every_zone(paged: Api, read
         assert (await reader.get("/ui?since=0001-01-01&until=9999-12-30")).status_code == 200
 
 
+@ON_BOTH
 async def test_rename(reader: Reader, ids: dict[str, int]) -> None:
     """A title that a person gives is shown from then on; what is none is there to be mended."""
     number = ids["report"]
@@ -369,6 +370,7 @@ async def test_rename(reader: Reader, ids: dict[str, int]) -> None:
     assert "报告 &lt;b&gt;" in (await reader.get(f"/ui/c/{number}")).text
 
 
+@ON_BOTH
 async def test_the_bin(reader: Reader, ids: dict[str, int]) -> None:
     """What is deleted can be had back at once or from the bin, until it is deleted for good."""
     number = ids["report"]
@@ -418,6 +420,7 @@ async def test_only_the_conversation_whose_button_is_pressed_is_deleted(
     assert "row-title" in (await reader.get("/ui")).text
 
 
+@ON_BOTH
 async def test_clearing_a_user_asks_for_the_name(reader: Reader, ids: dict[str, int]) -> None:
     """A history goes to the bin only when the name is typed."""
     wrong = await reader.post("/ui/clear", user="li.wei", confirm="li")
@@ -490,6 +493,7 @@ async def test_export_one_of_several_with_a_name(paged: Api, reader: Reader) -> 
     assert [len(file["conversations"]) for file in files] == [1, 1]
 
 
+@ON_BOTH
 async def test_import(reader: Reader, ids: dict[str, int]) -> None:
     """An export that is dropped on the page comes back, and the report says what came of it."""
     exported = (await reader.get("/ui/download?format=json&user=li.wei")).content
@@ -601,6 +605,7 @@ async def test_half_a_character(paged: Api, reader: Reader) -> None:
     assert (await reader.get(f"/ui/c/{number}")).status_code == 200
 
 
+@ON_BOTH
 async def test_everything_is_written_down(paged: Api, reader: Reader, ids: dict[str, int]) -> None:
     """What is read, changed and exported on the page is in the audit log like everywhere."""
     await reader.get(f"/ui/c/{ids['python']}")
