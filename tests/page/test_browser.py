@@ -795,6 +795,18 @@ def test_without_a_network(browser: Browser, site: Site) -> None:
             expect(told).to_be_hidden()
 
 
+def test_what_a_server_in_front_answers_for_us_is_no_answer(person: Person) -> None:
+    """While the proxy starts again, nginx says 502: what was asked for still comes by itself."""
+    page = person.go("/ui")
+    number = person.site.ids["report"]
+    page.route(f"**/ui/c/{number}", lambda route: route.fulfill(status=502, body="nginx"), times=1)
+    page.locator(f'#rows [data-id="{number}"]').click()
+    expect(page.get_by_text("The proxy cannot answer right now.")).to_be_visible()
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.locator("#chat-title")).to_contain_text("Quarterly report")
+    expect(page.locator("#unable")).to_be_hidden()
+
+
 def test_what_was_asked_for_without_a_network_comes_with_it(person: Person) -> None:
     """It goes on by itself, as the page says: a conversation, and a list that is scrolled."""
     page = person.go("/ui")
