@@ -351,15 +351,18 @@ def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
     return f"sqlite:///{file}"
 
 
+@pytest.fixture
+def postgresql_url(_emptied: EmptiedDatabase) -> Iterator[str]:
+    """The URL of a PostgreSQL database with all tables and nothing in them."""
+    yield _emptied.take()
+    _emptied.give_back()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def prepared_url(request: pytest.FixtureRequest) -> Iterator[str]:
+def prepared_url(request: pytest.FixtureRequest) -> str:
     """The URL of a database with all tables and nothing in them."""
-    if request.param == "sqlite":
-        yield request.getfixturevalue("sqlite_url")
-        return
-    emptied: EmptiedDatabase = request.getfixturevalue("_emptied")
-    yield emptied.take()
-    emptied.give_back()
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
 
 
 @pytest.fixture

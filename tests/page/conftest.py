@@ -62,15 +62,26 @@ def _application() -> FastAPI:
     return app
 
 
-@pytest.fixture
-async def paged(empty_file: Path, tmp_path: Path) -> AsyncIterator[Api]:
-    """The read side with the page on it, over an empty SQLite database.
+ON_BOTH = pytest.mark.parametrize("page_url", ["sqlite", "postgresql"], indirect=True)
+"""What changes something is tried on both databases, of what is only read what differs is tested in
+`tests/integration`: the other tests are on SQLite."""
 
-    What of it differs between the databases is tested in `tests/integration`.
-    """
+
+@pytest.fixture
+def page_url(request: pytest.FixtureRequest, empty_file: Path, tmp_path: Path) -> str:
+    """The URL of a database with all tables and nothing in them: on SQLite, or as ON_BOTH says."""
+    if getattr(request, "param", "sqlite") == "postgresql":
+        url: str = request.getfixturevalue("postgresql_url")
+        return url
     file = tmp_path / "officeai.db"
     shutil.copyfile(empty_file, file)
-    database = Database(f"sqlite:///{file}")
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture
+async def paged(page_url: str, tmp_path: Path) -> AsyncIterator[Api]:
+    """The read side with the page on it, over an empty database."""
+    database = Database(page_url)
     settings = load_settings(max_body_mb=0.5, api_keys=KEY, data_dir=tmp_path, _env_file=None)
     api = Api(Services(database=database, settings=settings), _application())
     yield api

@@ -104,6 +104,24 @@ def test_calls_fit_a_screen(person: Person) -> None:
     assert table.evaluate("one => one.scrollWidth <= one.clientWidth")
 
 
+def test_whoever_has_magnified_the_page_gets_around(browser: Browser, site: Site) -> None:
+    """With a pointer and a keyboard and little room: names are not broken, links are not too small,
+    and to skip what is around the list leads to the list.
+    """
+    with somebody(browser, site, size=(640, 400)) as person:
+        page = person.go("/ui/keys")
+        page.get_by_label("Name").fill("magnified")
+        page.get_by_role("button", name="Make the key").click()
+        row = page.locator("tbody tr", has_text="magnified")
+        assert row.get_by_text("anybody").evaluate(LINES) == 1
+        assert row.get_by_text("Rotate").evaluate("one => one.offsetHeight") >= 24
+        page = person.go("/ui")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        expect(page.locator("#list :focus")).to_be_visible()
+
+
 def test_fingers_and_small_phones(browser: Browser, site: Site) -> None:
     """What is pressed is 44 px high, words are whole, and a sheet begins at its beginning."""
     with somebody(browser, site, size=PHONE) as person:
@@ -777,6 +795,18 @@ def test_without_a_network(browser: Browser, site: Site) -> None:
             expect(told).to_be_hidden()
 
 
+def test_what_a_server_in_front_answers_for_us_is_no_answer(person: Person) -> None:
+    """While the proxy starts again, nginx says 502: what was asked for still comes by itself."""
+    page = person.go("/ui")
+    number = person.site.ids["report"]
+    page.route(f"**/ui/c/{number}", lambda route: route.fulfill(status=502, body="nginx"), times=1)
+    page.locator(f'#rows [data-id="{number}"]').click()
+    expect(page.get_by_text("The proxy cannot answer right now.")).to_be_visible()
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.locator("#chat-title")).to_contain_text("Quarterly report")
+    expect(page.locator("#unable")).to_be_hidden()
+
+
 def test_what_was_asked_for_without_a_network_comes_with_it(person: Person) -> None:
     """It goes on by itself, as the page says: a conversation, and a list that is scrolled."""
     page = person.go("/ui")
@@ -824,7 +854,8 @@ def test_a_key_is_made_and_revoked(browser: Browser, site: Site) -> None:
         guest.page.fill("#key", key)
         guest.page.keyboard.press("Enter")
         expect(guest.page.locator("#rows")).to_be_visible()
-        page.get_by_role("link", name="Revoke").first.click()
+        row = page.get_by_role("row", name="for a guest")
+        row.get_by_role("link", name="Revoke").click()
         page.locator("#sheet .danger").click()
         expect(page.locator("tr.gone").first).to_contain_text("revoked")
         guest.go("/ui")

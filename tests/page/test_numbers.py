@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from tests.api import NOW, Api
-from tests.page.conftest import Reader
+from tests.page.conftest import ON_BOTH, Reader
 from tests.page.stories import tell_calls
 
 from officeai_proxy import __version__
@@ -46,6 +46,7 @@ async def _no_refresh() -> None:
     """There is one worker only."""
 
 
+@ON_BOTH
 async def test_the_overview(measured: Reader) -> None:
     """Numbers are told as charts and as text, by model, user and key, with the proxy's health."""
     shown = (await measured.get("/ui/overview")).text
@@ -94,6 +95,7 @@ async def test_the_call_log(measured: Reader) -> None:
     assert (await measured.get("/ui/calls?since=x")).status_code == 422
 
 
+@ON_BOTH
 async def test_keys(measured: Reader) -> None:
     """A key is made, shown once, replaced and revoked; a faulty form says what is wrong."""
     fault = await measured.post("/ui/keys", name="", **{"scope-chat": "1"})

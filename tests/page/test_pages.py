@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.api import KEY, NOW, OTHER_TEAM, Api, a_managed_key
 from tests.factories import an_exchange, user
-from tests.page.conftest import SAME_ORIGIN, Reader
+from tests.page.conftest import ON_BOTH, SAME_ORIGIN, Reader
 from tests.page.stories import (
     HOSTILE,
     spoken,
@@ -22,7 +22,7 @@ from tests.page.stories import (
 )
 
 from officeai_proxy.formats.registry import FORMATS
-from officeai_proxy.model import Role, Scope
+from officeai_proxy.model import Outcome, Role, Scope
 from officeai_proxy.recording.turns import read_turn
 from officeai_proxy.recording.writer import write
 from officeai_proxy.settings import load_settings
@@ -173,6 +173,21 @@ async def test_nothing_yet(paged: Api, reader: Reader) -> None:
     assert "No call has been made yet." in (await reader.get("/ui/calls")).text
     assert "No call is like that." in (await reader.get("/ui/calls?errors=1")).text
     assert "<details" not in (await reader.get("/ui/overview")).text
+
+
+async def test_a_call_that_its_client_left_is_no_error(paged: Api, reader: Reader) -> None:
+    """The log says how each call ended, and marks those that "Errors only" leaves and no others."""
+    outcomes = (Outcome.CLIENT_CLOSED, Outcome.TRUNCATED, Outcome.UPSTREAM_TIMEOUT)
+    calls = [read_turn(an_exchange(session=one, outcome=one)) for one in outcomes]
+    await write(SqlExchangeStore(paged.services.database), calls)
+
+    shown = (await reader.get("/ui/calls")).text
+
+    told = re.findall(r'<td class="text-cell wide-cell">([^<]*)', shown)
+    assert told == ["⚠ 200 upstream silent", "200 truncated", "200 client left"]
+    assert shown.count('<tr class="failed"') == 1
+    errors = (await reader.get("/ui/calls?errors=1")).text
+    assert re.findall(r'<td class="text-cell wide-cell">([^<]*)', errors) == told[:1]
 
 
 async def test_from_a_call_to_its_conversation(paged: Api, reader: Reader) -> None:
@@ -335,6 +350,7 @@ async def test_the_ends_of_the_calendar_are_shown_in_every_zone(paged: Api, read
         assert (await reader.get("/ui?since=0001-01-01&until=9999-12-30")).status_code == 200
 
 
+@ON_BOTH
 async def test_rename(reader: Reader, ids: dict[str, int]) -> None:
     """A title that a person gives is shown from then on; what is none is there to be mended."""
     number = ids["report"]
@@ -354,6 +370,7 @@ async def test_rename(reader: Reader, ids: dict[str, int]) -> None:
     assert "报告 &lt;b&gt;" in (await reader.get(f"/ui/c/{number}")).text
 
 
+@ON_BOTH
 async def test_the_bin(reader: Reader, ids: dict[str, int]) -> None:
     """What is deleted can be had back at once or from the bin, until it is deleted for good."""
     number = ids["report"]
@@ -403,6 +420,7 @@ async def test_only_the_conversation_whose_button_is_pressed_is_deleted(
     assert "row-title" in (await reader.get("/ui")).text
 
 
+@ON_BOTH
 async def test_clearing_a_user_asks_for_the_name(reader: Reader, ids: dict[str, int]) -> None:
     """A history goes to the bin only when the name is typed."""
     wrong = await reader.post("/ui/clear", user="li.wei", confirm="li")
@@ -475,6 +493,7 @@ async def test_export_one_of_several_with_a_name(paged: Api, reader: Reader) -> 
     assert [len(file["conversations"]) for file in files] == [1, 1]
 
 
+@ON_BOTH
 async def test_import(reader: Reader, ids: dict[str, int]) -> None:
     """An export that is dropped on the page comes back, and the report says what came of it."""
     exported = (await reader.get("/ui/download?format=json&user=li.wei")).content
@@ -586,6 +605,7 @@ async def test_half_a_character(paged: Api, reader: Reader) -> None:
     assert (await reader.get(f"/ui/c/{number}")).status_code == 200
 
 
+@ON_BOTH
 async def test_everything_is_written_down(paged: Api, reader: Reader, ids: dict[str, int]) -> None:
     """What is read, changed and exported on the page is in the audit log like everywhere."""
     await reader.get(f"/ui/c/{ids['python']}")

@@ -1,14 +1,13 @@
 """The call log as a table: every call, newest first, narrowed down, and more while scrolling."""
 
 from dataclasses import asdict, dataclass
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
 from officeai_proxy.api.values import PlainText
 from officeai_proxy.auth.permissions import check_user
-from officeai_proxy.model import CallRecord, Outcome
+from officeai_proxy.model import FAILED, FIRST_ERROR_STATUS, CallRecord, Outcome
 from officeai_proxy.page.days import begin_of, end_of
 from officeai_proxy.page.desk import Desk, ReadingDesk
 from officeai_proxy.page.figures import dollars, seconds
@@ -76,11 +75,8 @@ class CallShown:
 
     @property
     def is_error(self) -> bool:
-        """Whether it failed, or was refused."""
-        return (
-            self.call.outcome is not Outcome.COMPLETE
-            or (self.call.status or 0) >= HTTPStatus.BAD_REQUEST
-        )
+        """Whether it failed, or was refused: as in statistics, and as "Errors only" has it."""
+        return self.call.outcome in FAILED or (self.call.status or 0) >= FIRST_ERROR_STATUS
 
 
 @router.get("/ui/calls")

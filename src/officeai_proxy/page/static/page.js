@@ -22,11 +22,14 @@ async function fetched(url, asked) {
   return { ok: answer.ok, status: answer.status, html: await answer.text() };
 }
 
-// What is only read is asked for until there is an answer: it goes on by itself, as the page says.
+// What is only read is asked for until there is an answer: it goes on by itself, as the page says. These
+// are the database that is away, and what a server in front says while the proxy starts again.
+const NO_ANSWERS = [502, 503, 504];
+
 async function answered(url, asked) {
   for (;;) {
     const answer = await fetched(url, asked).catch(() => null);
-    const isAnswer = answer && answer.status !== 503;
+    const isAnswer = answer && !NO_ANSWERS.includes(answer.status);
     warn(isAnswer ? null : answer ? "unable" : "offline");
     if (isAnswer) return answer;
     await pause();
@@ -133,6 +136,7 @@ async function open(url, push = true) {
   if (push && url !== location.href) history.pushState({ open: true }, "", url);
   shown = here();
   document.body.classList.replace("view-list", "view-reading");
+  $(".skip").hash = "main";
   const chat = $(".chat");
   entitle(chat.dataset.title);
   for (const row of $$("#rows [aria-current]")) row.removeAttribute("aria-current");
@@ -448,6 +452,7 @@ function goBack() {
     return location.reload();
   }
   document.body.classList.replace("view-reading", "view-list");
+  $(".skip").hash = "list";
   clearTimeout(live);
   entitle($(".rooms [aria-current]").textContent.trim());
   $("#rows [aria-current]")?.focus({ preventScroll: true });
