@@ -8,7 +8,7 @@ import pytest
 import uvloop
 
 from officeai_proxy.proxy.upstream import (
-    DirectUpstream,
+    PooledUpstream,
     Timeouts,
     UpstreamAborted,
     UpstreamRequest,
@@ -33,7 +33,7 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         writer.close()
 
 
-async def one_call(upstream: DirectUpstream, number: int, *, stop_after: int | None) -> None:
+async def one_call(upstream: PooledUpstream, number: int, *, stop_after: int | None) -> None:
     """Read a reply, or give it up after some reads; every piece must carry this call's token."""
     token = b"/call-%06d" % number
     exchange = upstream.exchange()
@@ -63,7 +63,7 @@ async def all_calls() -> None:
         await echo(reader, writer)
 
     server = await asyncio.start_server(served, "127.0.0.1", 0)
-    upstream = DirectUpstream(
+    upstream = PooledUpstream(
         f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}",
         Timeouts(connect=10, first_byte=10, idle=10),
     )

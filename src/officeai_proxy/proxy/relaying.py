@@ -15,7 +15,7 @@ from officeai_proxy.proxy.call import Call
 from officeai_proxy.proxy.captures import Captures
 from officeai_proxy.proxy.counting import CallCounter
 from officeai_proxy.proxy.relay import Relay, ReplyTo
-from officeai_proxy.proxy.upstream import DirectUpstream, RelayedExchange
+from officeai_proxy.proxy.upstream import PooledUpstream, RelayedExchange
 
 SMALL = 1024
 """Bytes up to which pieces of a body become one: a client may send one byte at a time, and each
@@ -29,7 +29,7 @@ class Relaying:
         self,
         admission: Admission,
         captures: Captures,
-        upstream: DirectUpstream,
+        upstream: PooledUpstream,
         *,
         counter: CallCounter,
         tasks: asyncio.TaskGroup,

@@ -21,7 +21,7 @@ from officeai_proxy.proxy.context import ContextAdder, SessionMemory
 from officeai_proxy.proxy.counting import CallCounter
 from officeai_proxy.proxy.forwarding import ExchangeJournal, Forwarding, refuse
 from officeai_proxy.proxy.relaying import Relaying
-from officeai_proxy.proxy.upstream import DirectUpstream, Upstream
+from officeai_proxy.proxy.upstream import PooledUpstream
 from officeai_proxy.proxy.watch import CallerWatch
 from officeai_proxy.settings import MEGABYTE, OnDisconnect, Settings
 
@@ -35,7 +35,7 @@ class Proxy:
         *,
         keyring: Keyring,
         ledger: Ledger,
-        upstream: Upstream,
+        upstream: PooledUpstream,
         journal: ExchangeJournal,
         counter: CallCounter,
         memory: SessionMemory,
@@ -70,7 +70,7 @@ class Proxy:
                 tasks=tasks,
                 finishes_alone=self._finishes_alone,
             )
-            if isinstance(upstream, DirectUpstream) and journal.durability is not Durability.DISK
+            if journal.durability is not Durability.DISK
             else None
         )
         self._running: set[Forwarding] = set()

@@ -12,12 +12,13 @@ from officeai_proxy.setting_values import DEFAULT_PORTS
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the upstream is."""
+    """Where the upstream is, and the forward proxy in between, if there is one."""
 
     host: str
     port: int
     is_tls: bool
     host_header: bytes
+    proxy: str = ""
 
     @classmethod
     def of(cls, base_url: str) -> Self:
@@ -41,7 +42,9 @@ class Address:
     @override
     def __str__(self) -> str:
         """The address as a person writes it: host and port."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        through = f" through the forward proxy {self.proxy}" if self.proxy else ""
+        return f"{name}:{self.port}{through}"
 
 
 def _unusable() -> ConfigurationError:

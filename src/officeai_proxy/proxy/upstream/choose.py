@@ -5,17 +5,15 @@ ALL_PROXY and NO_PROXY in either case (and, on macOS and Windows, the system's s
 in NO_PROXY, which it does not know, are read here.
 """
 
-import importlib
 import ipaddress
 from contextlib import suppress
-from typing import cast
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from officeai_proxy.errors import ConfigurationError
 from officeai_proxy.proxy.upstream.address import Address
-from officeai_proxy.proxy.upstream.direct import DirectUpstream
-from officeai_proxy.proxy.upstream.exchange import Upstream
+from officeai_proxy.proxy.upstream.forward_proxy import ForwardProxy
+from officeai_proxy.proxy.upstream.pooled import PooledUpstream
 from officeai_proxy.proxy.upstream.timeouts import Timeouts
 from officeai_proxy.setting_values import is_loopback
 from officeai_proxy.settings import Settings
@@ -23,7 +21,7 @@ from officeai_proxy.settings import Settings
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
-def upstream_of(settings: Settings) -> Upstream:
+def upstream_of(settings: Settings) -> PooledUpstream:
     """The way to the upstream that *settings* name. Raises as `choose_upstream` does."""
     timeouts = Timeouts(
         settings.connect_timeout, settings.first_byte_timeout, settings.idle_timeout
@@ -33,7 +31,7 @@ def upstream_of(settings: Settings) -> Upstream:
     )
 
 
-def choose_upstream(base_url: str, timeouts: Timeouts, *, trust_env: bool) -> Upstream:
+def choose_upstream(base_url: str, timeouts: Timeouts, *, trust_env: bool) -> PooledUpstream:
     """The way to *base_url* that the environment asks for; direct unless *trust_env*.
 
     An upstream on this machine is always reached directly: no proxy could find it.
@@ -43,19 +41,13 @@ def choose_upstream(base_url: str, timeouts: Timeouts, *, trust_env: bool) -> Up
     """
     address = Address.of(base_url)
     if not trust_env or _is_here(address.host) or _is_exempt(address):
-        return DirectUpstream(base_url, timeouts)
+        return PooledUpstream(base_url, timeouts)
     proxies = getproxies()
     for name in ("https" if address.is_tls else "http", "all"):
         if proxies.get(name):
             proxy_url = _proxy_url(proxies[name], variable=f"{name.upper()}_PROXY")
-            return _by_forward_proxy(base_url, timeouts, proxy_url)
-    return DirectUpstream(base_url, timeouts)
-
-
-def _by_forward_proxy(base_url: str, timeouts: Timeouts, proxy_url: str) -> Upstream:
-    """The way by a proxy, with what it needs loaded only now: few have one, and httpx is large."""
-    module = importlib.import_module("officeai_proxy.proxy.upstream.forward_proxy")
-    return cast("Upstream", module.ForwardProxyUpstream(base_url, timeouts, proxy_url))
+            return PooledUpstream(base_url, timeouts, proxy=ForwardProxy(proxy_url))
+    return PooledUpstream(base_url, timeouts)
 
 
 def _is_here(host: str) -> bool:
@@ -102,6 +94,7 @@ def _fault(url: SplitResult, port: int | None) -> str | None:
         return f"{url.scheme}:// is not one of {', '.join(PROXY_SCHEMES)}"
     if not url.hostname:
         return "it has no host"
+    url.hostname.encode("idna")  # Which raises when it is none.
     if port is None:
         return "it has no port"
     return None

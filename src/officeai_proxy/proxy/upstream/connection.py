@@ -240,7 +240,7 @@ class Connection(asyncio.Protocol):
         self._inbox = inbox
         if not self.exchanges:
             # Not before: one that is given up while it is made never hears that it is lost.
-            self._parser = ReplyParser()
+            self._parser = ReplyParser(behind_proxy=bool(self._address.proxy))
         self._parser.begin(inbox, is_head_request=is_head_request)
         self._is_request_sent = False
         self._is_silent = True

@@ -89,13 +89,3 @@ class UpstreamExchange(Protocol):
 
         Closes the connection, unless the reply has come in whole.
         """
-
-
-class Upstream(Protocol):
-    """The server that calls go to."""
-
-    def exchange(self) -> UpstreamExchange:
-        """A new exchange, for one request."""
-
-    async def close(self) -> None:
-        """Abort what is running and close every connection."""

@@ -1,6 +1,6 @@
 """What has arrived of one reply and was not read yet: a head, then pieces, then an end or an error.
 
-A connection (or a pump) puts things in without ever waiting; one reader takes them out. Nothing
+A connection puts things in without ever waiting; one reader takes them out. Nothing
 here knows sockets.
 """
 

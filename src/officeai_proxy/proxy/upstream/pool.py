@@ -13,6 +13,7 @@ from functools import partial
 from officeai_proxy.errors import ShuttingDown, UpstreamUnreachable
 from officeai_proxy.proxy.upstream.address import Address
 from officeai_proxy.proxy.upstream.connection import Connection
+from officeai_proxy.proxy.upstream.forward_proxy import ForwardProxy
 from officeai_proxy.proxy.upstream.lookup import Lookup
 from officeai_proxy.proxy.upstream.reaching import first_reached
 from officeai_proxy.proxy.upstream.timeouts import Timeouts
@@ -36,11 +37,19 @@ class ConnectionPool:
     """The connections of one upstream."""
 
     def __init__(
-        self, address: Address, *, timeouts: Timeouts, kept_seconds: float = KEPT_SECONDS
+        self,
+        address: Address,
+        *,
+        timeouts: Timeouts,
+        proxy: ForwardProxy | None = None,
+        kept_seconds: float = KEPT_SECONDS,
     ) -> None:
-        """An empty pool; a free connection is kept for *kept_seconds*."""
+        """An empty pool; connections lead through *proxy*, and a free one is kept for
+        *kept_seconds*.
+        """
         self._address = address
         self._timeouts = timeouts
+        self._proxy = proxy
         self._kept_seconds = kept_seconds
         self._tls = client_context() if address.is_tls else None
         self._lookup = Lookup(address)
@@ -91,6 +100,9 @@ class ConnectionPool:
             OSError: none can, or the upstream has no address.
         """
         address = self._address
+        if self._proxy is not None:
+            await self._proxy.connect(address, connection, self._tls)
+            return
         hosts = await self._lookup.hosts()
         connect = partial(
             asyncio.get_running_loop().create_connection,
@@ -175,6 +187,10 @@ def _why_unreachable(address: Address, exc: OSError) -> str:
     """What went wrong, in words, and what to look at."""
     start = f"The upstream {address} cannot be reached: "
     check = "Check OFFICEAI_UPSTREAM_BASE_URL and that the upstream is up."
+    if address.proxy:
+        check = (
+            "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, or set OFFICEAI_UPSTREAM_TRUST_ENV=false."
+        )
     if isinstance(exc, ssl.SSLCertVerificationError):
         return (
             f"{start}its certificate is not trusted ({exc.verify_message}). If a private authority "

@@ -1,6 +1,6 @@
 """One call whose reply is told as it comes: no task and no waiting while a connection is free.
 
-`DirectExchange` beside it is for whoever wants to wait for a reply and read it in pieces.
+`PooledExchange` beside it is for whoever wants to wait for a reply and read it in pieces.
 """
 
 import asyncio
@@ -8,8 +8,8 @@ import logging
 
 from officeai_proxy.errors import BROKE_DOWN, ProxyError
 from officeai_proxy.proxy.upstream.connection import Connection
-from officeai_proxy.proxy.upstream.direct import DirectUpstream
 from officeai_proxy.proxy.upstream.exchange import UpstreamRequest
+from officeai_proxy.proxy.upstream.pooled import PooledUpstream
 from officeai_proxy.proxy.upstream.request_head import request_head
 from officeai_proxy.proxy.upstream.sink import ReplySink
 
@@ -23,7 +23,7 @@ class RelayedExchange:
 
     def __init__(
         self,
-        upstream: DirectUpstream,
+        upstream: PooledUpstream,
         request: UpstreamRequest,
         sink: ReplySink,
         *,
@@ -40,7 +40,7 @@ class RelayedExchange:
         self._request = request
         self._sink = sink
         self._tasks = tasks
-        self._head = request_head(request, upstream.address.host_header)
+        self._head = request_head(request, upstream.form)
         self._connection: Connection | None = None
         self._connecting: asyncio.Task[None] | None = None
 

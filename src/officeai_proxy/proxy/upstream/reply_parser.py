@@ -25,6 +25,7 @@ CONTINUE = 100
 SWITCHING_PROTOCOLS = 101
 FIRST_FINAL_STATUS = 200
 LAST_STATUS = 599
+PROXY_LOGIN_WANTED = 407
 
 
 class _Sizes(dict[bytes, int]):
@@ -62,13 +63,15 @@ class ReplyParser:
         "_is_between_chunks",
         "_is_head_request",
         "_parser",
+        "_refusal",
         "_unframed",
         "is_complete",
         "is_reusable",
     )
 
-    def __init__(self) -> None:
-        """A parser that expects no reply yet."""
+    def __init__(self, *, behind_proxy: bool = False) -> None:
+        """A parser that expects no reply yet; *behind_proxy* some may be a forward proxy's."""
+        self._refusal = PROXY_LOGIN_WANTED if behind_proxy else None
         self._parser = httptools.HttpResponseParser(self)
         # Servers that write the size before they know it pad it to a fixed width. No two readers
         # cut such a chunk differently, and what goes on to the caller is framed anew.
@@ -160,6 +163,8 @@ class ReplyParser:
         if status > LAST_STATUS:
             # RFC 9110, section 15: it is none, and a client is not to see it.
             raise BadReply(f"it sent status {status}, which does not exist")
+        if status == self._refusal:
+            raise BadReply("this proxy wants a user and a password; write them into its URL")
         self._check_size()
         _check_framing(self._framing)
         self._inbox.put_head(status, self._headers)

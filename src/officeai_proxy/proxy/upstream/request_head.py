@@ -3,13 +3,26 @@
 What cannot be written without changing its meaning is refused, not repaired.
 """
 
+from dataclasses import dataclass
+
 from officeai_proxy.proxy.upstream.exchange import Header, UpstreamRequest
 
 # Servers may answer 411 to these when no length is given (RFC 9110, section 8.6).
 METHODS_WITH_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
 
 
-def request_head(request: UpstreamRequest, host: bytes) -> bytes:
+@dataclass(frozen=True, slots=True)
+class RequestForm:
+    """What all requests have in common: the value of Host, the *origin* that stands before the
+    target where a forward proxy has to know it, and the headers which are for that proxy.
+    """
+
+    host: bytes
+    origin: bytes = b""
+    headers: tuple[Header, ...] = ()
+
+
+def request_head(request: UpstreamRequest, form: RequestForm) -> bytes:
     """The bytes from the request line to the empty line.
 
     Raises:
@@ -18,21 +31,23 @@ def request_head(request: UpstreamRequest, host: bytes) -> bytes:
     """
     start = request.start
     if not start.written:
-        start.written = _written_start(request, host)
+        start.written = _written_start(request, form)
     framing = [b"%b: %b\r\n" % header for header in framing_headers(request)]
     return b"".join((start.written, *framing, b"\r\n"))
 
 
-def _written_start(request: UpstreamRequest, host: bytes) -> bytes:
+def _written_start(request: UpstreamRequest, form: RequestForm) -> bytes:
     """Everything before the headers about the body."""
     if b" " in request.method or b" " in request.target or not request.target.startswith(b"/"):
         raise ValueError("the method or target of a request cannot be written as HTTP/1.1")
-    lines = [b"%b %b HTTP/1.1\r\nhost: %b" % (request.method, request.target, host)]
-    lines += [b"%b: %b" % header for header in request.headers]
+    headers = (*form.headers, *request.headers)
+    line = (request.method, form.origin, request.target, form.host)
+    lines = [b"%b %b%b HTTP/1.1\r\nhost: %b" % line]
+    lines += [b"%b: %b" % header for header in headers]
     lines.append(b"")
     start = b"\r\n".join(lines)
     # Cheaper than a look at every name and value: one break too many shows in the sum.
-    breaks = len(request.headers) + 2
+    breaks = len(headers) + 2
     if start.count(b"\n") != breaks or start.count(b"\r") != breaks or b"\0" in start:
         raise ValueError("a header of the request holds CR, LF or NUL")
     return start

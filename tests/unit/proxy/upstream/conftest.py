@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 import uvloop
 
-from officeai_proxy.proxy.upstream import DirectUpstream, Timeouts, UpstreamRequest
+from officeai_proxy.proxy.upstream import PooledUpstream, Timeouts, UpstreamRequest
 
 PATIENT = Timeouts(connect=10, first_byte=10, idle=10)
 
@@ -134,16 +134,16 @@ async def serve() -> AsyncIterator[Serve]:
     await asyncio.gather(*leftover, return_exceptions=True)
 
 
-Direct = Callable[..., DirectUpstream]
+Direct = Callable[..., PooledUpstream]
 
 
 @pytest.fixture
 async def direct() -> AsyncIterator[Direct]:
-    """A function that gives a `DirectUpstream`; all are closed after the test."""
-    made: list[DirectUpstream] = []
+    """A function that gives a `PooledUpstream`; all are closed after the test."""
+    made: list[PooledUpstream] = []
 
-    def make(url: str, timeouts: Timeouts = PATIENT, **options: float) -> DirectUpstream:
-        made.append(DirectUpstream(url, timeouts, **options))
+    def make(url: str, timeouts: Timeouts = PATIENT, **options: float) -> PooledUpstream:
+        made.append(PooledUpstream(url, timeouts, **options))
         return made[-1]
 
     yield make

@@ -14,8 +14,8 @@ from officeai_proxy.errors import (
     UpstreamTimedOut,
     UpstreamUnreachable,
 )
-from officeai_proxy.proxy.upstream import Timeouts, UpstreamAborted
-from officeai_proxy.proxy.upstream.forward_proxy import ForwardProxyUpstream
+from officeai_proxy.proxy.upstream import PooledUpstream, Timeouts, UpstreamAborted
+from officeai_proxy.proxy.upstream.forward_proxy import ForwardProxy
 
 PATIENT = Timeouts(connect=10, first_byte=10, idle=10)
 
@@ -98,16 +98,18 @@ def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
     return authority
 
 
-@pytest.fixture(params=["http-connect", "http-plain", "socks5-tls", "socks5-plain"])
+@pytest.fixture(
+    params=["http-connect", "http-plain", "https-connect", "socks5-tls", "socks5-plain"]
+)
 async def through(request, serve, authority: trustme.CA) -> AsyncIterator[Callable[..., object]]:
-    """A function that gives a ForwardProxyUpstream whose upstream follows a script."""
-    is_tls = request.param in ("http-connect", "socks5-tls")
-    is_socks = request.param.startswith("socks5")
-    made: list[ForwardProxyUpstream] = []
+    """A function that gives an upstream behind a proxy, which upstream follows a script."""
+    scheme, _, way = request.param.partition("-")
+    is_tls = way in ("connect", "tls")
+    made: list[PooledUpstream] = []
 
     async def start(
         script, *, timeouts: Timeouts = PATIENT, host: str = "llm.example"
-    ) -> tuple[ForwardProxyUpstream, Proxy]:
+    ) -> tuple[PooledUpstream, Proxy]:
         context = None
         if is_tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -115,17 +117,21 @@ async def through(request, serve, authority: trustme.CA) -> AsyncIterator[Callab
         proxy = Proxy()
         served = await serve(script, tls=context)
         proxy.target = int(served.url.rpartition(":")[2])
-        front = await serve(proxy.socks5 if is_socks else proxy.connect)
-        proxy.port = int(front.url.rpartition(":")[2])
-        proxy_url = f"{'socks5h' if is_socks else 'http'}://127.0.0.1:{proxy.port}"
+        own = None
+        if scheme == "https":
+            own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            authority.issue_cert("127.0.0.1").configure_cert(own)
+        speak = proxy.socks5 if scheme == "socks5" else proxy.connect
+        proxy.port = int((await serve(speak, tls=own)).url.rpartition(":")[2])
+        proxy_url = f"{scheme}://127.0.0.1:{proxy.port}"
         base_url = f"{'https' if is_tls else 'http'}://{host}/v1"
-        made.append(ForwardProxyUpstream(base_url, timeouts, proxy_url))
+        made.append(PooledUpstream(base_url, timeouts, proxy=ForwardProxy(proxy_url)))
         return made[-1], proxy
 
     yield start
     for upstream in made:
         await upstream.close()
-        assert upstream.running == 0
+        assert upstream.numbers.connections == 0
 
 
 async def body_of(exchange) -> bytes:
@@ -150,7 +156,7 @@ async def test_calls_go_through_the_proxy_and_share_its_tunnel(through, request_
     upstream, proxy = await through(script)
     for _ in range(2):
         exchange = upstream.exchange()
-        await exchange.send(request_of(b'{"a":1}', target=b"/v1/files/a%2Fb?x=%20&y"))
+        await exchange.send(request_of(b'{"a":1}', target=b'/v1/files/a%2Fb{c}?x=%20&y=<"1">'))
         assert exchange.status == 201
         assert (b"content-encoding", b"gzip") in exchange.headers
         assert await exchange.read() == [b"\x1f\x8b\x00\x01"]
@@ -160,7 +166,7 @@ async def test_calls_go_through_the_proxy_and_share_its_tunnel(through, request_
     assert b"llm.example" in proxy.asked[0]
     assert [seen.body for seen in received] == [b'{"a":1}'] * 2
     head = received[1].head.lower()
-    assert b"/v1/files/a%2fb?x=%20&y http/1.1\r\n" in head
+    assert b'/v1/files/a%2fb{c}?x=%20&y=<"1"> http/1.1\r\n' in head
     assert b"host: llm.example\r\n" in head
     assert head.count(b"\r\n") == 6, "our five lines and the end: httpx adds none of its own"
 
@@ -292,7 +298,7 @@ async def test_100_aborts_leave_a_working_client(through, request_of, until) -> 
     for start in range(0, 100, 10):
         numbers = range(start, start + 10)
         await asyncio.gather(*(give_up(upstream, request_of(), number=n) for n in numbers))
-    await until(lambda: upstream.running == 0)
+    await until(lambda: upstream.numbers.connections == upstream.numbers.free)
     for _ in range(20):
         exchange = upstream.exchange()
         await exchange.send(request_of())
@@ -393,7 +399,7 @@ async def test_a_proxy_that_refuses_is_named(through, request_of) -> None:
         await link.request()
 
     upstream, proxy = await through(script, host="denied.example")
-    if not proxy.asked and not upstream.address.is_tls and upstream.proxy.url.scheme == "http":
+    if upstream.form.origin:
         pytest.skip("plain http needs no tunnel that could be refused")
     with pytest.raises(UpstreamUnreachable, match="HTTPS_PROXY") as caught:
         await upstream.exchange().send(request_of())
@@ -409,7 +415,7 @@ async def test_a_silent_proxy_times_out_while_connecting(through, request_of) ->
 
     timeouts = Timeouts(connect=0.3, first_byte=30, idle=30)
     upstream, _ = await through(script, timeouts=timeouts, host="silent.example")
-    if not upstream.address.is_tls and upstream.proxy.url.scheme == "http":
+    if upstream.form.origin:
         pytest.skip("plain http needs no tunnel")
     with pytest.raises(UpstreamTimedOut, match="OFFICEAI_CONNECT_TIMEOUT"):
         await upstream.exchange().send(request_of())
@@ -430,7 +436,7 @@ async def test_close_ends_everything(through, request_of) -> None:
     await upstream.close()
     with pytest.raises(UpstreamAborted):
         await sending
-    assert upstream.running == 0
+    assert upstream.numbers.connections == 0
     with pytest.raises(ShuttingDown):
         await upstream.exchange().send(request_of())
 
@@ -472,7 +478,51 @@ async def test_an_exchange_aborted_before_it_began_sends_nothing(through, reques
 
 async def test_an_absent_proxy_is_named(request_of) -> None:
     """Nothing listening at the proxy's port: the message names the proxy."""
-    upstream = ForwardProxyUpstream("https://llm.example/v1", PATIENT, "http://127.0.0.1:9")
+    upstream = PooledUpstream(
+        "https://llm.example/v1", PATIENT, proxy=ForwardProxy("http://127.0.0.1:9")
+    )
     with pytest.raises(UpstreamUnreachable, match=r"forward proxy 127\.0\.0\.1:9"):
         await upstream.exchange().send(request_of())
     await upstream.close()
+
+
+async def test_a_tunnel_that_went_stale_is_made_anew(through, request_of) -> None:
+    """The upstream closes a kept connection as the next call comes: nobody sees an error."""
+
+    async def script(link) -> None:
+        await link.request()
+        await link.ok(b"one")
+        await link.request()
+
+    upstream, _ = await through(script)
+    for _ in range(2):
+        exchange = upstream.exchange()
+        await exchange.send(request_of())
+        assert await body_of(exchange) == b"one"
+
+
+async def test_abort_before_the_reply_closes_a_kept_tunnel(through, request_of) -> None:
+    """Also where a call came before, the upstream sees at once that nobody waits any more."""
+
+    async def script(link) -> None:
+        await link.request()
+        await link.ok(b"one")
+        await link.request()
+        asked.set()
+        await link.gone()
+        gone.set()
+
+    asked, gone = asyncio.Event(), asyncio.Event()
+    upstream, _ = await through(script)
+    exchange = upstream.exchange()
+    await exchange.send(request_of())
+    assert await body_of(exchange) == b"one"
+    exchange = upstream.exchange()
+    sending = asyncio.ensure_future(exchange.send(request_of()))
+    async with asyncio.timeout(60):
+        await asked.wait()
+    exchange.abort()
+    with pytest.raises(UpstreamAborted):
+        await sending
+    async with asyncio.timeout(5):
+        await gone.wait()

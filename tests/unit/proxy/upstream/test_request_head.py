@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from officeai_proxy.proxy.upstream import UpstreamRequest
-from officeai_proxy.proxy.upstream.request_head import request_head
+from officeai_proxy.proxy.upstream.request_head import RequestForm, request_head
 
 
 @pytest.mark.parametrize("evil", [b"\r", b"\n", b"\r\n", b"\0", b"\r\nx-evil: 1"])
@@ -15,7 +15,7 @@ def test_a_header_with_a_line_break_or_nul_is_refused(evil: bytes) -> None:
     for header in ((b"authorization", b"Bearer sk-secret" + evil), (b"x" + evil, b"sk-secret")):
         request = UpstreamRequest(b"POST", b"/v1/x", [header], b"{}")
         with pytest.raises(ValueError, match="header") as caught:
-            request_head(request, b"host")
+            request_head(request, RequestForm(b"host"))
         assert "sk-secret" not in str(caught.value)
 
 
@@ -34,7 +34,7 @@ def test_a_header_with_a_line_break_or_nul_is_refused(evil: bytes) -> None:
 def test_a_request_line_that_would_read_otherwise_is_refused(method: bytes, target: bytes) -> None:
     """Method and target cannot smuggle in a second line or another target."""
     with pytest.raises(ValueError, match=r"header|method or target"):
-        request_head(UpstreamRequest(method, target, [], None), b"host")
+        request_head(UpstreamRequest(method, target, [], None), RequestForm(b"host"))
 
 
 async def _pieces():
@@ -57,7 +57,7 @@ def test_the_head_says_where_the_body_ends(method, body, length, framing: bytes)
     """Each kind of body has its one framing header, and what has none needs none."""
     request = UpstreamRequest(method, b"/v1/x?a=b", [(b"a", b"1"), (b"a", b"2")], body, length)
     expected = b"%b /v1/x?a=b HTTP/1.1\r\nhost: h:1\r\na: 1\r\na: 2\r\n%b\r\n"
-    assert request_head(request, b"h:1") == expected % (method, framing)
+    assert request_head(request, RequestForm(b"h:1")) == expected % (method, framing)
 
 
 values = st.binary(max_size=20)
@@ -68,7 +68,7 @@ def test_whatever_is_accepted_reads_back_as_it_was_meant(headers, target: bytes)
     """A server sees exactly one request with as many headers as were given, or we refused it."""
     request = UpstreamRequest(b"POST", b"/" + target, headers, b"")
     try:
-        head = request_head(request, b"host")
+        head = request_head(request, RequestForm(b"host"))
     except ValueError:
         return
     seen = _Seen()

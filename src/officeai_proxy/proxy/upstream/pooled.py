@@ -1,4 +1,4 @@
-"""Calls straight to the upstream over kept connections: the way that costs next to nothing.
+"""Calls to the upstream over kept connections: straight, or through a forward proxy.
 
 A request comes in and the reply's pieces go out as they arrive. No task and no timer is made for a
 call, except a task for a request body that is streamed.
@@ -6,41 +6,54 @@ call, except a task for a request body that is streamed.
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 
 from officeai_proxy.proxy.upstream.address import Address
 from officeai_proxy.proxy.upstream.connection import Connection, WentStale
 from officeai_proxy.proxy.upstream.exchange import UpstreamAborted, UpstreamRequest
+from officeai_proxy.proxy.upstream.forward_proxy import ForwardProxy
 from officeai_proxy.proxy.upstream.inbox import Inbox, InboxReader
 from officeai_proxy.proxy.upstream.pool import KEPT_SECONDS, ConnectionPool, PoolNumbers
-from officeai_proxy.proxy.upstream.request_head import request_head
+from officeai_proxy.proxy.upstream.request_head import RequestForm, request_head
 from officeai_proxy.proxy.upstream.timeouts import Timeouts
 from officeai_proxy.proxy.upstream.upload import upload
 
 
-class DirectUpstream:
-    """The upstream at one base URL, reached without a proxy in between."""
+class PooledUpstream:
+    """The upstream at one base URL, and the connections to it."""
 
     def __init__(
-        self, base_url: str, timeouts: Timeouts, *, kept_seconds: float = KEPT_SECONDS
+        self,
+        base_url: str,
+        timeouts: Timeouts,
+        *,
+        proxy: ForwardProxy | None = None,
+        kept_seconds: float = KEPT_SECONDS,
     ) -> None:
-        """The upstream at *base_url*; free connections are kept for *kept_seconds*.
+        """The upstream at *base_url*, behind *proxy* if there is one; free connections are kept for
+        *kept_seconds*.
 
         Raises:
             ConfigurationError: *base_url* is not an http or https URL.
         """
         self.address = Address.of(base_url)
+        if proxy is not None:
+            self.address = replace(self.address, proxy=str(proxy.address))
+        self.form = proxy.form(self.address) if proxy else RequestForm(self.address.host_header)
         self.timeouts = timeouts
-        self.pool = ConnectionPool(self.address, timeouts=timeouts, kept_seconds=kept_seconds)
-        self.connecting: set[DirectExchange] = set()
+        self.pool = ConnectionPool(
+            self.address, timeouts=timeouts, proxy=proxy, kept_seconds=kept_seconds
+        )
+        self.connecting: set[PooledExchange] = set()
 
     @property
     def numbers(self) -> PoolNumbers:
         """How many connections there are."""
         return self.pool.numbers
 
-    def exchange(self) -> "DirectExchange":
+    def exchange(self) -> "PooledExchange":
         """A new exchange, for one request."""
-        return DirectExchange(self)
+        return PooledExchange(self)
 
     async def close(self) -> None:
         """Abort what is running and close every connection."""
@@ -49,12 +62,12 @@ class DirectUpstream:
         await self.pool.close()
 
 
-class DirectExchange(InboxReader):
+class PooledExchange(InboxReader):
     """One request and its reply on one connection."""
 
     __slots__ = ("_connecting", "_connection", "_is_aborted", "_upstream")
 
-    def __init__(self, upstream: DirectUpstream) -> None:
+    def __init__(self, upstream: PooledUpstream) -> None:
         """An exchange that has not begun."""
         super().__init__()
         self._upstream = upstream
@@ -67,7 +80,9 @@ class DirectExchange(InboxReader):
 
         An upstream that replies while a streamed body is still on its way gets no more of it.
         """
-        head = request_head(request, self._upstream.address.host_header)
+        if self._is_aborted:
+            raise UpstreamAborted
+        head = request_head(request, self._upstream.form)
         # A streamed body cannot be sent twice: it is not risked on a connection that may be dead.
         can_repeat = isinstance(request.body, bytes | None)
         kept = self._upstream.pool.take() if can_repeat else None
