@@ -38,6 +38,9 @@ FORMULAS = (
     "－1",
     "＠x",
     " “=cmd|' /C calc'!A0",
+    "\u2003=1",
+    "\u00ad\u202d=1",
+    "\u180e@x",
 )
 """Text that one spreadsheet or another takes for a formula."""
 

@@ -38,6 +38,9 @@ MAX_REASON = 300
 _READ_ITEMS = 100
 _READ_MESSAGES = 1000
 
+READ_BYTES = 8 * 1024**2
+"""How large they are together in the file, if there is more than one."""
+
 _TRIES = 20
 _WAIT_SECONDS = 0.5
 
@@ -215,10 +218,12 @@ class Importer:
 def _next(items: Iterator[Item]) -> list[Item]:
     """The next items; none at the end."""
     batch: list[Item] = []
-    messages = 0
+    messages = size = 0
     for item in items:
         batch.append(item)
-        messages += len(item.messages) if isinstance(item, ImportedConversation) else 0
-        if len(batch) == _READ_ITEMS or messages >= _READ_MESSAGES:
+        if isinstance(item, ImportedConversation):
+            messages += len(item.messages)
+            size += item.size
+        if len(batch) == _READ_ITEMS or messages >= _READ_MESSAGES or size >= READ_BYTES:
             break
     return batch

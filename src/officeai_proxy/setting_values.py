@@ -188,13 +188,19 @@ Addresses = Annotated[str, AfterValidator(_read_addresses)]
 
 
 def _read_base_url(text: str) -> str:
-    url = urlsplit(text)
+    try:
+        url = urlsplit(text)
+        _ = url.port
+    except ValueError:
+        # Its own words would show what stands there, and that may be a password.
+        raise ValueError(
+            "must be a URL such as https://api.openai.com/v1; the port of one is a number"
+        ) from None
     # `urlsplit` leaves tabs and line ends out of what it looks at, and they would stay in `text`.
     if url.scheme not in DEFAULT_PORTS or not url.hostname or " " in text or not text.isprintable():
         raise ValueError("must be a URL such as https://api.openai.com/v1")
     if url.query or url.fragment or url.username or url.password:
         raise ValueError("must have no user, query or fragment; the key has its own setting")
-    _ = url.port  # Which raises when it is none.
     return text.rstrip("/")
 
 

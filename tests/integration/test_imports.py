@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Engine, event, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.exports import (
     CURSOR,
@@ -422,6 +422,51 @@ async def test_a_large_conversation(database: Database) -> None:
     [head], _ = await rows(database)
     assert (head.message_count, head.path_count) == (12_001, 9001)
     assert await check(database) == []
+
+
+async def test_large_conversations_are_not_held_together(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many large ones a file has, few of them are in memory at once."""
+    monkeypatch.setattr("officeai_proxy.imports.READ_BYTES", 8000)
+    filler = "." * 5000
+    said = own_conversation("s1", messages=[own_message(1, None, "user", filler)], leaf=1)
+    noted = own_conversation("s2", metadata={"note": filler})
+    told: list[int] = []
+
+    def note(account: Account) -> None:
+        told.append(account.imported)
+
+    importer = Importer(database, HERE, user=None)
+    await importer.run(BytesIO(own_jsonl(said, noted, own_conversation("s3"))), READING, told=note)
+
+    assert told == [2, 3]
+
+
+async def test_large_messages_are_not_stored_in_one_go(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However large the messages of a conversation are, few of them are in one statement."""
+    monkeypatch.setattr("officeai_proxy.storage.transfer.imports.BATCH_TEXT", 8000)
+    filler = "." * 3000
+    messages = [own_message(n, n - 1 or None, "user", filler) for n in range(1, 6)]
+    rows_at_once: list[int] = []
+
+    def note(
+        _c: object, _cursor: object, statement: str, given: Sequence[object], *_: object
+    ) -> None:
+        if "INTO conversation_messages" in statement:
+            rows_at_once.append(len(given))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        large = own_conversation("large", messages=messages, leaf=5)
+        account = await import_(database, own_json(large))
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+    assert counts(account) == (1, 0, 0, 5)
+    assert rows_at_once == [3, 2]
 
 
 async def test_titles_and_times_follow_when_they_are_not_told(database: Database) -> None:

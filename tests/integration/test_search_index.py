@@ -2,6 +2,7 @@
 
 import sqlite3
 import string
+import threading
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -16,9 +17,11 @@ from officeai_proxy.model import Conversation
 from officeai_proxy.storage.conversations.conversations import ConversationRepository
 from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.schema.migrations import check, prepare
+from officeai_proxy.storage.search import documents
 from officeai_proxy.storage.search import index as search_index
 from officeai_proxy.storage.search.documents import Document
 from officeai_proxy.storage.search.upkeep import purge, reindex
+from officeai_proxy.words.tokens import Tokens, tokens_of
 
 
 async def erase(database: Database, conversation: Conversation) -> None:
@@ -105,6 +108,26 @@ class TestSameTransaction:
 
         assert statements
         assert not [statement for statement in statements if "search" in statement]
+
+    async def test_others_go_on_while_a_long_text_is_cut(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A long text is cut into words in another thread than the one that serves."""
+        threads: list[int] = []
+
+        def noted(content: str) -> Tokens:
+            threads.append(threading.get_ident())
+            return tokens_of(content)
+
+        monkeypatch.setattr(documents, "tokens_of", noted)
+        conversation = await start(database)
+        long = "long " * 100_000 + "end"
+        await say(database, conversation, "short")
+        await say(database, conversation, long)
+
+        assert threads[0] == threading.get_ident() != threads[1]
+        assert await found(database, "end") == [long]
+        assert await check(database) == []
 
     async def test_many_at_once(self, database: Database) -> None:
         """A batch over many conversations is indexed with each message under its own owner."""

@@ -34,6 +34,16 @@ def test_wrong_encryption_keys_are_told_without_them(keys: str, complaint: str) 
     assert SECRET[8:20] not in "".join(traceback.format_exception(caught.value))
 
 
+@pytest.mark.parametrize("password", ["canary/more", "canary\u2100", "canary]"])
+def test_a_password_in_a_base_url_is_not_told(password: str) -> None:
+    """Where the password breaks the URL apart, nobody's words about it repeat it."""
+    with pytest.raises(ConfigurationError, match="must be a URL such as") as caught:
+        load_settings(upstream_base_url=f"http://bob:{password}@llm.example/v1")
+
+    assert "canary" not in caught.value.message
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
+
+
 def test_encryption_keys_keep_their_order() -> None:
     """The first one seals; spaces and a comma at the end do not matter."""
     settings = load_settings(encryption_keys=f" new:{SECRET} , old:{SECRET},")

@@ -6,6 +6,7 @@ JSON object is shows in its members. The name of a file says nothing.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from itertools import chain
 from typing import BinaryIO, TypeAlias
 
@@ -200,7 +201,7 @@ def _read_object(text: bytes | None, reading: Reading) -> Item | _NoConversation
         limit = reading.item_bytes / 1024**2
         return Fault(f"it is larger than {limit:g} MB; see OFFICEAI_MAX_IMPORT_ITEM_MB.")
     try:
-        return _conversation(text, reading)
+        return replace(_conversation(text, reading), size=len(text))
     except _NoConversation as exc:
         return exc
     except BadItem as exc:
@@ -272,4 +273,4 @@ def _read_markdown(open_file: Open, reading: Reading) -> Iterator[Item]:
         yield Fault("the text is not UTF-8; save it in that encoding.")
         return
     for chat in chats:
-        yield markdown.conversation(chat, reading)
+        yield replace(markdown.conversation(chat, reading), size=len(chat))

@@ -22,7 +22,7 @@ class ImportedConversation:
     the place of its parent in `messages`, None at the root. `leaf` is the place where the path
     ends. `user_identifier` is the user in our own files; `foreign_user` is what another program
     calls its user. `is_copy` says that it was written by us to be read: it is less than what it
-    was made of, and is never put into that.
+    was made of, and is never put into that. `size` is about how many bytes it has in the file.
     """
 
     session_id: str
@@ -37,6 +37,7 @@ class ImportedConversation:
     deleted_at: datetime | None = None
     metadata: JsonObject = field(default_factory=dict)
     is_copy: bool = False
+    size: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

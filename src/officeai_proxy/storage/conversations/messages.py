@@ -96,7 +96,8 @@ class MessageRepository:
             Placed(message=message, id=new_id, parent_id=parent)
             for message, new_id, parent in zip(messages, ids, parents, strict=False)
         ]
-        await insert_messages(self._connection, [(conversation.id, one) for one in placed])
+        rows = [(conversation.id, one) for one in placed]
+        await insert_messages(self._connection, rows, serves_others=True)
         if placed:
             change = HeadUpdate(
                 conversation_id=conversation.id,

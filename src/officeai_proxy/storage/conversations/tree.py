@@ -27,7 +27,7 @@ from officeai_proxy.storage.sealing.sealed_rows import (
 )
 from officeai_proxy.storage.sealing.vault import sealer_of
 from officeai_proxy.storage.search.documents import Document
-from officeai_proxy.storage.search.index import add
+from officeai_proxy.storage.search.index import add, add_aside
 from officeai_proxy.storage.tables import UtcDateTime, conversation_messages, conversations
 from officeai_proxy.tree import REMEMBERED_INSTRUCTIONS
 from officeai_proxy.wire import jsontext
@@ -192,10 +192,12 @@ async def insert_messages(
     rows: Sequence[tuple[int, Placed]],
     *,
     owners: Mapping[int, Owner] | None = None,
+    serves_others: bool = False,
 ) -> None:
     """Insert messages, each with the id of its conversation, in one go; index them as well.
 
     *owners* are those of the conversations; they are looked up when they are not given.
+    *serves_others*: so does this loop, which must not stand still for a long text.
     """
     if not rows:
         return
@@ -216,7 +218,10 @@ async def insert_messages(
         )
         for place, one in rows
     ]
-    await connection.run_sync(add, documents)
+    if serves_others:
+        await add_aside(connection, documents)
+    else:
+        await connection.run_sync(add, documents)
     named = [(place, one.message.model_name) for place, one in rows]
     await connection.run_sync(note_models, named)
 

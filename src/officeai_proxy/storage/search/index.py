@@ -5,9 +5,12 @@ PostgreSQL has a table of that name with a `tsvector` each and a GIN index, and 
 and index the sets of those messages that are too long for one.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from sqlalchemy import Connection, RowMapping, bindparam, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.errors import Unopenable
@@ -22,17 +25,26 @@ BATCH = 200
 BATCH_TEXT = 8 * 1024 * 1024
 """How long their texts are together, if there is more than one."""
 
+_LONG = 256 * 1024
+"""Characters that take longer to cut into words than a thread takes to begin: milliseconds."""
+
 
 def add(connection: Connection, documents: Sequence[Document]) -> None:
     """Index messages that are not in the index yet, in one statement unless some are very long."""
-    if not documents:
+    if documents:
+        _cut(connection.dialect.name, documents)(connection)
+
+
+async def add_aside(connection: AsyncConnection, documents: Sequence[Document]) -> None:
+    """The same for a loop that serves others too: it goes on while long texts are cut into words.
+
+    The recorder has a loop of its own, in which nobody may wait in the middle of a transaction.
+    """
+    if sum(len(document.content) for document in documents) < _LONG:
+        await connection.run_sync(add, documents)
         return
-    if connection.dialect.name == "sqlite":
-        # As the driver takes it: SQLAlchemy would put the parameters of each row together anew.
-        rows = [(document.id, fts5_text(document)) for document in documents]
-        connection.exec_driver_sql(_ADD_SQLITE, rows)
-    else:
-        _add_postgresql(connection, documents)
+    add_all = await asyncio.to_thread(_cut, connection.dialect.name, documents)
+    await connection.run_sync(add_all)
 
 
 def remove_conversation(connection: Connection, conversation_id: int, last: int = 0) -> None:
@@ -89,8 +101,21 @@ def _fts5_row(document: Document) -> dict[str, object]:
     return {"id": document.id, "words": fts5_text(document)}
 
 
-def _add_postgresql(connection: Connection, documents: Sequence[Document]) -> None:
+def _cut(dialect: str, documents: Sequence[Document]) -> Callable[[Connection], None]:
+    """Cut *documents* into words; what is given back puts them into the index."""
+    if dialect == "sqlite":
+        rows = [(document.id, fts5_text(document)) for document in documents]
+        return partial(_add_sqlite, rows=rows)
     entries = [(document.id, Entry.of(document)) for document in documents]
+    return partial(_add_postgresql, entries=entries)
+
+
+def _add_sqlite(connection: Connection, *, rows: Sequence[tuple[int, str]]) -> None:
+    # As the driver takes it: SQLAlchemy would put the parameters of each row together anew.
+    connection.exec_driver_sql(_ADD_SQLITE, [*rows])
+
+
+def _add_postgresql(connection: Connection, *, entries: Sequence[tuple[int, Entry]]) -> None:
     short = {number: entry.vector for number, entry in entries if entry.long_words is None}
     if short:
         given = {"ids": list(short), "vectors": list(short.values())}

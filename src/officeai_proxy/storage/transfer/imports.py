@@ -8,7 +8,7 @@ them one by one.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import ParamSpec, TypeVar
@@ -53,6 +53,9 @@ T = TypeVar("T")
 
 BATCH = 500
 """Rows of one statement; while one is put together, nothing else of the process runs."""
+
+BATCH_TEXT = 8 * 1024**2
+"""Characters of their texts, if there is more than one."""
 
 # From so many messages on, a conversation is read in parts and compared in a thread.
 _MANY = 5000
@@ -303,13 +306,8 @@ class ImportRepository:
                 size = len(place.incoming.messages)
                 place.path = await _run(size, path_to_leaf, place.incoming, place.found)
                 await self._switch_path(place.path, place.found)
-        waiting: list[tuple[int, Placed]] = []
-        for row in _rows(places):
-            waiting.append(row)
-            if len(waiting) == BATCH:
-                await insert_messages(self._connection, waiting)
-                waiting = []
-        await insert_messages(self._connection, waiting)
+        for batch in _batches(_rows(places)):
+            await insert_messages(self._connection, batch, serves_others=True)
         await set_heads(self._connection, [_head_update(place) for place in places])
 
     async def _switch_path(self, path: NewPath, found: Graft) -> None:
@@ -352,6 +350,21 @@ def _rows(places: Iterable[_Place]) -> Iterable[tuple[int, Placed]]:
                 on_path=number in on_path,
             )
             yield place.id, placed
+
+
+def _batches(rows: Iterable[tuple[int, Placed]]) -> Iterator[list[tuple[int, Placed]]]:
+    """*rows*, as many at once as one statement may have."""
+    batch: list[tuple[int, Placed]] = []
+    length = 0
+    for row in rows:
+        message = row[1].message
+        batch.append(row)
+        length += len(message.content) + len(message.extra or "")
+        if len(batch) == BATCH or length >= BATCH_TEXT:
+            yield batch
+            batch, length = [], 0
+    if batch:
+        yield batch
 
 
 def _head_update(place: _Place) -> HeadUpdate:
