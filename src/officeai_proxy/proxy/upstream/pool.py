@@ -202,5 +202,7 @@ def _why_unreachable(address: Address, exc: OSError) -> str:
         return f"{start}this host may open no more files (`ulimit -n`). Raise that limit."
     if isinstance(exc, ConnectionRefusedError):
         return f"{start}nothing listens there. {check}"
+    if isinstance(exc, ConnectionResetError):
+        return f"{start}the connection was closed at once. {check}"
     # getaddrinfo's errors are OSErrors too; their text says that the name is the problem.
     return f"{start}{exc.strerror or str(exc) or type(exc).__name__}. {check}"

@@ -25,7 +25,10 @@ class ProxyTalk(asyncio.Protocol):
         self._news = asyncio.Event()
 
     def send(self, data: bytes) -> None:
-        """Say *data*."""
+        """Say *data*. Raises OSError when nobody is there any more."""
+        if self._is_lost:
+            # uvloop would raise an error that says nothing of the proxy.
+            raise OSError("it hung up")
         self._transport.write(data)
 
     async def until(self, end: bytes) -> bytes:

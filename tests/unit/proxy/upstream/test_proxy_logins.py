@@ -114,6 +114,7 @@ async def test_a_socks_proxy_is_told_who_comes(
         ("http", [b"HTTP/1.1 503 \xff\r\n\r\n"], "503"),
         ("socks5", [b""], "hung up"),
         ("socks5", [b"HTTP"], "no SOCKS5"),
+        ("socks5", [b"\x05\x00"], "hung up"),
         ("socks5", [b"\x05\xff"], "user and a password"),
         ("socks5", [b"\x05\x02"], "user and a password"),
         ("socks5", [b"\x05\x00", b"\x05\x05\x00\x01" + bytes(6)], "nothing listens"),

@@ -121,6 +121,10 @@ async def test_the_next_address_is_tried_over_tls(
         with pytest.raises(UpstreamUnreachable, match="not trusted"):
             await direct(f"https://other.example:{port}").exchange().send(request_of())
 
+        hosts.pop()
+        with pytest.raises(UpstreamUnreachable, match="closed at once"):
+            await direct(f"https://llm.example:{port}").exchange().send(request_of())
+
 
 async def test_an_aborted_call_over_tls_closes_its_socket(
     serve, direct, request_of, authority: trustme.CA
