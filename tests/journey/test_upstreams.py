@@ -115,6 +115,7 @@ def test_a_plain_upstream_is_reached_through_a_forward_proxy(
     with ForwardProxy(upstream.port, speaks_socks=False) as forward:
         environment = {"HTTP_PROXY": forward.url}
         proxy = start_proxy(UPSTREAM_BASE_URL=f"http://{NAME}/v1", environment=environment)
+        assert f"through the forward proxy {forward.url.removeprefix('http://')}" in proxy.banner
         streams_well(proxy)
         with proxy.client() as client:
             client.get("/v1/models?a=1&a=%20")

@@ -49,7 +49,9 @@ def serve(settings: Settings, *, upstream_note: str = "") -> None:
     Destination(settings.journal_dir, read_address(settings.database).identity)
     prove_folders(settings)
     PriceBook.open(settings.prices)
-    upstream_of(settings)
+    proxy = upstream_of(settings).address.proxy
+    if proxy:
+        upstream_note = f"through the forward proxy {proxy}"
     with bind(settings) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         keys, place = _open_database(settings)

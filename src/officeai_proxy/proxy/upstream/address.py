@@ -39,6 +39,16 @@ class Address:
         header = name if url.port is None else f"{name}:{port}"
         return cls(host, port, url.scheme == "https", header.encode())
 
+    @property
+    def check(self) -> str:
+        """What to look at when it cannot be reached."""
+        if self.proxy:
+            return (
+                "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, or set "
+                "OFFICEAI_UPSTREAM_TRUST_ENV=false."
+            )
+        return "Check OFFICEAI_UPSTREAM_BASE_URL and that the upstream is up."
+
     @override
     def __str__(self) -> str:
         """The address as a person writes it: host and port."""

@@ -10,9 +10,9 @@ from typing import Protocol, cast
 
 from typing_extensions import override
 
-from officeai_proxy.errors import UpstreamBroke
+from officeai_proxy.errors import UpstreamBroke, UpstreamError, UpstreamUnreachable
 from officeai_proxy.proxy.upstream.address import Address
-from officeai_proxy.proxy.upstream.reply_parser import BadReply, ReplyParser
+from officeai_proxy.proxy.upstream.reply_parser import BadReply, ProxyRefused, ReplyParser
 from officeai_proxy.proxy.upstream.sink import ReplySink
 from officeai_proxy.proxy.upstream.timeouts import Timeouts
 
@@ -219,9 +219,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed(data)
         except BadReply as exc:
-            self._give_up(
-                UpstreamBroke(f"The upstream {self._address} is not to be trusted: {exc}.")
-            )
+            self._give_up(_fault_of(self._address, exc))
             return False
         if self._parser.is_complete:
             self._end()
@@ -295,3 +293,11 @@ class Connection(asyncio.Protocol):
             self.is_paused = True
             self._waiting_since = NOT_WAITING
             self._transport.pause_reading()
+
+
+def _fault_of(address: Address, refused: BadReply) -> UpstreamError:
+    if isinstance(refused, ProxyRefused):
+        return UpstreamUnreachable(
+            f"The upstream {address} cannot be reached: {refused}. {address.check}"
+        )
+    return UpstreamBroke(f"The upstream {address} is not to be trusted: {refused}.")

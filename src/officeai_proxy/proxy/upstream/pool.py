@@ -186,11 +186,6 @@ class ConnectionPool:
 def _why_unreachable(address: Address, exc: OSError) -> str:
     """What went wrong, in words, and what to look at."""
     start = f"The upstream {address} cannot be reached: "
-    check = "Check OFFICEAI_UPSTREAM_BASE_URL and that the upstream is up."
-    if address.proxy:
-        check = (
-            "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, or set OFFICEAI_UPSTREAM_TRUST_ENV=false."
-        )
     if isinstance(exc, ssl.SSLCertVerificationError):
         return (
             f"{start}its certificate is not trusted ({exc.verify_message}). If a private authority "
@@ -201,8 +196,8 @@ def _why_unreachable(address: Address, exc: OSError) -> str:
     if exc.errno in (errno.EMFILE, errno.ENFILE):
         return f"{start}this host may open no more files (`ulimit -n`). Raise that limit."
     if isinstance(exc, ConnectionRefusedError):
-        return f"{start}nothing listens there. {check}"
+        return f"{start}nothing listens there. {address.check}"
     if isinstance(exc, ConnectionResetError):
-        return f"{start}the connection was closed at once. {check}"
+        return f"{start}the connection was closed at once. {address.check}"
     # getaddrinfo's errors are OSErrors too; their text says that the name is the problem.
-    return f"{start}{exc.strerror or str(exc) or type(exc).__name__}. {check}"
+    return f"{start}{exc.strerror or str(exc) or type(exc).__name__}. {address.check}"

@@ -48,6 +48,10 @@ class BadReply(Exception):
     """What came is not an acceptable HTTP reply; the text says why, for the end of a sentence."""
 
 
+class ProxyRefused(BadReply):
+    """It is no reply of the upstream: a forward proxy does not let the request through."""
+
+
 class ReplyParser:
     """Reads the replies of one connection, each asked for by `begin()`.
 
@@ -108,14 +112,16 @@ class ReplyParser:
 
         Raises:
             BadReply: this is not HTTP/1.x, or more than the reply. The connection must be closed.
+            ProxyRefused: a forward proxy wants to know who asks.
         """
         # Bytes that yield no content (a head, trailers, chunk extensions) may not pile up for ever.
         self._unframed += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as exc:
-            reason = exc.__context__ if isinstance(exc.__context__, BadReply) else exc
-            raise BadReply(str(reason)) from exc
+            if isinstance(exc.__context__, BadReply):
+                raise exc.__context__ from None
+            raise BadReply(str(exc)) from exc
         # Were this line end that of the next chunk's size, `on_chunk_header` would have said so.
         self._is_between_chunks = self._is_after_chunk and data[-2:] == b"\r\n"
         if self._unframed > MAX_HEAD_BYTES and not self.is_complete:
@@ -164,7 +170,7 @@ class ReplyParser:
             # RFC 9110, section 15: it is none, and a client is not to see it.
             raise BadReply(f"it sent status {status}, which does not exist")
         if status == self._refusal:
-            raise BadReply("this proxy wants a user and a password; write them into its URL")
+            raise ProxyRefused("it answered 407; write user and password into its URL")
         self._check_size()
         _check_framing(self._framing)
         self._inbox.put_head(status, self._headers)

@@ -32,7 +32,7 @@ def request_head(request: UpstreamRequest, form: RequestForm) -> bytes:
     start = request.start
     if not start.written:
         start.written = _written_start(request, form)
-    framing = [b"%b: %b\r\n" % header for header in framing_headers(request)]
+    framing = [b"%b: %b\r\n" % header for header in _framing_headers(request)]
     return b"".join((start.written, *framing, b"\r\n"))
 
 
@@ -53,7 +53,7 @@ def _written_start(request: UpstreamRequest, form: RequestForm) -> bytes:
     return start
 
 
-def framing_headers(request: UpstreamRequest) -> list[Header]:
+def _framing_headers(request: UpstreamRequest) -> list[Header]:
     """The header that says where the body ends, if one is needed."""
     body = request.body
     if isinstance(body, bytes):

@@ -244,10 +244,16 @@ async def test_abort_within_a_reply_closes_the_tunnel(through, request_of) -> No
     await proxy.all_closed.wait()
 
 
-async def test_abort_before_the_reply_closes_a_new_tunnel(through, request_of) -> None:
-    """send() raises at once; on a connection of its own the upstream sees it."""
+@pytest.mark.parametrize("calls_before", [0, 1])
+async def test_abort_before_the_reply_closes_the_tunnel(
+    through, request_of, calls_before: int
+) -> None:
+    """send() raises at once, and the upstream sees it, also where a call came before."""
 
     async def script(link) -> None:
+        for _ in range(calls_before):
+            await link.request()
+            await link.ok(b"one")
         await link.request()
         asked.set()
         await link.gone()
@@ -255,13 +261,18 @@ async def test_abort_before_the_reply_closes_a_new_tunnel(through, request_of) -
 
     asked, gone = asyncio.Event(), asyncio.Event()
     upstream, _ = await through(script)
+    for _ in range(calls_before):
+        exchange = upstream.exchange()
+        await exchange.send(request_of())
+        assert await body_of(exchange) == b"one"
     exchange = upstream.exchange()
     sending = asyncio.ensure_future(exchange.send(request_of()))
-    await asked.wait()
-    exchange.abort()
-    with pytest.raises(UpstreamAborted):
-        await sending
-    await gone.wait()
+    async with asyncio.timeout(60):
+        await asked.wait()
+        exchange.abort()
+        with pytest.raises(UpstreamAborted):
+            await sending
+        await gone.wait()
 
 
 async def give_up(upstream, request, *, number: int) -> None:
@@ -499,30 +510,3 @@ async def test_a_tunnel_that_went_stale_is_made_anew(through, request_of) -> Non
         exchange = upstream.exchange()
         await exchange.send(request_of())
         assert await body_of(exchange) == b"one"
-
-
-async def test_abort_before_the_reply_closes_a_kept_tunnel(through, request_of) -> None:
-    """Also where a call came before, the upstream sees at once that nobody waits any more."""
-
-    async def script(link) -> None:
-        await link.request()
-        await link.ok(b"one")
-        await link.request()
-        asked.set()
-        await link.gone()
-        gone.set()
-
-    asked, gone = asyncio.Event(), asyncio.Event()
-    upstream, _ = await through(script)
-    exchange = upstream.exchange()
-    await exchange.send(request_of())
-    assert await body_of(exchange) == b"one"
-    exchange = upstream.exchange()
-    sending = asyncio.ensure_future(exchange.send(request_of()))
-    async with asyncio.timeout(60):
-        await asked.wait()
-    exchange.abort()
-    with pytest.raises(UpstreamAborted):
-        await sending
-    async with asyncio.timeout(5):
-        await gone.wait()

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from officeai_proxy.errors import UpstreamBroke, UpstreamUnreachable
+from officeai_proxy.errors import UpstreamUnreachable
 from officeai_proxy.proxy.upstream import PooledUpstream, Timeouts
 from officeai_proxy.proxy.upstream.forward_proxy import ForwardProxy
 
@@ -47,7 +47,7 @@ async def test_an_http_proxy_is_told_who_comes(behind, request_of) -> None:
     exchange = upstream.exchange()
     await exchange.send(request_of(target=b"/v1/x?{y}"))
     assert await exchange.read() == [b"ok"]
-    with pytest.raises(UpstreamBroke, match=r"forward proxy 127.*user and a password"):
+    with pytest.raises(UpstreamUnreachable, match=r"forward proxy 127.*user and password"):
         await upstream.exchange().send(request_of())
     assert heads[0].startswith(b"POST http://llm.example:8080/v1/x?{y} HTTP/1.1\r\n")
     assert all(LOGIN.lower() in head.lower().splitlines() for head in heads)
