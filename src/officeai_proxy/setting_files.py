@@ -74,7 +74,7 @@ def _text_of(name: str) -> str:
     except UnicodeDecodeError:
         raise ConfigurationError(f"{name}: it is not UTF-8; save it in that encoding") from None
     except OSError as exc:
-        raise ConfigurationError(f"{name}: it cannot be read ({exc.strerror})") from None
+        raise ConfigurationError(f"{file.absolute()}: it cannot be read ({exc.strerror})") from None
 
 
 def _refuse_lost(written: Iterable[str]) -> None:

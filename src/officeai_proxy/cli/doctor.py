@@ -153,5 +153,5 @@ def _keys(settings: Settings) -> Finding:
     if settings.api_keys:
         note = f"{len(settings.api_keys)} in OFFICEAI_API_KEYS"
     else:
-        note = "managed keys only; `serve` makes the first one"
+        note = "managed keys only; `serve` makes one where there is none"
     return Finding("keys", is_well=True, note=note)
