@@ -263,7 +263,7 @@ class TestCompose:
         assert holding == ["PGPASSWORD"]
 
     def test_an_upstream_on_the_machine_has_a_name(self) -> None:
-        """`localhost` is the container; Docker Desktop gives the name, the engine has to be asked."""
+        """`localhost` is the container, and only Docker Desktop gives such a name unasked."""
         assert self.PROXY["extra_hosts"] == ["host.docker.internal:host-gateway"]
 
     def test_only_the_proxy_can_be_reached_and_from_this_machine(self) -> None:
