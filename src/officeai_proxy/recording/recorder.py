@@ -20,6 +20,7 @@ from officeai_proxy.folder_faults import unusable
 from officeai_proxy.model import CallRecord
 from officeai_proxy.recording import segments
 from officeai_proxy.recording.adoption import Adoption, Estate, in_batches
+from officeai_proxy.recording.attempt import Attempt
 from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.reader import Batch, Damage, Entry, JournalReader
 from officeai_proxy.recording.setaside import set_aside, set_damage_aside
@@ -31,6 +32,12 @@ LOCK = "recorder.lock"
 
 _AWAY = "the store is away"
 """The reason of a batch that was not stored before the recorder had to stop."""
+
+_DEADLY = (
+    "each process that tried to store it ended meanwhile; where that was for want of memory, give "
+    "it more and retry"
+)
+"""The reason of an exchange that no further process shall die of."""
 
 log = logging.getLogger(__name__)
 
@@ -74,21 +81,21 @@ class Leadership:
             ConfigurationError: it cannot be opened.
         """
         try:
-            self._fd = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+            self.file = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as exc:
             raise unusable(f"{LOCK} cannot be opened", directory, exc) from exc
 
     def taken(self) -> bool:
         """Try to take it, and say whether it is ours now."""
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
 
     def close(self) -> None:
         """Give it up."""
-        os.close(self._fd)
+        os.close(self.file)
 
 
 class Recorder:
@@ -131,6 +138,7 @@ class Recorder:
         self._is_stopping = False
         self._is_away = False
         self._hurried = 0
+        self._attempt = Attempt(most=pace.max_entries)
 
     def poke(self) -> None:
         """Look at the journal now rather than at the next poll."""
@@ -146,6 +154,7 @@ class Recorder:
         leadership = Leadership(self._directory)
         try:
             if await self._lead(leadership):
+                self._attempt.take_over(leadership.file)
                 reader = JournalReader(self._directory, self._seal)
                 try:
                     await self._empty(reader, Adoption(self._directory, self._seal))
@@ -215,13 +224,14 @@ class Recorder:
 
     def _next(self, reader: JournalReader, *, until_ns: int | None = None) -> Batch:
         return reader.next_batch(
-            max_entries=self._pace.max_entries, max_bytes=self._pace.max_bytes, until_ns=until_ns
+            max_entries=self._attempt.at_once, max_bytes=self._pace.max_bytes, until_ns=until_ns
         )
 
     async def _adopt(self, estate: Estate, adoption: Adoption) -> bool:
         """Store what a dead worker left of calls that were cut off; False: stopped meanwhile."""
         count = 0
-        for some in in_batches(adoption.entries(estate), most=self._pace.max_bytes):
+        most = 1 if self._attempt.at_once == 1 else self._pace.max_bytes
+        for some in in_batches(adoption.entries(estate), most=most):
             if not await self._keep(some):
                 return False
             count += len(some)
@@ -256,6 +266,14 @@ class Recorder:
 
     async def _keep(self, entries: Sequence[Entry]) -> bool:
         """Store *entries*, waiting for the store as long as it takes; False: stopped meanwhile."""
+        self._attempt.begin(entries)
+        try:
+            return await self._keep_each(entries)
+        finally:
+            self._attempt.rest()
+
+    async def _keep_each(self, entries: Sequence[Entry]) -> bool:
+        """Store those of *entries* that can be stored, and set the others aside."""
         turns = [turn for entry in entries if (turn := self._read(entry)) is not None]
         waiting = [turns] if turns else []
         while waiting:
@@ -287,7 +305,9 @@ class Recorder:
                 if len(turns) > 1 and self._is_too_much(exc):
                     return f"too much at once: {exc}"
                 self._tell_that_it_is_away(exc, is_first=backoff == self._pace.first_backoff)
+                self._attempt.rest()
                 await self._pause(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
+                self._attempt.go_on()
                 backoff = min(backoff * 2, self._pace.last_backoff)
             else:
                 self._tell_that_it_is_back()
@@ -316,6 +336,9 @@ class Recorder:
     def _read(self, entry: Entry) -> Turn | None:
         if entry.exchange is None:
             self._set_aside(entry, entry.fault)
+            return None
+        if self._attempt.is_deadly(entry):
+            self._set_aside(entry, _DEADLY)
             return None
         try:
             turn = read_turn(entry.exchange)
