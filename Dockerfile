@@ -10,6 +10,9 @@ COPY alembic ./alembic
 COPY src ./src
 RUN /app/bin/pip wheel --no-deps --wheel-dir dist .
 RUN /app/bin/pip install --no-deps dist/*.whl
+# What not everybody needs: `--build-arg PACKAGES="officeai-proxy[parquet,prices] brotli zstandard"`.
+ARG PACKAGES=
+RUN test -z "$PACKAGES" || /app/bin/pip install $PACKAGES
 
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin officeai \

@@ -198,11 +198,15 @@ class TestImage:
         assert {line[1:] for line in ignored if line.startswith("!")} == copied
 
     def test_requirements_are_checked_by_their_hashes(self) -> None:
-        """The image has the versions of requirements.txt, and the project alone on top."""
-        installs = [line for line in lines_of(STAGES[0], "RUN") if " install " in line]
+        """The image has the versions of requirements.txt, the project, and what was asked for."""
+        required, project, asked = (
+            line for line in lines_of(STAGES[0], "RUN") if " install " in line
+        )
 
-        assert "--require-hashes -r requirements.txt" in installs[0]
-        assert all("--no-deps" in line for line in installs[1:])
+        assert "--require-hashes -r requirements.txt" in required
+        assert "--no-deps" in project
+        assert asked == 'test -z "$PACKAGES" || /app/bin/pip install $PACKAGES'
+        assert lines_of(STAGES[0], "ARG") == ["PACKAGES="]
 
     def test_it_starts_and_stops_as_a_container_should(self) -> None:
         """`docker run` serves, SIGTERM ends it, and the data is in a volume."""
