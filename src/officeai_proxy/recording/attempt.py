@@ -19,6 +19,7 @@ MAX_DEATHS = 3
 _NOTE = Struct("<16sB")
 _SEVERAL = b"\xff" * 16
 _NOBODY = bytes(16)
+_NOTHING = _NOTE.pack(_NOBODY, 0)
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Attempt:
         self._file: int | None = None
         self._suspect, self._deaths = _NOBODY, 0
         self._one_by_one = 0
-        self._now = _NOTE.pack(_NOBODY, 0)
+        self._now = _NOTHING
         self._noted = b""
 
     def take_over(self, file: int) -> None:
@@ -45,7 +46,7 @@ class Attempt:
             return
         self._suspect, deaths = _NOTE.unpack(found)
         if self._suspect != _NOBODY:
-            self._deaths = deaths + 1
+            self._deaths = min(deaths + 1, MAX_DEATHS)
             self._one_by_one = self._most
             log.warning(
                 "a process ended while it stored calls; for a while they are stored one by one, "
@@ -74,7 +75,10 @@ class Attempt:
 
     def rest(self) -> None:
         """Note that nothing is being stored: whoever dies now does not die of them."""
-        self._note(_NOTE.pack(_NOBODY, 0))
+        self._note(_NOTHING)
+        if self._now.startswith(self._suspect):
+            # It is stored or set aside, and who has that tried again begins anew.
+            self._deaths = 0
 
     def _note(self, note: bytes) -> None:
         if note != self._noted and self._file is not None:

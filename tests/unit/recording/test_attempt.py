@@ -81,6 +81,28 @@ def test_what_processes_die_of_is_set_aside_and_its_neighbours_are_stored(tmp_pa
     assert (tmp_path / LOCK).read_bytes() == NOTHING
 
 
+async def test_what_was_set_aside_can_be_tried_again_at_once(tmp_path: Path) -> None:
+    """Somebody may have given a container more memory while it runs."""
+    exchange = an_exchange()
+    journal = Journal(tmp_path)
+    journal.append(exchange)
+    journal.close()
+    (tmp_path / LOCK).write_bytes(exchange.id.bytes + bytes([MAX_DEATHS - 1]))
+    store = InMemoryExchangeStore()
+    recorder = Recorder(tmp_path, store, is_transient=lambda _: False, tidy=nothing, pace=QUICK)
+    folder = setaside.SetAsideFolder(tmp_path)
+
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        tasks.create_task(recorder.run())
+        while not setaside.count(tmp_path):  # noqa: ASYNC110 - a file calls nobody
+            await asyncio.sleep(0.001)
+        folder.retry(str(exchange.id), Journal(tmp_path))
+        recorder.stop()
+
+    assert list(store.calls) == [exchange.id]
+    assert setaside.count(tmp_path) == 0
+
+
 async def test_who_dies_while_the_store_is_away_does_not_die_of_what_waits(tmp_path: Path) -> None:
     """The exchange is noted at each try, and nothing between two tries."""
     store, journal = InMemoryExchangeStore(), Journal(tmp_path)
