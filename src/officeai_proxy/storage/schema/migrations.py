@@ -4,7 +4,6 @@ A start-up on a finished schema costs one small query.
 """
 
 import asyncio
-import fcntl
 import importlib
 import os
 import re
@@ -16,6 +15,7 @@ from types import ModuleType
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from officeai_proxy import locks
 from officeai_proxy.errors import ConfigurationError, DatabaseUnavailable
 from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.engine.failures import unavailable
@@ -181,17 +181,9 @@ def _open_lock(database: Path) -> int:
 async def _lock(file: int) -> None:
     try:
         async with asyncio.timeout(_LOCK_SECONDS):
-            while not _is_locked(file):  # noqa: ASYNC110 - the other one is another process
+            while not locks.taken(file):  # noqa: ASYNC110 - the other one is another process
                 await asyncio.sleep(_LOCK_POLL_SECONDS)
     except TimeoutError as exc:
         raise DatabaseUnavailable(
             "another process has been changing the database's schema for a minute; try again later"
         ) from exc
-
-
-def _is_locked(file: int) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
