@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from officeai_proxy.errors import Unavailable
 from officeai_proxy.model import Caller
 from officeai_proxy.storage.audit.chain import Action, Event, Row, row_of
-from officeai_proxy.storage.paging import Page, PageRequest, make_cursor, newest_first
+from officeai_proxy.storage.paging import Page, PageRequest, cut, newest_first
 from officeai_proxy.storage.rows import AnyRow
 from officeai_proxy.storage.tables import audit_head, audit_log
 from officeai_proxy.storage.walls import inside
@@ -151,13 +151,12 @@ class AuditRepository:
         conditions = [self._mine, *await self._conditions(wanted)]
         rows = select(audit_log).where(*conditions)
         limited = newest_first(rows, page, _LISTING, _a.at, _a.id)
-        found = [row_from(row) for row in await self._connection.execute(limited)]
-        items, has_more = found[: page.limit], len(found) > page.limit
+        found = (await self._connection.execute(limited)).all()
+        shown, cursor = cut(found, page, _LISTING, lambda row: (row.at, row.id))
         total = select(func.count()).select_from(audit_log).where(*conditions)
         return Page(
-            items=items,
-            has_more=has_more,
-            next_cursor=make_cursor(_LISTING, (items[-1].at, items[-1].id)) if has_more else None,
+            items=[row_from(row) for row in shown],
+            next_cursor=cursor,
             total=(await self._connection.execute(total)).scalar_one(),
         )
 

@@ -155,7 +155,6 @@ class ConversationRepository:
         total = select_total(self._mine, wanted)
         return Page(
             items=items,
-            has_more=has_more,
             next_cursor=cursor_behind(items[-1], sort=wanted.sort) if has_more else None,
             total=(await self._connection.execute(total)).scalar_one(),
         )

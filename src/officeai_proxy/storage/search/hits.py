@@ -151,7 +151,7 @@ class SearchRepository:
         items = hits.fitting
         has_more = len(items) < len(hits.found)
         cursor = make_cursor(_LISTING, (items[-1].message.id,)) if has_more else None
-        return Stretch(items=items, has_more=has_more, next_cursor=cursor)
+        return Stretch(items=items, next_cursor=cursor)
 
     async def _collect(
         self, wanted: SearchFilter, before: int, hits: "_Hits", *, deadline: float
