@@ -15,13 +15,11 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from sqlalchemy import ColumnElement, Select, literal, tuple_
 
 from officeai_proxy.errors import UnprocessableInput
+from officeai_proxy.model import MAX_INTEGER
 
 T = TypeVar("T")
 
 Key: TypeAlias = int | str | datetime
-
-MAX_INTEGER = 2**63 - 1
-"""The largest integer that both databases store."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from officeai_proxy.model import Caller
+from officeai_proxy.model import EPOCH, Caller, iso_text
 from officeai_proxy.storage.calls.facts import Facts, GroupBy
 from officeai_proxy.storage.calls.filter import CallFilter
 from officeai_proxy.storage.calls.hours import LATENCY
@@ -19,7 +19,6 @@ from officeai_proxy.storage.paging import Key, PageRequest, Stretch, cut, read_c
 __all__ = ["CallStats", "GroupBy", "GroupStats", "StatsPage", "StatsRepository"]
 
 _LENGTHS = {GroupBy.DAY: timedelta(days=1), GroupBy.HOUR: timedelta(hours=1)}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -174,7 +173,7 @@ def _narrowed(facts: Facts, keys: Sequence[Any]) -> Facts:
 
 
 def _begin_of(key: int, by: GroupBy, ahead: timedelta) -> datetime:
-    return _EPOCH + key * _LENGTHS[by] - ahead
+    return EPOCH + key * _LENGTHS[by] - ahead
 
 
 def _name(key: Any, by: GroupBy, ahead: timedelta) -> str | None:
@@ -183,7 +182,7 @@ def _name(key: Any, by: GroupBy, ahead: timedelta) -> str | None:
     local = _begin_of(key, by, ahead).astimezone(timezone(ahead))
     if by is GroupBy.DAY:
         return local.date().isoformat()
-    return local.isoformat().replace("+00:00", "Z")
+    return iso_text(local)
 
 
 def _keys(row: Any, by: GroupBy) -> Sequence[Key]:

@@ -16,10 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.crypto.sealing import Hasher, Sealer
 from officeai_proxy.errors import DatabaseUnavailable, SearchTooSlow
-from officeai_proxy.model import Caller, Conversation, Message
+from officeai_proxy.model import MAX_INTEGER, Caller, Conversation, Message
 from officeai_proxy.storage.engine.failures import ran_out_of_time
 from officeai_proxy.storage.paging import (
-    MAX_INTEGER,
     PageRequest,
     Stretch,
     make_cursor,
