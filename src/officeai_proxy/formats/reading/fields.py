@@ -29,6 +29,11 @@ def text_or_none(value: Json, name: str) -> str | None:
     return clean_text(value)
 
 
+def str_or_none(value: Json) -> str | None:
+    """*value* if it is a text; where another program has something else, nothing is said."""
+    return value if isinstance(value, str) else None
+
+
 def role_in(value: Json) -> str:
     """The role that another program calls *value*."""
     if not isinstance(value, str):
