@@ -84,9 +84,7 @@ def read_archive(file: BinaryIO, reading: Reading) -> Iterator[Item]:
             for item in _read_entry(archive, entry, reading):
                 is_known = True
                 yield _owned(item, owners.get(entry.filename))
-        if is_known:
-            return
-        if len(entries) > 1 or not _in_manifest(archive, entries, tells_of_nothing, otherwise=False):
+        if not is_known and not _is_of_nothing(archive, entries):
             raise UnknownFile("The ZIP file has no entry with a conversation.")
 
 
@@ -142,6 +140,11 @@ def _check_size(entries: list[zipfile.ZipInfo], reading: Reading) -> None:
             f"Unpacked, the ZIP file is larger than {limit:g} MB. Import it in parts, or raise "
             "OFFICEAI_MAX_IMPORT_MB."
         )
+
+
+def _is_of_nothing(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> bool:
+    """Whether this is what we export where there is no conversation."""
+    return len(entries) == 1 and _in_manifest(archive, entries, tells_of_nothing, otherwise=False)
 
 
 def _in_manifest(
