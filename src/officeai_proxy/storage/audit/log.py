@@ -5,7 +5,7 @@ listed is inside one caller's walls.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, cast
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from officeai_proxy.errors import Unavailable
 from officeai_proxy.model import Caller
 from officeai_proxy.storage.audit.chain import Action, Event, Row, row_of
+from officeai_proxy.storage.conditions import where_given
 from officeai_proxy.storage.paging import Page, PageRequest, cut, newest_first
 from officeai_proxy.storage.rows import AnyRow
 from officeai_proxy.storage.tables import audit_head, audit_log
@@ -161,13 +162,12 @@ class AuditRepository:
         )
 
     async def _conditions(self, wanted: AuditFilter) -> Sequence[ColumnElement[bool]]:
-        tests: list[tuple[object, Callable[[Any], ColumnElement[bool]]]] = [
+        conditions = where_given(
             (wanted.actor, _a.actor.__eq__),
             (wanted.action, _a.action.__eq__),
             (wanted.after, _a.at.__ge__),
             (wanted.before, _a.at.__lt__),
-        ]
-        conditions = [test(value) for value, test in tests if value is not None]
+        )
         if wanted.user is not None:
             is_named = _a.user_identifier == wanted.user
             # There are hardly ever any, and a condition with an OR has no use for an index.

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from officeai_proxy.crypto.sealing import Hasher, Sealer
 from officeai_proxy.errors import DatabaseUnavailable, SearchTooSlow
 from officeai_proxy.model import MAX_INTEGER, Caller, Conversation, Message
+from officeai_proxy.storage.conditions import where_given
 from officeai_proxy.storage.engine.failures import ran_out_of_time
 from officeai_proxy.storage.paging import (
     PageRequest,
@@ -241,16 +242,13 @@ class SearchRepository:
                     return
 
     def _conditions(self, wanted: SearchFilter) -> list[ColumnElement[bool]]:
-        conditions = [inside(self._caller, conversations), _c.deleted_at.is_(None)]
-        if wanted.user_identifier is not None:
-            conditions.append(_c.user_identifier == wanted.user_identifier)
-        if wanted.role is not None:
-            conditions.append(_m.role == wanted.role)
-        if wanted.after is not None:
-            conditions.append(_m.timestamp >= wanted.after)
-        if wanted.before is not None:
-            conditions.append(_m.timestamp < wanted.before)
-        return conditions
+        visible = [inside(self._caller, conversations), _c.deleted_at.is_(None)]
+        return visible + where_given(
+            (wanted.user_identifier, _c.user_identifier.__eq__),
+            (wanted.role, _m.role.__eq__),
+            (wanted.after, _m.timestamp.__ge__),
+            (wanted.before, _m.timestamp.__lt__),
+        )
 
 
 def _hit(row: AnyRow, sealer: Sealer | None) -> Hit:
