@@ -211,9 +211,9 @@ class SearchRepository:
         self, wanted: SearchFilter, ids: Sequence[int], hits: "_Hits", *, deadline: float
     ) -> None:
         """Add those of *ids* that the caller may see and that say what is wanted."""
-        # SQLite knows no numbers of rows, and for some dozens of ids would go through all of a
-        # workspace's conversations instead, each with every id. An expression fits no index, so it
-        # takes the messages first.
+        # SQLite does not know how many rows there are: for some dozens of ids it would walk through
+        # all conversations of the workspace, and try every id on each. An index is of no use for an
+        # expression, so with `+ 0` it begins with the messages.
         visible = (
             select_messages()
             .add_columns(*(column.label(f"c_{column.name}") for column in CONVERSATION_COLUMNS))
