@@ -126,10 +126,10 @@ def _add_postgresql(connection: Connection, *, entries: Sequence[tuple[int, Entr
 
 
 def documents_of(connection: Connection, query: str, **values: int) -> list[Document]:
-    """The first of the messages that *query* finds, as many as fit into memory, one at least.
+    """The messages that *query* tells the ids and lengths of, in order, as many as fit into memory.
 
-    *query* gives ids and lengths. It has a place for the function that measures a text, which is
-    another in each database, and a parameter `batch`.
+    Not all are there, but one at least. *query* has a place for how the length of a text is told,
+    and a parameter `batch`.
     """
     # PostgreSQL knows the bytes of a text without reading it.
     length = "length" if connection.dialect.name == "sqlite" else "octet_length"

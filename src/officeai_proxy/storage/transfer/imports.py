@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import ParamSpec, TypeVar
 
-from sqlalchemy import and_, false, insert, or_, select
+from sqlalchemy import and_, false, insert, or_, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -32,7 +32,6 @@ from officeai_proxy.storage.conversations.tree import (
     set_heads,
     set_on_path,
 )
-from officeai_proxy.storage.engine import advisory_locks
 from officeai_proxy.storage.rows import AnyRow, json_text
 from officeai_proxy.storage.sealing.sealed_rows import identity_of, seal_conversation
 from officeai_proxy.storage.sealing.vault import sealer_of
@@ -175,7 +174,7 @@ class ImportRepository:
             if one.conversation.deleted_at is not None:
                 said = "/".join((self._caller.workspace, *one.name))
                 number = identity({"role": "", "content": said})
-                await advisory_locks.take(self._connection, number)
+                await self._connection.execute(_LOCK, {"number": number})
 
     async def _find(self, owned: Sequence[Owned]) -> dict[tuple[str, str], AnyRow]:
         """The conversations of *owned* that are there, locked."""
@@ -324,6 +323,9 @@ class ImportRepository:
 
 def _stored(row: AnyRow, sealer: Sealer | None) -> StoredMessage:
     return StoredMessage(row.id, row.parent_id, identity_of(row, sealer), row.role, row.on_path)
+
+
+_LOCK = text("SELECT pg_advisory_xact_lock(:number)")
 
 
 async def _run(size: int, work: Callable[P, T], /, *given: P.args, **named: P.kwargs) -> T:
