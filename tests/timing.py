@@ -1,6 +1,14 @@
-"""Bounds on time that hold on a busy machine, too."""
+"""Bounds on time that hold on a busy machine, too, and waiting for what has no event of ours."""
 
+import asyncio
 from collections.abc import Callable
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return once *condition* holds; a minute at most."""
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 - what is waited for is not ours to tell us
+            await asyncio.sleep(0.005)
 
 
 def soon(measure: Callable[[], float], *, within: float, tries: int = 5) -> None:

@@ -123,8 +123,8 @@ class Importer:
         *,
         told: Callable[[Account], None] = _nothing_told,
     ) -> Account:
-        """`run`, which is many transactions, with a row on *trail* before the first of them and
-        one with what has come of it, also when that is a refusal.
+        """Do what `run` does, and leave two rows on *trail*: one before anything is stored, and one
+        that tells how it ended, also when the file was refused.
         """
         await trail.leave(user=self._user, detail={"stage": "begun"})
         try:

@@ -27,18 +27,30 @@ NANOSECONDS = 1_000_000_000
 LISTED_NAME = 255
 """Characters of a model's name in the call log and in lists: an index takes no text of any size."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MAX_INTEGER = 2**63 - 1
+"""The largest integer that both databases store."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def utc_from_ns(epoch_ns: int) -> datetime:
     """The moment *epoch_ns* nanoseconds after 1970, in UTC, to the microsecond."""
     seconds, rest = divmod(epoch_ns, NANOSECONDS)
-    return _EPOCH + timedelta(0, seconds, rest // 1000)
+    return EPOCH + timedelta(0, seconds, rest // 1000)
 
 
 def utc_now() -> datetime:
     """The present moment."""
     return datetime.now(UTC)
+
+
+def in_utc(moment: datetime) -> datetime:
+    """*moment* in UTC; one without a zone is taken for UTC.
+
+    Raises:
+        OverflowError: in UTC it is in no year from 1 to 9999.
+    """
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def iso_text(moment: datetime, *, timespec: str = "auto") -> str:

@@ -6,7 +6,7 @@ import io
 import json
 import socket
 import zipfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import text
 from tests.api import ALICE, KEY, OTHER_TEAM, READER, Api
 from tests.integration.stored import HERE, find, say, start
+from tests.timing import until
 
 from officeai_proxy.errors import DatabaseUnavailable
 from officeai_proxy.formats.registry import FORMATS
@@ -280,13 +281,6 @@ async def slow_client(url: str, path: str) -> AsyncIterator[Download]:
         assert b"transfer-encoding: chunked" in answer
         yield Download(reader)
         writer.transport.abort()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until *condition* holds, a minute at most."""
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - nothing tells when the server is done with it
-            await asyncio.sleep(0.01)
 
 
 PAGE, PAGES = 20, 22

@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from tests.factories import an_exchange, assistant, user
 from tests.integration.stored import HERE, NOW, contents, find, said, say, start
 from tests.integration.test_exchanges import store
 from tests.merge_cases import CASES
+from tests.nightingale import BIRD, files_with_bird
 
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import (
@@ -53,7 +53,6 @@ WRONG = MasterKeys({"old": b"3" * 32})
 
 CANARY = "a-canary-金丝雀"
 
-BIRD = "a-nightingale-夜莺"
 """Said in sealed databases only: one server has all of the tests in its files."""
 
 Open = Callable[..., Awaitable[Database]]
@@ -619,17 +618,6 @@ class TestFiles:
         postgres_server.execute("CHECKPOINT")
         assert files_with_bird(postgres_server._data) == []
         postgres_server.drop(name)
-
-
-def files_with_bird(folder: Path) -> list[str]:
-    words = (BIRD.encode(), "夜莺".encode(), b"nightingale")
-    found: list[str] = []
-    for file in folder.rglob("*"):
-        # Some files are replaced while they are looked at.
-        with suppress(FileNotFoundError, IsADirectoryError):
-            content = file.read_bytes()
-            found += [file.name] if any(word in content for word in words) else []
-    return found
 
 
 async def test_the_stored_row_has_no_key(open_with: Open) -> None:

@@ -7,16 +7,14 @@ import sqlite3
 import subprocess
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from tests.conftest import StartProxy
 from tests.databases import free_port
 from tests.journey.test_command_line import run
+from tests.nightingale import BIRD, files_with_bird
 from tests.proxies import COMMAND, CopiedProxy, RunningProxy, clean_environment
 from tests.upstream import ScriptedUpstream
-
-BIRD = "a-nightingale-夜莺"
 
 
 def key(name: str, byte: bytes) -> str:
@@ -30,17 +28,6 @@ def ask(proxy: RunningProxy, text: str, *, session: str = "s") -> None:
     body = {"model": "m", "messages": [{"role": "user", "content": text}]}
     with proxy.client(session, "ann") as client:
         assert client.post("/v1/chat/completions", json=body).status_code == 200
-
-
-def files_with_bird(folder: Path) -> list[str]:
-    words = (BIRD.encode(), "夜莺".encode(), b"nightingale")
-    found: list[str] = []
-    for file in folder.rglob("*"):
-        # Some files are replaced while they are looked at.
-        with suppress(FileNotFoundError, IsADirectoryError):
-            content = file.read_bytes()
-            found += [file.name] if any(word in content for word in words) else []
-    return found
 
 
 def numbers(proxy: RunningProxy, *, session: str = "s") -> set[int]:

@@ -1,21 +1,17 @@
 """A journal that cannot be written: calls go on or are refused, all is told, and all heals."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from tests.journey import wires
 from tests.proxies import CopiedProxy, RunningProxy
 from tests.upstream import ScriptedUpstream
 
-
-def until(condition: Callable[[], bool], *, patience: float = 60) -> None:
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+until = partial(wires.until, patience=60)
 
 
 @pytest.fixture(params=["serve", "refuse"])

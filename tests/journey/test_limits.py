@@ -7,13 +7,15 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 from tests import forkserver
+from tests.journey import wires
 from tests.journey.gates import Gate
 from tests.proxies import PLAIN, CopiedProxy, RunningProxy, clean_environment
 from tests.upstream import Answer, ReceivedRequest, ScriptedUpstream, chunk_event, completion, echo
@@ -21,6 +23,8 @@ from tests.upstream import Answer, ReceivedRequest, ScriptedUpstream, chunk_even
 ASK = "/v1/chat/completions"
 BODY = {"model": "m", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
 PATIENCE = 60.0
+
+until = partial(wires.until, patience=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -90,13 +94,6 @@ def known_everywhere(proxy: RunningProxy, key: str, status: int) -> float:
             row, last = 0, asked
             time.sleep(0.05)
     return last - began
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def statuses(proxy: RunningProxy, key: str, *, calls: int) -> Counter[int]:

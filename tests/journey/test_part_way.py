@@ -5,11 +5,12 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from tests.journey import wires
 from tests.proxies import CopiedProxy, RunningProxy
 from tests.upstream import (
     Answer,
@@ -22,6 +23,7 @@ from tests.upstream import (
 
 FIRST_AFTER = 2.0
 TICK = 0.1
+until = partial(wires.until, patience=60)
 KEYS = "k1:" + base64.b64encode(b"1" * 32).decode()
 
 
@@ -70,13 +72,6 @@ class Listener(threading.Thread):
     def numbers(self, until: float) -> int:
         """How many numbers had come by then."""
         return sum(data.count(b'"content"') for moment, data in self.came if moment <= until)
-
-
-def until(condition: Callable[[], bool], *, patience: float = 60) -> None:
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,11 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from officeai_proxy.api.lists import ListFrame, example_of, frame
-from officeai_proxy.api.values import MAX_INTEGER, label_or_none
+from officeai_proxy.api.values import label_or_none
 from officeai_proxy.auth.durations import parse_lifetime, parse_overlap
 from officeai_proxy.auth.key_lines import key_line
 from officeai_proxy.auth.labels import check_label
-from officeai_proxy.model import ApiKey, Limits, Scope
+from officeai_proxy.model import MAX_INTEGER, ApiKey, Limits, Scope
 from officeai_proxy.storage.paging import Page, PageRequest
 
 _NEW: JsonDict = {

@@ -6,7 +6,7 @@ allowed.
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 from pydantic.config import JsonDict
 
 from officeai_proxy.auth.labels import MAX_LENGTH, check_label
+from officeai_proxy.model import MAX_INTEGER, in_utc
 
 MAX_LIMIT = 1000
 """Items of one page."""
@@ -24,9 +25,6 @@ MAX_TEXT = 1000
 
 MAX_CURSOR = 16_000
 """Characters of a cursor: as much text as `MAX_TEXT`, whatever it is made of, has room in it."""
-
-MAX_INTEGER = 2**63 - 1
-"""What the databases keep in an integer column."""
 
 # Python reads more than these forms since 3.11, such as week numbers, which nobody means.
 _MOMENT = re.compile(
@@ -57,8 +55,7 @@ def _moment(value: object) -> object:
         raise ValueError("Input should be a moment such as 2026-01-31T12:00:00Z (+ is %2B in URLs)")
     try:
         # Small letters are as good (RFC 3339, 5.6); Python knows them as capitals only.
-        read = datetime.fromisoformat(value.upper())
-        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+        return in_utc(datetime.fromisoformat(value.upper()))
     except (ValueError, OverflowError) as exc:
         raise ValueError("Input should be a moment that exists, in the years 1 to 9999") from exc
 

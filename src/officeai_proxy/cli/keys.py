@@ -10,13 +10,12 @@ from officeai_proxy.auth.keys import end_of_overlap, make_key, rotated
 from officeai_proxy.cli.opening import with_database
 from officeai_proxy.cli.parameters import DURATION, OVERLAP, SCOPES, Name, workspace_option
 from officeai_proxy.cli.standard import json_line
-from officeai_proxy.model import ApiKey, Limits, Scope, utc_now
+from officeai_proxy.model import MAX_INTEGER, ApiKey, Limits, Scope, utc_now
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.access.api_keys import ApiKeyRepository
 from officeai_proxy.storage.audit.chain import Action, Detail, Event
 from officeai_proxy.storage.audit.log import append
 from officeai_proxy.storage.database import Database
-from officeai_proxy.storage.paging import MAX_INTEGER
 
 _LIMIT = click.IntRange(1, MAX_INTEGER)
 

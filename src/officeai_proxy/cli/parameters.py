@@ -3,7 +3,7 @@ wrong.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar, cast
 
 import click
@@ -12,7 +12,7 @@ from typing_extensions import override
 from officeai_proxy.auth.durations import parse_lifetime, parse_overlap
 from officeai_proxy.auth.labels import check_label
 from officeai_proxy.errors import ProxyError
-from officeai_proxy.model import DEFAULT_WORKSPACE, Scope
+from officeai_proxy.model import DEFAULT_WORKSPACE, Scope, in_utc
 
 T = TypeVar("T")
 Function = Callable[..., Any]
@@ -55,8 +55,7 @@ class Read(click.ParamType[T]):
 
 def _moment(text: str) -> datetime:
     try:
-        read = datetime.fromisoformat(text.upper())
-        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+        return in_utc(datetime.fromisoformat(text.upper()))
     except (ValueError, OverflowError) as exc:
         raise ValueError(f"{text!r} is not a moment such as 2026-01-31T12:00:00Z") from exc
 

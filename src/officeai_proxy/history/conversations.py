@@ -51,6 +51,7 @@ from officeai_proxy.storage.conversations.conversations import (
     Deleted,
 )
 from officeai_proxy.storage.conversations.messages import MessageRepository
+from officeai_proxy.storage.paging import PageRequest
 
 router = APIRouter(
     tags=["Conversations"], route_class=SessionRoute, default_response_class=JsonAnswer
@@ -140,13 +141,8 @@ async def list_of_user(
 ) -> ConversationList:
     """The conversations of one user, newest activity first. A user never seen has none."""
     check_user(caller, user, param="user")
-    wanted = page_request(limit=limit, offset=offset, cursor=cursor)
-    async with services.database.read() as connection:
-        repository = ConversationRepository(connection, caller)
-        page = await repository.page(ConversationFilter(user_identifier=user), wanted)
-    detail = {"conversations": len(page.items)}
-    await trail.leave(user=user, detail=detail, is_sealed=not page.items)
-    return ConversationList.of(page, wanted)
+    page = page_request(limit=limit, offset=offset, cursor=cursor)
+    return await _listed(services, caller, ConversationFilter(user_identifier=user), page, trail)
 
 
 @router.get("/conversations", summary="List conversations", responses=problems())
@@ -161,14 +157,18 @@ async def list_conversations(
     cursor: Cursor = None,
 ) -> ConversationList:
     """All conversations of the workspace, newest activity first, narrowed down by filters."""
-    wanted = page_request(limit=limit, offset=offset, cursor=cursor)
+    page = page_request(limit=limit, offset=offset, cursor=cursor)
+    return await _listed(services, caller, filters.of(caller), page, trail)
+
+
+async def _listed(
+    services: Services, caller: Caller, wanted: ConversationFilter, page: PageRequest, trail: Trail
+) -> ConversationList:
     async with services.database.read() as connection:
-        repository = ConversationRepository(connection, caller)
-        page = await repository.page(filters.of(caller), wanted)
-    detail = {"conversations": len(page.items)}
-    user = filters.of(caller).user_identifier
-    await trail.leave(user=user, detail=detail, is_sealed=not page.items)
-    return ConversationList.of(page, wanted)
+        found = await ConversationRepository(connection, caller).page(wanted, page)
+    detail = {"conversations": len(found.items)}
+    await trail.leave(user=wanted.user_identifier, detail=detail, is_sealed=not found.items)
+    return ConversationList.of(found, page)
 
 
 @router.get(

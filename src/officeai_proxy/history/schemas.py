@@ -17,14 +17,21 @@ from pydantic import (
 
 from officeai_proxy.api.lists import ListFrame, frame
 from officeai_proxy.api.values import (
-    MAX_INTEGER,
     MAX_LIMIT,
     Moment,
     PlainText,
     label_or_none,
 )
 from officeai_proxy.history import examples
-from officeai_proxy.model import Conversation, Json, JsonObject, Message, Role, UserSummary
+from officeai_proxy.model import (
+    MAX_INTEGER,
+    Conversation,
+    Json,
+    JsonObject,
+    Message,
+    Role,
+    UserSummary,
+)
 from officeai_proxy.storage.paging import Page, PageRequest
 from officeai_proxy.wire import jsontext
 from officeai_proxy.wire.messages import text_of

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 
+from officeai_proxy import locks
 from officeai_proxy.errors import NumbersUnavailable
 from officeai_proxy.folder_faults import unusable
 from officeai_proxy.metrics.board import SUFFIX, Board, ModelCounts, Reading, read_board
@@ -152,13 +153,6 @@ def _counters(reading: Reading) -> dict[str, int]:
 def _is_alive(path: Path) -> bool:
     """Whether the worker that writes *path* lives: it holds the lock."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        return locks.is_held(path)
     except FileNotFoundError:
         return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False

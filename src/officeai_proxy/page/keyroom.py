@@ -12,11 +12,10 @@ from pydantic import ValidationError
 from officeai_proxy.administration.key_schemas import NewKey, NewKeyOut, Rotation
 from officeai_proxy.administration.keys import KeyPath, made_key, revoke_key, successor
 from officeai_proxy.administration.keys import Services as KeyServices
-from officeai_proxy.api.values import MAX_INTEGER
 from officeai_proxy.auth.key_lines import key_state
 from officeai_proxy.auth.keys import id_of
 from officeai_proxy.errors import KeyMade, RequestRefused, UnprocessableInput
-from officeai_proxy.model import ApiKey, Json, Scope
+from officeai_proxy.model import MAX_INTEGER, ApiKey, Json, Scope
 from officeai_proxy.page.desk import AdminDesk, Desk, see_other
 from officeai_proxy.page.forms import Cursor, Name, fields_of
 from officeai_proxy.page.sentences import Told

@@ -16,6 +16,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 
+from officeai_proxy.formats.writing.blocks import PICTURE
 from officeai_proxy.page import addresses, formulas, tasks
 
 LONGEST = 100_000
@@ -26,9 +27,6 @@ _LANGUAGE = re.compile(r"[\w#+.-]{1,30}")
 _ALIGNMENT = re.compile(r"text-align:(left|center|right)")
 
 _LISTS = frozenset({"bullet_list_open", "ordered_list_open"})
-
-PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+")
-"""A picture that carries itself. SVG is none: it may hold scripts."""
 
 
 class Markdown:

@@ -8,8 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from officeai_proxy.api.values import MAX_INTEGER
-from officeai_proxy.model import Conversation
+from officeai_proxy.model import MAX_INTEGER, Conversation
 from officeai_proxy.page.desk import Desk, ReadingDesk, see_other
 from officeai_proxy.page.listing import Choice, Stretch, stretch_of
 from officeai_proxy.page.speech import Said, said_of

@@ -12,12 +12,12 @@ from http import HTTPStatus
 
 from markupsafe import Markup
 
-from officeai_proxy.formats.writing.blocks import Block, Kind, blocks_of, one_line, told
+from officeai_proxy.formats.writing.blocks import PICTURE, Block, Kind, blocks_of, one_line, told
 from officeai_proxy.model import Outcome, Role
 from officeai_proxy.page import sounds
 from officeai_proxy.page.figures import seconds
 from officeai_proxy.page.language import Words
-from officeai_proxy.page.markdown import PICTURE, Markdown
+from officeai_proxy.page.markdown import Markdown
 from officeai_proxy.storage.conversations.transcripts import Spoken, Tree
 
 MOST_SHOWN = 200_000

@@ -5,10 +5,8 @@ there is of it becomes one exchange with the outcome `interrupted`. The store kn
 that it does not matter if a file is read twice, or if the end of the call was stored after all.
 """
 
-import fcntl
 import logging
 import mmap
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -16,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
+from officeai_proxy import locks
 from officeai_proxy.errors import Unopenable
 from officeai_proxy.recording import frames, pieces, segments, setaside
 from officeai_proxy.recording.frame_seal import FrameSeal
@@ -158,20 +157,13 @@ def _is_locked(path: Path) -> bool | None:
     What cannot be read is left alone, as if it lived.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        return locks.is_held(path)
     except FileNotFoundError:
         return None
     except OSError as exc:
         if not segments.is_alone(exc):
             raise
         return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def in_batches(entries: Iterator[Entry], *, most: int) -> Iterator[Sequence[Entry]]:

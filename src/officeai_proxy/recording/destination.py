@@ -10,6 +10,7 @@ import os
 from hashlib import blake2b
 from pathlib import Path
 
+from officeai_proxy import locks
 from officeai_proxy.errors import ConfigurationError
 
 NOTE = "database.lock"
@@ -53,11 +54,7 @@ class Destination:
 
 def _noted(file: int, name: bytes) -> bytes:
     """What the note says, once nobody can change it; *name*, where nobody was there before."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        pass
-    else:
+    if locks.taken(file):
         os.pwrite(file, name, 0)
     # Whoever came between these two locks has written another name, and goes first.
     fcntl.flock(file, fcntl.LOCK_SH)

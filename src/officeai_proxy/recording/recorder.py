@@ -6,7 +6,6 @@ exchange that cannot be stored hold up its neighbours.
 """
 
 import asyncio
-import fcntl
 import logging
 import os
 import random
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from officeai_proxy import locks
 from officeai_proxy.folder_faults import unusable
 from officeai_proxy.model import CallRecord
 from officeai_proxy.recording import segments
@@ -87,11 +87,7 @@ class Leadership:
 
     def taken(self) -> bool:
         """Try to take it, and say whether it is ours now."""
-        try:
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+        return locks.taken(self.file)
 
     def close(self) -> None:
         """Give it up."""

@@ -6,7 +6,6 @@ on it, for the database knows every exchange by its id.
 """
 
 import errno
-import fcntl
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import orjson
 
+from officeai_proxy import locks
 from officeai_proxy.recording import frames
 
 SUFFIX = ".seg"
@@ -161,11 +161,7 @@ class Segment:
     def look(self) -> int:
         """Bytes of the segment now; finds out too whether its writer is gone."""
         if not self.is_final:
-            try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                self.is_final = True
-            except BlockingIOError:
-                pass
+            self.is_final = locks.taken(self._fd)
         return os.fstat(self._fd).st_size
 
     def frame(self, offset: int, size: int) -> frames.Frame | None:

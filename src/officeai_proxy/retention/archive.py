@@ -58,8 +58,8 @@ async def write_archive(
     directory: Path,
     now: datetime,
 ) -> set[tuple[str, str]]:
-    """Write the live conversations from *before* between the first and the last of *found*; the
-    sessions and users of those that can be read back from the file.
+    """Archive the live conversations that are older than *before*, from the first of *found* to the
+    last of them; the session and the user of each that can be read back from the file.
 
     Raises:
         ArchiveNotWritten: the disk does not take it, or gives back something else.

@@ -17,7 +17,7 @@ from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.retention import RetentionRepository
 
 CHORE = "retention"
-"""What the database knows this work as."""
+"""The name of this work among the chores of the database."""
 
 EVERY = timedelta(hours=1)
 

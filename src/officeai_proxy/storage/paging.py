@@ -7,7 +7,7 @@ caller's wall beside it.
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -15,13 +15,11 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from sqlalchemy import ColumnElement, Select, literal, tuple_
 
 from officeai_proxy.errors import UnprocessableInput
+from officeai_proxy.model import MAX_INTEGER
 
 T = TypeVar("T")
 
 Key: TypeAlias = int | str | datetime
-
-MAX_INTEGER = 2**63 - 1
-"""The largest integer that both databases store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +47,12 @@ class Stretch(Generic[T]):
     """Items of a list that nobody counts; `next_cursor` is None at its end."""
 
     items: list[T]
-    has_more: bool
     next_cursor: str | None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether items follow."""
+        return self.next_cursor is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,18 @@ def newest_first(
         rows = rows.where(tuple_(moment, number) < behind)
     newest = rows.order_by(moment.desc(), number.desc())
     return newest.limit(page.limit + 1).offset(page.offset)
+
+
+def cut(
+    found: Sequence[T], page: PageRequest, listing: str, keys: Callable[[T], Sequence[Key]]
+) -> tuple[Sequence[T], str | None]:
+    """Of what was *found*, which is one more than the page has if there are more: the page, and the
+    cursor behind it. *keys* gives the sort keys of an item.
+    """
+    if len(found) <= page.limit:
+        return found, None
+    shown = found[: page.limit]
+    return shown, make_cursor(listing, keys(shown[-1]))
 
 
 def make_cursor(listing: str, keys: Sequence[Key]) -> str:

@@ -1,11 +1,11 @@
 """The managed keys in memory follow those in the database."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.timing import until
 
 from officeai_proxy.auth import refresher
 from officeai_proxy.auth.keyring import Keyring
@@ -44,12 +44,6 @@ class Source:
 
 def a_keyring() -> Keyring:
     return Keyring([], lambda: NOW)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - what changes has no event
-            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize(

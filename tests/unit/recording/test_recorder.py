@@ -13,6 +13,7 @@ import pytest
 from tests.factories import an_exchange, assistant, reply_body, user
 from tests.fakes import FakeCall, InMemoryExchangeStore, InMemoryTransaction, StoreAway
 from tests.packages import a_brotli, a_zstandard, no_packages, pack
+from tests.timing import until
 
 from officeai_proxy.burials import burials_of
 from officeai_proxy.model import CallRecord, Exchange, Outcome
@@ -52,12 +53,6 @@ async def running(recorder: Recorder) -> AsyncIterator[None]:
         tasks.create_task(recorder.run())
         yield
         recorder.stop()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - what is waited for is not ours to tell us
-            await asyncio.sleep(0.005)
 
 
 async def test_stopping_stores_what_is_in_the_journal(tmp_path: Path) -> None:

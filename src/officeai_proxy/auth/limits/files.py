@@ -5,6 +5,8 @@ import mmap
 import os
 from pathlib import Path
 
+from officeai_proxy import locks
+
 
 def mapped(path: Path, size: int) -> mmap.mmap:
     """The file at *path* as shared memory of *size* bytes; made, full of zeros, when it is new.
@@ -53,11 +55,7 @@ class SharedLock:
 
     def try_once(self) -> bool:
         """Take the lock for good if nobody has it; whether it is this worker's now."""
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+        return locks.taken(self._file)
 
     def close(self) -> None:
         """Close the file, and give the lock back with it."""

@@ -5,11 +5,11 @@ process ends. Beside it stands, in a table that all workers see, the number of t
 there: what carries another number belongs to somebody who is gone.
 """
 
-import fcntl
 import os
 import secrets
 from pathlib import Path
 
+from officeai_proxy import locks
 from officeai_proxy.auth.limits.files import mapped
 from officeai_proxy.errors import ConfigurationError
 
@@ -77,9 +77,7 @@ class Seats:
     def _locked(self, seat: int) -> int | None:
         path = self._directory / f"seat-{seat:03}.lock"
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
-            return None
-        return file
+        if locks.taken(file):
+            return file
+        os.close(file)
+        return None

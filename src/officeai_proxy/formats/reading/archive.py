@@ -8,18 +8,20 @@ alone.
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from io import SEEK_END
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeVar, cast
 
 from officeai_proxy.errors import BodyTooLarge
 from officeai_proxy.formats.reading.documents import read_document
 from officeai_proxy.formats.reading.imported import Fault, Item, Reading, UnknownFile
 from officeai_proxy.formats.reading.manifest import Owner, owners_in, tells_of_nothing
 from officeai_proxy.formats.writing.zip_archive import MANIFEST
+
+T = TypeVar("T")
 
 MAX_ENTRIES = 100_000
 """Files in one archive."""
@@ -77,7 +79,7 @@ def read_archive(file: BinaryIO, reading: Reading) -> Iterator[Item]:
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
         _check_size(entries, reading)
         is_known = False
-        owners = _owners(archive, entries)
+        owners: dict[str, Owner] = _in_manifest(archive, entries, owners_in, otherwise={})
         for entry in entries:
             for item in _read_entry(archive, entry, reading):
                 is_known = True
@@ -140,27 +142,27 @@ def _check_size(entries: list[zipfile.ZipInfo], reading: Reading) -> None:
         )
 
 
-def _owners(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> dict[str, Owner]:
-    """Whose the conversations of an archive of ours are; nothing where it does not say it."""
+def _is_of_nothing(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> bool:
+    """Whether this is what we export where there is no conversation."""
+    return len(entries) == 1 and _in_manifest(archive, entries, tells_of_nothing, otherwise=False)
+
+
+def _in_manifest(
+    archive: zipfile.ZipFile,
+    entries: list[zipfile.ZipInfo],
+    read: Callable[[BinaryIO], T],
+    *,
+    otherwise: T,
+) -> T:
+    """What *read* finds in the manifest of an archive of ours; *otherwise* where there is none."""
     for entry in entries:
         if entry.filename == MANIFEST and _fault_of(entry) is None:
             try:
                 with archive.open(entry) as opened:
-                    return owners_in(cast("BinaryIO", opened))
+                    return read(cast("BinaryIO", opened))
             except _DAMAGES:
-                return {}
-    return {}
-
-
-def _is_of_nothing(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> bool:
-    """Whether this is what we export where there is no conversation."""
-    if [entry.filename for entry in entries] != [MANIFEST] or _fault_of(entries[0]) is not None:
-        return False
-    try:
-        with archive.open(entries[0]) as opened:
-            return tells_of_nothing(cast("BinaryIO", opened))
-    except _DAMAGES:
-        return False
+                break
+    return otherwise
 
 
 def _owned(item: Item, owner: Owner | None) -> Item:

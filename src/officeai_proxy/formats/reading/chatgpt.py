@@ -13,6 +13,7 @@ from officeai_proxy.formats.reading.fields import (
     moment_of_epoch,
     name_or_none,
     object_or_empty,
+    str_or_none,
     text_or_none,
 )
 from officeai_proxy.formats.reading.grown import SourceNode, grow
@@ -42,12 +43,10 @@ def conversation(values: JsonObject, reading: Reading) -> ImportedConversation:
         BadItem: a value cannot be used.
     """
     mapping = object_or_empty(values.get(MAPPING), MAPPING)
-    if len(mapping) > reading.max_messages:
-        raise BadItem(f"it has more than {reading.max_messages} messages.")
+    reading.check_count(len(mapping))
     created = moment_of_epoch(values.get("create_time")) or reading.now
     nodes = {name: _node(name, node, created) for name, node in mapping.items()}
-    current = values.get("current_node")
-    grown = grow(nodes, current=current if isinstance(current, str) else None)
+    grown = grow(nodes, current=str_or_none(values.get("current_node")))
     title = text_or_none(values.get("title"), "title")
     session = values.get("conversation_id") or values.get("id")
     said = [message.identity for message in grown.messages]
@@ -68,9 +67,9 @@ def conversation(values: JsonObject, reading: Reading) -> ImportedConversation:
 def _node(name: str, node: Json, created: datetime) -> SourceNode:
     if not isinstance(node, dict):
         raise BadItem(f"node {name!r} is not a JSON object.")
-    parent, message = node.get("parent"), node.get("message")
+    message = node.get("message")
     return SourceNode(
-        parent if isinstance(parent, str) else None,
+        str_or_none(node.get("parent")),
         _message(message, created) if isinstance(message, dict) else None,
     )
 
@@ -92,11 +91,10 @@ def _message(message: Mapping[str, Json], created: datetime) -> NewMessage | Non
     name = author.get("name")
     if isinstance(name, str) and name:
         raw["name"] = name
-    model = about.get("model_slug")
     [new] = new_messages(
         [raw],
         timestamp=moment_of_epoch(message.get("create_time")) or created,
-        model_name=model if isinstance(model, str) and model else None,
+        model_name=str_or_none(about.get("model_slug")) or None,
     )
     return replace(new, metadata=_metadata(message, content, about))
 

@@ -1,14 +1,11 @@
 """Values of foreign JSON in, checked values of our own out, or a `BadItem` that says why not."""
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from officeai_proxy.formats.reading.imported import BadItem
-from officeai_proxy.model import Json, JsonObject, Role
+from officeai_proxy.model import EPOCH, MAX_INTEGER, Json, JsonObject, Role, in_utc
 from officeai_proxy.wire.cleantext import clean_text
-
-MAX_INTEGER = 2**63 - 1
-"""What the databases keep in an integer column."""
 
 _ROLES = {role.value: role.value for role in Role} | {
     # Gemini, and data sets in the form of ShareGPT.
@@ -18,8 +15,6 @@ _ROLES = {role.value: role.value for role in Role} | {
     "gpt": Role.ASSISTANT.value,
     "model": Role.ASSISTANT.value,
 }
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # A moment of our days in milliseconds, microseconds and nanoseconds since 1970 is above these.
 _UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
@@ -32,6 +27,11 @@ def text_or_none(value: Json, name: str) -> str | None:
     if not isinstance(value, str):
         raise BadItem(f"`{name}` must be a text.")
     return clean_text(value)
+
+
+def str_or_none(value: Json) -> str | None:
+    """*value* if it is a text; where another program has something else, nothing is said."""
+    return value if isinstance(value, str) else None
 
 
 def role_in(value: Json) -> str:
@@ -76,9 +76,8 @@ def moment_or_none(value: Json, name: str) -> datetime | None:
     if value is None:
         return None
     try:
-        read = datetime.fromisoformat(value.upper()) if isinstance(value, str) else None
-        if read is not None:
-            return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+        if isinstance(value, str):
+            return in_utc(datetime.fromisoformat(value.upper()))
     except (ValueError, OverflowError):
         pass
     raise BadItem(f"`{name}` must be a moment such as 2026-01-31T12:00:00Z.")
@@ -99,7 +98,7 @@ def moment_of_epoch(value: Json) -> datetime | None:
     if not math.isfinite(seconds):
         return None
     try:
-        return _EPOCH + timedelta(seconds=seconds)
+        return EPOCH + timedelta(seconds=seconds)
     except OverflowError:
         return None
 

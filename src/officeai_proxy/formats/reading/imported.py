@@ -63,6 +63,15 @@ class Reading:
     total_bytes: int
     max_messages: int = MAX_MESSAGES
 
+    def check_count(self, messages: int) -> None:
+        """Make sure that so many messages may be in one conversation.
+
+        Raises:
+            BadItem: they are too many.
+        """
+        if messages > self.max_messages:
+            raise BadItem(f"it has more than {self.max_messages} messages.")
+
 
 class BadItem(Exception):
     """A conversation of a file cannot be read; the text says why."""

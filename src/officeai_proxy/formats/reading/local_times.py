@@ -8,6 +8,8 @@ call by its name there only.
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
+from officeai_proxy.model import in_utc
+
 _DATE = re.compile(r"(\d{1,4})([/.-]) ?(\d{1,2})\2 ?(\d{1,4})\b")
 _TIME = re.compile(
     r"(\d{1,2})(?:[:.]|시 ?)(\d\d?)(?:(?:[:.]|분 ?)(\d\d?))?초?(?:\s*([AP])M)?", re.IGNORECASE
@@ -43,10 +45,9 @@ def moment_of(text: str) -> datetime | None:
 
 def _iso(text: str) -> datetime | None:
     try:
-        read = datetime.fromisoformat(text)
+        return in_utc(datetime.fromisoformat(text))
     except ValueError:
         return None
-    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
 def _local(text: str) -> datetime | None:

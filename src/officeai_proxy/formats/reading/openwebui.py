@@ -13,6 +13,7 @@ from officeai_proxy.formats.reading.fields import (
     name_or_none,
     object_or_empty,
     role_in,
+    str_or_none,
     text_or_none,
 )
 from officeai_proxy.formats.reading.grown import Grown, SourceNode, grow
@@ -68,10 +69,9 @@ def _grown(chat: JsonObject, created: datetime, reading: Reading) -> Grown:
         values = found
     else:
         values, current = _line(chat.get("messages")), None
-    if len(values) > reading.max_messages:
-        raise BadItem(f"it has more than {reading.max_messages} messages.")
+    reading.check_count(len(values))
     nodes = {name: _node(name, value, created) for name, value in values.items()}
-    return grow(nodes, current=current if isinstance(current, str) else None)
+    return grow(nodes, current=str_or_none(current))
 
 
 def _line(messages: Json) -> JsonObject:
@@ -88,8 +88,7 @@ def _line(messages: Json) -> JsonObject:
 def _node(name: str, value: Json, created: datetime) -> SourceNode:
     if not isinstance(value, dict):
         raise BadItem(f"message {name!r} is not a JSON object.")
-    parent = value.get("parentId")
-    return SourceNode(parent if isinstance(parent, str) else None, _message(name, value, created))
+    return SourceNode(str_or_none(value.get("parentId")), _message(name, value, created))
 
 
 def _message(name: str, value: JsonObject, created: datetime) -> NewMessage:
@@ -100,11 +99,10 @@ def _message(name: str, value: JsonObject, created: datetime) -> NewMessage:
         raw: JsonObject = {"role": role_in(role), "content": _content(value)}
     except BadItem as exc:
         raise BadItem(f"message {name!r}: {exc}") from exc
-    model = value.get("model")
     [new] = new_messages(
         [raw],
         timestamp=moment_of_epoch(value.get("timestamp")) or created,
-        model_name=model if isinstance(model, str) and model else None,
+        model_name=str_or_none(value.get("model")) or None,
     )
     # A reply that failed has no words of its own, only this.
     error = value.get("error")

@@ -52,8 +52,7 @@ def conversation(
     created = moment_or_none(values.get("created_at"), "created_at")
     tree = _Tree()
     for message in messages:
-        if len(tree.messages) == reading.max_messages:
-            raise BadItem(f"it has more than {reading.max_messages} messages.")
+        reading.check_count(len(tree.messages) + 1)
         _add(tree, message, created or reading.now)
     times = [message.timestamp for message in tree.messages]
     title = text_or_none(values.get("title"), "title")

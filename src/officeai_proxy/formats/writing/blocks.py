@@ -17,6 +17,9 @@ from officeai_proxy.model import Json, JsonObject, Role
 from officeai_proxy.wire.cleantext import clean_text
 from officeai_proxy.wire.parts import joined_text
 
+PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+")
+"""The address of a picture that carries itself. SVG is none: it may hold scripts."""
+
 _CONTROLS = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _DELETE = 0x7F
 

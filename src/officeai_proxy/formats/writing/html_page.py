@@ -16,14 +16,21 @@ from importlib import resources
 from typing_extensions import override
 
 from officeai_proxy.crypto.scratch import scratch_file
-from officeai_proxy.formats.writing.blocks import Block, Kind, blocks_of, label_of, one_line, told
+from officeai_proxy.formats.writing.blocks import (
+    PICTURE,
+    Block,
+    Kind,
+    blocks_of,
+    label_of,
+    one_line,
+    told,
+)
 from officeai_proxy.formats.writing.markdown import exported_on
 from officeai_proxy.formats.writing.passages import Counts, Encoder, Line, Options, Passage
 
 _IN_MEMORY = 256 * 1024
 _CHUNK = 64 * 1024
 
-_PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+")
 # A fence is all of its marks: to try it with fewer would take time that grows with their square.
 _CODE = re.compile(
     r"^(`{3,}+|~{3,}+)([^\n`]*)\n(.*?)(?:^\1[`~]*[ \t]*$\n?|\Z)", re.MULTILINE | re.DOTALL
@@ -126,7 +133,7 @@ def _block(block: Block) -> str:
             return _code(block.text)
         case Kind.MEDIA:
             about = html.escape(told(block))
-            if _PICTURE.fullmatch(block.text):
+            if PICTURE.fullmatch(block.text):
                 return f'<p><img src="{block.text}" alt="{about}"></p>\n'
             return f'<p class="about">{about}</p>\n'
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.errors import Conflict, KeyMade, NotFound
 from officeai_proxy.model import ApiKey, Caller, Limits
-from officeai_proxy.storage.paging import Page, PageRequest, make_cursor, read_cursor
+from officeai_proxy.storage.paging import Page, PageRequest, cut, read_cursor
 from officeai_proxy.storage.rows import api_key_of
 from officeai_proxy.storage.tables import api_keys
 from officeai_proxy.storage.walls import inside
@@ -84,10 +84,9 @@ class ApiKeyRepository:
         if wanted.cursor is not None:
             rows = rows.where(_after(wanted.cursor))
         rows = rows.offset(wanted.offset).limit(wanted.limit + 1)
-        found = [api_key_of(row) for row in await self._connection.execute(rows)]
-        items, has_more = found[: wanted.limit], len(found) > wanted.limit
-        last = make_cursor(_LISTING, (items[-1].created_at, items[-1].id)) if has_more else None
-        return Page(items=items, total=total or 0, has_more=has_more, next_cursor=last)
+        found = (await self._connection.execute(rows)).all()
+        shown, cursor = cut(found, wanted, _LISTING, lambda row: (row.created_at, row.id))
+        return Page(items=[api_key_of(row) for row in shown], next_cursor=cursor, total=total or 0)
 
     async def find(
         self, key_id: str, caller: Caller | None = None, *, lock: bool = False

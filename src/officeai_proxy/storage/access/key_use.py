@@ -12,7 +12,7 @@ from officeai_proxy.storage.engine.upsert import upsert
 from officeai_proxy.storage.tables import key_use
 
 HEARD = timedelta(seconds=62)
-"""After this nothing that was told counts any more."""
+"""How long it counts what a host has told."""
 
 KEPT = timedelta(hours=1)
 

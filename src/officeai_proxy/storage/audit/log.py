@@ -5,7 +5,7 @@ listed is inside one caller's walls.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, cast
@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from officeai_proxy.errors import Unavailable
 from officeai_proxy.model import Caller
 from officeai_proxy.storage.audit.chain import Action, Event, Row, row_of
-from officeai_proxy.storage.paging import Page, PageRequest, make_cursor, newest_first
+from officeai_proxy.storage.conditions import where_given
+from officeai_proxy.storage.paging import Page, PageRequest, cut, newest_first
 from officeai_proxy.storage.rows import AnyRow
 from officeai_proxy.storage.tables import audit_head, audit_log
 from officeai_proxy.storage.walls import inside
@@ -151,24 +152,22 @@ class AuditRepository:
         conditions = [self._mine, *await self._conditions(wanted)]
         rows = select(audit_log).where(*conditions)
         limited = newest_first(rows, page, _LISTING, _a.at, _a.id)
-        found = [row_from(row) for row in await self._connection.execute(limited)]
-        items, has_more = found[: page.limit], len(found) > page.limit
+        found = (await self._connection.execute(limited)).all()
+        shown, cursor = cut(found, page, _LISTING, lambda row: (row.at, row.id))
         total = select(func.count()).select_from(audit_log).where(*conditions)
         return Page(
-            items=items,
-            has_more=has_more,
-            next_cursor=make_cursor(_LISTING, (items[-1].at, items[-1].id)) if has_more else None,
+            items=[row_from(row) for row in shown],
+            next_cursor=cursor,
             total=(await self._connection.execute(total)).scalar_one(),
         )
 
     async def _conditions(self, wanted: AuditFilter) -> Sequence[ColumnElement[bool]]:
-        tests: list[tuple[object, Callable[[Any], ColumnElement[bool]]]] = [
+        conditions = where_given(
             (wanted.actor, _a.actor.__eq__),
             (wanted.action, _a.action.__eq__),
             (wanted.after, _a.at.__ge__),
             (wanted.before, _a.at.__lt__),
-        ]
-        conditions = [test(value) for value, test in tests if value is not None]
+        )
         if wanted.user is not None:
             is_named = _a.user_identifier == wanted.user
             # There are hardly ever any, and a condition with an OR has no use for an index.

@@ -1,15 +1,15 @@
 """Which calls of the log are wanted, as a value, and the conditions that this is in SQL."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, false, not_, or_
 
 from officeai_proxy.model import LISTED_NAME
 from officeai_proxy.storage.calls.numbers import is_error
+from officeai_proxy.storage.conditions import where_given
 from officeai_proxy.storage.tables import exchanges
 
 _x = exchanges.c
@@ -51,7 +51,7 @@ class CallFilter:
 
 def conditions_of(wanted: CallFilter) -> Sequence[ColumnElement[bool]]:
     """The conditions that keep what is wanted."""
-    tests: list[tuple[object, Callable[[Any], ColumnElement[bool]]]] = [
+    return where_given(
         (wanted.user, _x.user_identifier.__eq__),
         (wanted.session, _x.session_id.__eq__),
         (wanted.model, _has_model),
@@ -70,8 +70,7 @@ def conditions_of(wanted: CallFilter) -> Sequence[ColumnElement[bool]]:
         (wanted.min_ttft_ms, _x.ttft_ms.__ge__),
         (wanted.after, _x.started_at.__ge__),
         (wanted.before, _x.started_at.__lt__),
-    ]
-    return [test(value) for value, test in tests if value is not None]
+    )
 
 
 def _has_model(model: str) -> ColumnElement[bool]:

@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.model import Caller, CallRecord
 from officeai_proxy.storage.calls.filter import CallFilter, conditions_of
-from officeai_proxy.storage.paging import PageRequest, Stretch, make_cursor, newest_first
+from officeai_proxy.storage.paging import PageRequest, Stretch, cut, newest_first
 from officeai_proxy.storage.rows import call_of
 from officeai_proxy.storage.sealing.vault import sealer_of
 from officeai_proxy.storage.tables import exchanges
@@ -35,9 +35,6 @@ class CallRepository:
         rows = select(exchanges).where(self._mine, *conditions_of(wanted))
         limited = newest_first(rows, page, _LISTING, _x.started_at, _x.id)
         found = (await self._connection.execute(limited)).all()
-        shown = found[: page.limit]
-        has_more = len(found) > page.limit
-        cursor = make_cursor(_LISTING, (shown[-1].started_at, shown[-1].id)) if has_more else None
+        shown, cursor = cut(found, page, _LISTING, lambda row: (row.started_at, row.id))
         sealer = sealer_of(self._connection)
-        items = [call_of(row, sealer) for row in shown]
-        return Stretch(items=items, has_more=has_more, next_cursor=cursor)
+        return Stretch(items=[call_of(row, sealer) for row in shown], next_cursor=cursor)

@@ -2,24 +2,23 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from officeai_proxy.model import Caller
+from officeai_proxy.model import EPOCH, Caller, iso_text
 from officeai_proxy.storage.calls.facts import Facts, GroupBy
 from officeai_proxy.storage.calls.filter import CallFilter
 from officeai_proxy.storage.calls.hours import LATENCY
 from officeai_proxy.storage.calls.numbers import NANO, NUMBERS
 from officeai_proxy.storage.calls.times import Times
-from officeai_proxy.storage.paging import PageRequest, Stretch, make_cursor, read_cursor
+from officeai_proxy.storage.paging import Key, PageRequest, Stretch, cut, read_cursor
 
 __all__ = ["CallStats", "GroupBy", "GroupStats", "StatsPage", "StatsRepository"]
 
 _LENGTHS = {GroupBy.DAY: timedelta(days=1), GroupBy.HOUR: timedelta(hours=1)}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -85,17 +84,15 @@ class StatsRepository:
         """
         facts = Facts(self._caller, wanted, by, ahead)
         rows = (await self._connection.execute(_groups(facts.numbers(), by, page))).all()
-        shown = {row.key: _stats(row) for row in rows[: page.limit]}
-        has_more = len(rows) > page.limit
+        some, cursor = cut(rows, page, _listing(by), lambda row: _keys(row, by))
+        shown = {row.key: _stats(row) for row in some}
         if shown:
             await self._add_times(_narrowed(facts, list(shown)), shown)
-        last = rows[page.limit - 1] if has_more else None
         groups = Stretch(
             items=[GroupStats(_name(key, by, ahead), stats) for key, stats in shown.items()],
-            has_more=has_more,
-            next_cursor=None if last is None else _cursor_behind(last, by),
+            next_cursor=cursor,
         )
-        is_whole = not has_more and page.cursor is None and not page.offset
+        is_whole = cursor is None and page.cursor is None and not page.offset
         total = _together(shown.values()) if is_whole else await self._total(wanted)
         return StatsPage(groups, total)
 
@@ -176,7 +173,7 @@ def _narrowed(facts: Facts, keys: Sequence[Any]) -> Facts:
 
 
 def _begin_of(key: int, by: GroupBy, ahead: timedelta) -> datetime:
-    return _EPOCH + key * _LENGTHS[by] - ahead
+    return EPOCH + key * _LENGTHS[by] - ahead
 
 
 def _name(key: Any, by: GroupBy, ahead: timedelta) -> str | None:
@@ -185,12 +182,12 @@ def _name(key: Any, by: GroupBy, ahead: timedelta) -> str | None:
     local = _begin_of(key, by, ahead).astimezone(timezone(ahead))
     if by is GroupBy.DAY:
         return local.date().isoformat()
-    return local.isoformat().replace("+00:00", "Z")
+    return iso_text(local)
 
 
-def _cursor_behind(row: Any, by: GroupBy) -> str:
-    keys = (row.key,) if by.is_time else (int(row.calls), row.key)
-    return make_cursor(_listing(by), keys)
+def _keys(row: Any, by: GroupBy) -> Sequence[Key]:
+    """The sort keys of a group."""
+    return (row.key,) if by.is_time else (int(row.calls), row.key)
 
 
 def _listing(by: GroupBy) -> str:

@@ -7,16 +7,14 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from officeai_proxy.storage.engine.advisory_locks import RECORDING, take
 from officeai_proxy.storage.engine.driver_values import id_list, moment_of, select_by_ids, uuid_of
 from officeai_proxy.storage.engine.upsert import upsert
 from officeai_proxy.storage.tables import exchanges, tombstones
 
 _t = tombstones.c
 
-# Any number will do that nothing else on the same PostgreSQL database takes.
-_RECORDING = 0x0FF1CEA4
-
-AS_RECORDER = f"NULLIF(CAST(pg_advisory_xact_lock_shared({_RECORDING}) AS text), '')"
+AS_RECORDER = f"NULLIF(CAST(pg_advisory_xact_lock_shared({RECORDING}) AS text), '')"
 """PostgreSQL: null, once no erasure is on its way; those that come wait for this transaction."""
 
 
@@ -24,10 +22,9 @@ async def wait_for_recorders(connection: AsyncConnection) -> None:
     """Let those who store calls finish, and others begin once this transaction is committed.
 
     For erasures, before they lock anything: the former have seen no grave yet, and what they begin
-    cannot be seen either. SQLite has one writer.
+    cannot be seen either.
     """
-    if connection.dialect.name == "postgresql":
-        await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_RECORDING})")
+    await take(connection, RECORDING)
 
 
 async def bury(

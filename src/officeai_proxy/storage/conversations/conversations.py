@@ -155,7 +155,6 @@ class ConversationRepository:
         total = select_total(self._mine, wanted)
         return Page(
             items=items,
-            has_more=has_more,
             next_cursor=cursor_behind(items[-1], sort=wanted.sort) if has_more else None,
             total=(await self._connection.execute(total)).scalar_one(),
         )
@@ -246,10 +245,10 @@ class ConversationRepository:
         return gone
 
     async def erase_life(self, conversation: Conversation, *, now: datetime) -> datetime:
-        """Delete one of a session's lives for good; until when what was said goes with it.
+        """Delete one of a session's lives for good; the moment up to which calls belong to it.
 
-        What was said under the name since it went to the bin is of the life that began then: a call
-        to that one, which may run at this moment, is stored when it ends.
+        A conversation that went to the bin ended there, and the next one of the name began: a call
+        since then belongs to that one, and is stored even if it runs at this moment.
 
         Raises:
             NotFound: it is gone, or not the caller's.

@@ -1,6 +1,6 @@
 """Which conversations a list shows and in what order, as statements; runs none of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, ScalarSelect, Select, func, literal, select, tuple_
 
 from officeai_proxy.model import Conversation
+from officeai_proxy.storage.conditions import where_given
 from officeai_proxy.storage.conversations.models import has_model
 from officeai_proxy.storage.paging import Key, PageRequest, make_cursor, read_cursor
 from officeai_proxy.storage.rows import CONVERSATION_COLUMNS
@@ -79,7 +80,7 @@ def in_state(deleted: Deleted) -> list[ColumnElement[bool]]:
 
 def conditions_of(wanted: ConversationFilter) -> list[ColumnElement[bool]]:
     """The conditions of a filter; the caller's wall comes beside them."""
-    tests: list[tuple[object, Callable[[Any], ColumnElement[bool]]]] = [
+    return in_state(wanted.deleted) + where_given(
         (wanted.user_identifier, _c.user_identifier.__eq__),
         (wanted.model, has_model),
         (wanted.created_after, _c.created_at.__ge__),
@@ -88,8 +89,7 @@ def conditions_of(wanted: ConversationFilter) -> list[ColumnElement[bool]]:
         (wanted.updated_before, _c.updated_at.__lt__),
         (wanted.above, _c.id.__gt__),
         (wanted.through, _c.id.__le__),
-    ]
-    return [*in_state(wanted.deleted), *(test(value) for value, test in tests if value is not None)]
+    )
 
 
 def is_as_it_was(one: Conversation) -> tuple[ColumnElement[bool], ...]:

@@ -20,7 +20,7 @@ from officeai_proxy.storage.conversations.tree import (
     reserve_ids,
     set_heads,
 )
-from officeai_proxy.storage.paging import Page, PageRequest, make_cursor, read_cursor
+from officeai_proxy.storage.paging import Page, PageRequest, cut, read_cursor
 from officeai_proxy.storage.rows import AnyRow, message_of, select_messages
 from officeai_proxy.storage.sealing.vault import sealer_of
 from officeai_proxy.storage.tables import conversation_messages, conversations
@@ -69,14 +69,13 @@ class MessageRepository:
         ordered = rows.order_by(_m.id if order is Order.ASC else _m.id.desc())
         limited = ordered.limit(page.limit + 1).offset(page.offset)
         found = (await self._connection.execute(limited)).all()
+        shown, cursor = cut(found, page, listing, lambda row: (row.id,))
         sealer = sealer_of(self._connection)
         # Pictures of megabytes may stand in them, and calls go on meanwhile.
-        items = await asyncio.to_thread(_messages, found[: page.limit], sealer)
-        has_more = len(found) > page.limit
+        items = await asyncio.to_thread(_messages, shown, sealer)
         return Page(
             items=items,
-            has_more=has_more,
-            next_cursor=make_cursor(listing, (items[-1].id,)) if has_more else None,
+            next_cursor=cursor,
             total=counts.message_count if whole_tree else counts.path_count,
         )
 

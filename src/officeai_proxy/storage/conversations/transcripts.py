@@ -8,7 +8,6 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC
 from typing import Any
 
 from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, func, select
@@ -17,8 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.errors import NotFound
 from officeai_proxy.formats.writing.passages import Line
-from officeai_proxy.model import Caller, Conversation, Role
-from officeai_proxy.storage.paging import MAX_INTEGER
+from officeai_proxy.model import MAX_INTEGER, Caller, Conversation, Role, in_utc, iso_text
 from officeai_proxy.storage.rows import CONVERSATION_COLUMNS, AnyRow, conversation_of
 from officeai_proxy.storage.sealing.sealed_rows import open_error, open_message_texts
 from officeai_proxy.storage.sealing.vault import sealer_of
@@ -269,7 +267,7 @@ def _spoken(row: AnyRow, sealer: Sealer | None) -> Spoken:
         content=content,
         model_name=row.model_name,
         token_count=row.token_count,
-        timestamp=row.timestamp.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        timestamp=iso_text(in_utc(row.timestamp)),
         metadata=metadata,
         extra=extra,
         exchange_id=None if row.call_id is None else str(row.call_id),

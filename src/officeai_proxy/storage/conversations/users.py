@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from officeai_proxy.errors import NotFound
 from officeai_proxy.model import Caller, Conversation, UserSummary
 from officeai_proxy.storage.conversations.burials import erase_calls
-from officeai_proxy.storage.paging import Page, PageRequest, make_cursor, read_cursor
+from officeai_proxy.storage.paging import Page, PageRequest, cut, read_cursor
 from officeai_proxy.storage.rows import CONVERSATION_COLUMNS, AnyRow, conversation_of
 from officeai_proxy.storage.sealing.vault import sealer_of
 from officeai_proxy.storage.tables import audit_log, conversations, exchanges
@@ -66,14 +66,8 @@ class UserRepository:
             rows = rows.where(_c.user_identifier > last)
         limited = rows.order_by(_c.user_identifier).limit(page.limit + 1).offset(page.offset)
         found = (await self._connection.execute(limited)).all()
-        items = [_summary(row) for row in found[: page.limit]]
-        has_more = len(found) > page.limit
-        return Page(
-            items=items,
-            has_more=has_more,
-            next_cursor=make_cursor(_LISTING, (items[-1].user_identifier,)) if has_more else None,
-            total=total,
-        )
+        shown, cursor = cut(found, page, _LISTING, lambda row: (row.user_identifier,))
+        return Page(items=[_summary(row) for row in shown], next_cursor=cursor, total=total)
 
     async def _is_most(self, count: int) -> bool:
         """Whether SQLite reads *count* conversations faster one after the other, with all others.

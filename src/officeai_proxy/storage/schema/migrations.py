@@ -4,7 +4,6 @@ A start-up on a finished schema costs one small query.
 """
 
 import asyncio
-import fcntl
 import importlib
 import os
 import re
@@ -16,8 +15,10 @@ from types import ModuleType
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from officeai_proxy import locks
 from officeai_proxy.errors import ConfigurationError, DatabaseUnavailable
 from officeai_proxy.storage.database import Database, Dialect
+from officeai_proxy.storage.engine import advisory_locks
 from officeai_proxy.storage.engine.failures import unavailable
 from officeai_proxy.storage.schema.inspection import broken_rules
 from officeai_proxy.storage.tables import metadata
@@ -34,8 +35,6 @@ _REVISION_OF_OURS = re.compile(r"[0-9]{4}")
 _WIDE_ENCODINGS = ("UTF8", "SQL_ASCII")
 """What PostgreSQL can keep all text in; SQL_ASCII takes bytes as they come, which are UTF-8."""
 
-# Any number will do that no other program on the same PostgreSQL database takes.
-_ADVISORY_LOCK = 0x0FF1CEA1
 _LOCK_SECONDS = 60.0
 _LOCK_POLL_SECONDS = 0.05
 
@@ -143,7 +142,7 @@ def _runner() -> ModuleType:
 
 async def _take_turn(connection: AsyncConnection) -> None:
     """Wait for others that migrate, but not long for readers: new ones would queue behind us."""
-    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+    await advisory_locks.take(connection, advisory_locks.SCHEMA)
     await connection.execute(text("SET LOCAL lock_timeout = '10s'"))
 
 
@@ -181,17 +180,9 @@ def _open_lock(database: Path) -> int:
 async def _lock(file: int) -> None:
     try:
         async with asyncio.timeout(_LOCK_SECONDS):
-            while not _is_locked(file):  # noqa: ASYNC110 - the other one is another process
+            while not locks.taken(file):  # noqa: ASYNC110 - the other one is another process
                 await asyncio.sleep(_LOCK_POLL_SECONDS)
     except TimeoutError as exc:
         raise DatabaseUnavailable(
             "another process has been changing the database's schema for a minute; try again later"
         ) from exc
-
-
-def _is_locked(file: int) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

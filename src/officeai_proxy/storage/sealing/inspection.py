@@ -12,7 +12,7 @@ from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.errors import Unopenable
 from officeai_proxy.storage.rows import AnyRow, fitting
 from officeai_proxy.storage.sealing.sealed_rows import (
-    CONVERSATION_TEXTS,
+    ALL_CONVERSATION_TEXTS,
     MESSAGE_TEXTS,
     conversation_place,
     error_place,
@@ -68,7 +68,7 @@ def _places(connection: Connection) -> Iterator[Place]:
     for row in _rows(connection, select(_m.id, sizes.label("size")), select(*messages), _m.id):
         for name in MESSAGE_TEXTS:
             yield message_place(name, row.conversation_id, row.id), getattr(row, name)
-    names = (*CONVERSATION_TEXTS, "instructions")
+    names = ALL_CONVERSATION_TEXTS
     heads = select(_c.id, func.length(_c.metadata).label("size"))
     for row in _rows(connection, heads, select(_c.id, *(_c[name] for name in names)), _c.id):
         for name in names:

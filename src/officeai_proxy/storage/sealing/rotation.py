@@ -28,6 +28,7 @@ from officeai_proxy.model import JsonObject
 from officeai_proxy.storage.database import Database
 from officeai_proxy.storage.rows import AnyRow, fitting
 from officeai_proxy.storage.sealing.sealed_rows import (
+    ALL_CONVERSATION_TEXTS,
     CONVERSATION_TEXTS,
     MESSAGE_TEXTS,
     conversation_place,
@@ -185,7 +186,7 @@ def _seal_messages(connection: Connection, ids: Sequence[int], sealer: Sealer) -
 
 
 def _seal_conversations(connection: Connection, ids: Sequence[int], sealer: Sealer) -> int:
-    columns = (*CONVERSATION_TEXTS, "instructions")
+    columns = ALL_CONVERSATION_TEXTS
     rows = select(_c.id, _c.leaf_chain, *(_c[name] for name in columns)).where(_c.id.in_(ids))
     changes: list[Change] = []
     for row in connection.execute(rows.order_by(_c.id).with_for_update()).all():

@@ -16,6 +16,8 @@ Values: TypeAlias = Mapping[str, Any]
 
 MESSAGE_TEXTS = ("content", "metadata", "extra")
 CONVERSATION_TEXTS = ("title", "metadata")
+ALL_CONVERSATION_TEXTS = (*CONVERSATION_TEXTS, "instructions")
+"""Those that people read, and what a conversation keeps of its path."""
 
 
 def message_place(column: str, conversation_id: int, message_id: int) -> str:

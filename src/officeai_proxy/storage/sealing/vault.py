@@ -11,13 +11,14 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, exists, insert, inspect, select, text, true, update
+from sqlalchemy import Connection, exists, insert, inspect, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.crypto.boxes import KEY_BYTES
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.errors import ConfigurationError, DatabaseUnavailable, Unopenable
+from officeai_proxy.storage.engine import advisory_locks
 from officeai_proxy.storage.rows import AnyRow
 from officeai_proxy.storage.tables import (
     conversation_messages,
@@ -30,9 +31,6 @@ OPTION = "officeai_vault"
 """The execution option in which a connection carries its vault."""
 
 SETTING = "OFFICEAI_ENCRYPTION_KEYS"
-
-# Any number will do that no other program on the same PostgreSQL database takes.
-_ADVISORY_LOCK = 0x0FF1CEA2
 
 _k = encryption_keys.c
 
@@ -83,8 +81,7 @@ class Vault:
         Raises:
             ConfigurationError: a key is missing or wrong.
         """
-        if connection.dialect.name == "postgresql":
-            await connection.execute(_TAKE_TURN, {"number": _ADVISORY_LOCK})
+        await advisory_locks.take(connection, advisory_locks.KEYS)
         if self.keys is None or await self.admit(connection):
             return
         known = (await connection.execute(select(encryption_keys).with_for_update())).all()
@@ -194,7 +191,6 @@ async def _has_texts(connection: AsyncConnection) -> bool:
     return False
 
 
-_TAKE_TURN = text("SELECT pg_advisory_xact_lock(:number)")
 _CURRENT = (
     select(_k.key_id, _k.takes_plain).where(_k.is_current == true()).with_for_update(read=True)
 )

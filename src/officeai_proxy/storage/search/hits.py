@@ -16,10 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.crypto.sealing import Hasher, Sealer
 from officeai_proxy.errors import DatabaseUnavailable, SearchTooSlow
-from officeai_proxy.model import Caller, Conversation, Message
+from officeai_proxy.model import MAX_INTEGER, Caller, Conversation, Message
+from officeai_proxy.storage.conditions import where_given
 from officeai_proxy.storage.engine.failures import ran_out_of_time
 from officeai_proxy.storage.paging import (
-    MAX_INTEGER,
     PageRequest,
     Stretch,
     make_cursor,
@@ -151,7 +151,7 @@ class SearchRepository:
         items = hits.fitting
         has_more = len(items) < len(hits.found)
         cursor = make_cursor(_LISTING, (items[-1].message.id,)) if has_more else None
-        return Stretch(items=items, has_more=has_more, next_cursor=cursor)
+        return Stretch(items=items, next_cursor=cursor)
 
     async def _collect(
         self, wanted: SearchFilter, before: int, hits: "_Hits", *, deadline: float
@@ -211,9 +211,9 @@ class SearchRepository:
         self, wanted: SearchFilter, ids: Sequence[int], hits: "_Hits", *, deadline: float
     ) -> None:
         """Add those of *ids* that the caller may see and that say what is wanted."""
-        # SQLite knows no numbers of rows, and for some dozens of ids would go through all of a
-        # workspace's conversations instead, each with every id. An expression fits no index, so it
-        # takes the messages first.
+        # SQLite does not know how many rows there are: for some dozens of ids it would walk through
+        # all conversations of the workspace, and try every id on each. An index is of no use for an
+        # expression, so with `+ 0` it begins with the messages.
         visible = (
             select_messages()
             .add_columns(*(column.label(f"c_{column.name}") for column in CONVERSATION_COLUMNS))
@@ -242,16 +242,13 @@ class SearchRepository:
                     return
 
     def _conditions(self, wanted: SearchFilter) -> list[ColumnElement[bool]]:
-        conditions = [inside(self._caller, conversations), _c.deleted_at.is_(None)]
-        if wanted.user_identifier is not None:
-            conditions.append(_c.user_identifier == wanted.user_identifier)
-        if wanted.role is not None:
-            conditions.append(_m.role == wanted.role)
-        if wanted.after is not None:
-            conditions.append(_m.timestamp >= wanted.after)
-        if wanted.before is not None:
-            conditions.append(_m.timestamp < wanted.before)
-        return conditions
+        visible = [inside(self._caller, conversations), _c.deleted_at.is_(None)]
+        return visible + where_given(
+            (wanted.user_identifier, _c.user_identifier.__eq__),
+            (wanted.role, _m.role.__eq__),
+            (wanted.after, _m.timestamp.__ge__),
+            (wanted.before, _m.timestamp.__lt__),
+        )
 
 
 def _hit(row: AnyRow, sealer: Sealer | None) -> Hit:

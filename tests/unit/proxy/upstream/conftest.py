@@ -6,8 +6,10 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+import trustme
 import uvloop
 
 from officeai_proxy.proxy.upstream import PooledUpstream, Timeouts, UpstreamRequest
@@ -162,6 +164,15 @@ def a_request(
     """A request like those of an OpenAI client."""
     headers = [(b"content-type", b"application/json"), (b"authorization", b"Bearer sk-secret")]
     return UpstreamRequest(method, target, headers, body, content_length)
+
+
+@pytest.fixture
+def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
+    """A private authority that SSL_CERT_FILE makes trusted."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    return authority
 
 
 @pytest.fixture
