@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.factories import an_exchange, user
 from tests.fakes import InMemoryExchangeStore, StoreAway
+from tests.timing import until
 
 from officeai_proxy.model import CallRecord
 from officeai_proxy.recording import segments, setaside
@@ -92,10 +93,9 @@ async def test_what_was_set_aside_can_be_tried_again_at_once(tmp_path: Path) -> 
     recorder = Recorder(tmp_path, store, is_transient=lambda _: False, tidy=nothing, pace=QUICK)
     folder = setaside.SetAsideFolder(tmp_path)
 
-    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+    async with asyncio.TaskGroup() as tasks:
         tasks.create_task(recorder.run())
-        while not setaside.count(tmp_path):  # noqa: ASYNC110 - a file calls nobody
-            await asyncio.sleep(0.001)
+        await until(lambda: setaside.count(tmp_path) == 1)
         folder.retry(str(exchange.id), Journal(tmp_path))
         recorder.stop()
 
@@ -120,10 +120,9 @@ async def test_who_dies_while_the_store_is_away_does_not_die_of_what_waits(tmp_p
         on_event=lambda *_: at_a_try.append((tmp_path / LOCK).read_bytes()),
     )
 
-    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+    async with asyncio.TaskGroup() as tasks:
         tasks.create_task(recorder.run())
-        while len(at_a_try) < 2 or (tmp_path / LOCK).read_bytes() != NOTHING:  # noqa: ASYNC110 - a file calls nobody
-            await asyncio.sleep(0.001)
+        await until(lambda: len(at_a_try) > 1 and (tmp_path / LOCK).read_bytes() == NOTHING)
         store.away_for = 0
         recorder.stop()
 
