@@ -12,6 +12,17 @@ from officeai_proxy.wire.jsontext import dumps
 _TEXT_TYPES = ("text", "input_text", "output_text")
 
 
+def text_of_piece(piece: Json) -> str | None:
+    """What a piece of a streamed text says; None for what is no text.
+
+    Cloudflare sends a piece that looks like a number, or is `true` or `false`, as the value that it
+    looks like.
+    """
+    if isinstance(piece, str):
+        return piece
+    return dumps(piece) if isinstance(piece, int | float) else None
+
+
 def text_of_part(part: Json) -> str | None:
     """What a text part says; None for a part that is not text."""
     if isinstance(part, str):
