@@ -12,7 +12,7 @@ from types import MappingProxyType
 from officeai_proxy.model import Json, JsonObject
 from officeai_proxy.wire.cleantext import joined
 from officeai_proxy.wire.extras import Extras, GrowingObject, ReasoningDetails, joined_summaries
-from officeai_proxy.wire.parts import joined_text, text_of_part
+from officeai_proxy.wire.parts import joined_text, text_of_part, text_of_piece
 from officeai_proxy.wire.runs import Run
 from officeai_proxy.wire.toolcalls import ToolCall, ToolCalls
 
@@ -117,8 +117,9 @@ class ChoiceAssembler:
             self._role = self._role or value
 
     def _add_content(self, value: Json) -> None:
-        if isinstance(value, str):
-            self._add_piece(value)
+        text = text_of_piece(value)
+        if text is not None:
+            self._add_piece(text)
         elif value and isinstance(value, dict):
             # Some send the one part where a list should be.
             self._add_part(value)
@@ -149,11 +150,12 @@ class ChoiceAssembler:
             self._refusal.append(value)
 
     def _add_reasoning(self, value: Json) -> None:
-        if isinstance(value, str):
+        text = text_of_piece(value)
+        if text is not None:
             if self._thought is None:
-                self._reasoning.append(value)
+                self._reasoning.append(text)
             else:
-                self._thought.add({"text": value})
+                self._thought.add({"text": text})
         elif isinstance(value, dict):
             # Envoy's gateway hands on what Bedrock thinks: objects with texts, then a signature.
             if self._thought is None:

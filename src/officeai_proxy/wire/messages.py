@@ -8,7 +8,7 @@ message itself with what follows left out, and says under the key `$` how to put
 - `"$": {"without": ["content"]}`: the message has no such field at all.
 - `"$": {"text": "parts"}`: the stored text was cut out of the text parts of the content, where now
   its length stands, in characters. Likewise `refusals` (refusal parts), `refusal` (the field) and
-  `audio` (the transcript).
+  `audio` (the transcript). With `object` the content is the JSON object that the text writes.
 - `"$": {"whole": {…}}`: the message as it was, for one that has a field `$` itself.
 """
 
@@ -29,6 +29,7 @@ from officeai_proxy.wire.parts import (
     refusal_of_part,
     text_of_part,
     transcript_of,
+    written_object,
 )
 from officeai_proxy.wire.replies import Choice
 
@@ -43,6 +44,7 @@ class _Place(StrEnum):
 
     CONTENT = "content"
     PARTS = "parts"
+    OBJECT = "object"
     REFUSALS = "refusals"
     REFUSAL = "refusal"
     AUDIO = "audio"
@@ -248,6 +250,8 @@ def _text_and_place(message: JsonObject) -> tuple[str, _Place]:
         return content, _Place.CONTENT
     if text := joined_text(content):
         return text, _Place.PARTS
+    if text := written_object(content):
+        return text, _Place.OBJECT
     if text := joined_refusal(content):
         return text, _Place.REFUSALS
     if refusal and isinstance(refusal, str):
@@ -260,6 +264,8 @@ def _text_and_place(message: JsonObject) -> tuple[str, _Place]:
 def _cut(message: JsonObject, place: _Place) -> JsonObject:
     """*message* with lengths in place of the texts at *place*."""
     content, audio = message.get("content"), message.get("audio")
+    if place is _Place.OBJECT:
+        return {**message, "content": None}
     if place is _Place.REFUSAL:
         return {**message, "refusal": len(text_of(message))}
     if isinstance(audio, dict) and place is _Place.AUDIO:
@@ -280,6 +286,8 @@ def _cut_part(part: Json, place: _Place) -> Json:
 def _filled(message: JsonObject, place: _Place, *, text: str) -> JsonObject:
     """*message* with *text* back at *place*, where the lengths stand."""
     content, audio = message.get("content"), message.get("audio")
+    if place is _Place.OBJECT:
+        return {**message, "content": loads(text)}
     if place is _Place.REFUSAL:
         return {**message, "refusal": text}
     if isinstance(audio, dict) and place is _Place.AUDIO:

@@ -1,13 +1,26 @@
 """A message's content in, what it says out; never a view on how it is kept or compared.
 
 The content of a chat message is a string, or a list of parts that are objects with a type (OpenAI
-API reference, "Create chat completion"). Some clients put plain strings into the list.
+API reference, "Create chat completion"). Some clients put plain strings into the list, and some
+servers that were asked for JSON answer with an object instead of its text.
 """
 
 from officeai_proxy.model import Json, JsonObject
+from officeai_proxy.wire.jsontext import dumps
 
 # A tuple, for what stands as a type may be anything, also what cannot be hashed.
 _TEXT_TYPES = ("text", "input_text", "output_text")
+
+
+def text_of_piece(piece: Json) -> str | None:
+    """What a piece of a streamed text says; None for what is no text.
+
+    Cloudflare sends a piece that looks like a number, or is `true` or `false`, as the value that it
+    looks like.
+    """
+    if isinstance(piece, str):
+        return piece
+    return dumps(piece) if isinstance(piece, int | float) else None
 
 
 def text_of_part(part: Json) -> str | None:
@@ -42,6 +55,15 @@ def joined_refusal(content: Json) -> str:
     if isinstance(content, list):
         return "".join([text for part in content if (text := refusal_of_part(part))])
     return ""
+
+
+def written_object(content: Json) -> str:
+    """The JSON text of a content that is an object (Cloudflare's "JSON Mode" answers with one).
+
+    "" for any other, and for an object with a type: that is a part outside of its list.
+    """
+    is_bare = isinstance(content, dict) and bool(content) and "type" not in content
+    return dumps(content) if is_bare else ""
 
 
 def transcript_of(message: JsonObject) -> str:

@@ -78,7 +78,7 @@ def test_chunks_without_choices_are_no_fault(chunk: JsonObject) -> None:
         {"delta": "x"},
         {"delta": {"role": None, "content": None, "refusal": None, "tool_calls": None}},
         {"delta": {"role": "", "tool_calls": [], "audio": None, "function_call": None}},
-        {"delta": {"content": 5, "refusal": 5, "reasoning": 5, "role": 5, "audio": 5}},
+        {"delta": {"content": {}, "refusal": 5, "reasoning": [], "role": 5, "audio": 5}},
         {"delta": {"obfuscation": "padding"}, "finish_reason": ""},
         {"message": None, "finish_reason": 5},
     ],
@@ -131,6 +131,14 @@ def test_any_interleaving_gives_the_same_choices(
     queues = [list(pieces) for pieces in texts]
     chunks = [delta(index, content=queues[index].pop(0)) for index in order]
     assert messages(*chunks) == [said("".join(pieces)) for pieces in texts if pieces]
+
+
+@pytest.mark.parametrize("key", ["content", "reasoning", "reasoning_content"])
+def test_cloudflare_sends_pieces_that_look_like_numbers_as_numbers(key: str) -> None:
+    """`delta.content` is `1` there, or `true`, where a text was said (cloudflare/ai, issue 651)."""
+    pieces: list[Json] = ["[", 1, "] is $", 0.005, ", ", True, 0, None, "."]
+    put_together = message(*(delta(**{key: piece}) for piece in pieces))
+    assert put_together[key] == "[1] is $0.005, true0."
 
 
 def test_mistral_sends_content_in_lists() -> None:

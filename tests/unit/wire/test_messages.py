@@ -107,6 +107,8 @@ def test_what_is_stored_fits_into_any_database(message: JsonObject) -> None:
         ({"content": None}, ""),
         ({"content": 5}, ""),
         ({"content": {"type": "text", "text": "x"}}, ""),
+        ({"content": {}}, ""),
+        ({"content": {"name": "Emily", "age": 32}}, '{"name":"Emily","age":32}'),
         ({"content": []}, ""),
         ({"content": [IMAGE]}, ""),
         ({"content": ""}, ""),
