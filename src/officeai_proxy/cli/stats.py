@@ -14,6 +14,7 @@ from officeai_proxy.cli.opening import trail_of, with_database
 from officeai_proxy.cli.parameters import MOMENT, Name, limit_option, workspace_option
 from officeai_proxy.cli.standard import harmless, json_line
 from officeai_proxy.history.stats import Stats, read_offset
+from officeai_proxy.model import counted
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.calls.filter import CallFilter
@@ -94,6 +95,9 @@ def command(
         console.print(_table(page, grouping))
     # click writes UTF-8 where Python would write ASCII, which has no lines and no dashes.
     click.echo(printed.get(), nl=False)
+    unpriced = page.total.calls - page.total.priced_calls
+    if page.total.priced_calls and unpriced:
+        click.echo(f"The cost is without {counted(unpriced, 'call')} of unknown price or tokens.")
     if page.groups.has_more:
         click.echo(f"There are more; these are {len(page.groups.items)}. See --limit.")
 
