@@ -166,6 +166,9 @@ def test_the_command(tmp_path: Path) -> None:
     assert "0.0000042" in table
     assert r"[/b]\x1b]0;own\x07" in table
     assert "…" not in table
+    # A terminal that says it is dumb may be as wide; to `rich` each such one has 80 columns.
+    settings |= {"TERM": "dumb", "FORCE_COLOR": "1"}
+    assert "…" not in run("--by", "model")
     assert "The cost is without 1 call of unknown price or tokens.\n" in table
     assert "The cost is" not in run("--user", "bob")
     assert "There are more" in run("--by", "model", "--limit", "1")

@@ -90,7 +90,9 @@ def command(
         answer = Stats.of(page, grouping, limit=limit).model_dump(mode="json")
         click.echo(json_line(answer))
         return
-    console = Console(width=max(Console().width, WIDTH))
+    # Without a height a dumb terminal would have 80 columns, whatever width is given.
+    size = Console().size
+    console = Console(width=max(size.width, WIDTH), height=size.height)
     with console.capture() as printed:
         console.print(_table(page, grouping))
     # click writes UTF-8 where Python would write ASCII, which has no lines and no dashes.
