@@ -103,8 +103,12 @@ class TestReadme:
             assert os.access(ROOT / name[1], os.X_OK)
 
     def test_chinese_keeps_step(self) -> None:
-        """The Chinese README has the same blocks, headings, links and names as the English one."""
+        """The Chinese README has the same blocks, headings, links and names as the English one; its
+        pictures are of the page in Chinese.
+        """
         english, chinese = README.read_text("utf-8"), CHINESE.read_text("utf-8")
+        assert len(re.findall(r"\.zh\.png", chinese)) == len(re.findall(r"\.png", english))
+        chinese = chinese.replace(".zh.png", ".png")
 
         assert blocks(CHINESE) == blocks(README)
         for pattern in (r"^#+", r"^\| `[^`]+`", r"\]\((?!README)[^)]+\)"):

@@ -58,6 +58,11 @@ def iso_text(moment: datetime, *, timespec: str = "auto") -> str:
     return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
+def counted(number: int, noun: str) -> str:
+    """*number* of *noun* in words: `1 call`, `1,204 calls`; for nouns whose plural ends in s."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 class Scope(StrEnum):
     """What a key may be used for."""
 

@@ -121,6 +121,8 @@ def test_every_operation_is_described(description: dict[str, Any]):
         assert operation["security"] == [{"ApiKey": []}], where
         for parameter in operation.get("parameters", []):
             assert parameter.get("description"), f"{where} {parameter['name']}"
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            assert content["schema"], where
         refusals = {status for status in operation["responses"] if status >= "4"}
         assert {"401", "403", "422", "503"} <= refusals, where
         for status in refusals:

@@ -139,6 +139,7 @@ async def seeded(url: str) -> None:
         database,
         a_call(user="alice", model_served="a", cost=0.5),
         a_call(60, user="bob", model_served=NASTY, cost=0.0000042),
+        a_call(120, user="alice", model_served="unheard-of"),
         a_call(workspace="other"),
     )
     await database.close()
@@ -165,6 +166,11 @@ def test_the_command(tmp_path: Path) -> None:
     assert "0.0000042" in table
     assert r"[/b]\x1b]0;own\x07" in table
     assert "…" not in table
+    # A terminal that says it is dumb may be as wide; to `rich` each such one has 80 columns.
+    settings |= {"TERM": "dumb", "FORCE_COLOR": "1"}
+    assert "…" not in run("--by", "model")
+    assert "The cost is without 1 call of unknown price or tokens.\n" in table
+    assert "The cost is" not in run("--user", "bob")
     assert "There are more" in run("--by", "model", "--limit", "1")
     run("--user", "nobody-7f")
     # A name that leads to nothing is sealed in the audit log.

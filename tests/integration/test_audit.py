@@ -134,7 +134,7 @@ def targets(found: Page[Row]) -> Sequence[str | None]:
                 "UPDATE audit_log SET user_identifier = NULL, target = NULL, names_salt = NULL "
                 "WHERE id = 2"
             ],
-            "1 rows have no names, and erasures explain 0",
+            "rows without names: 1, told by erasures: 0",
         ),
     ],
 )

@@ -243,7 +243,7 @@ class TestTampering:
         with pytest.raises(Unopenable, match="is not sealed"):
             await contents(database, conversation)
         faults = await check(database)
-        assert "1 texts are not encrypted: run `officeai-proxy db rotate`" in faults
+        assert "1 text is not encrypted: run `officeai-proxy db rotate`" in faults
 
     async def test_a_damaged_message_can_be_deleted(self, open_with: Open) -> None:
         """One flipped bit concerns one message, and does not keep its conversation here."""

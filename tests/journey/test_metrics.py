@@ -155,6 +155,8 @@ def test_a_call_has_the_price_of_its_moment(start: StartProxy, tmp_path: Path) -
     samples = scrape(proxy)
     dollars = sum(v for name, v in samples.items() if name.startswith("officeai_cost_dollars"))
     assert dollars == pytest.approx(cost)
+    unpriced = [v for name, v in samples.items() if name.startswith("officeai_unpriced_calls")]
+    assert sum(unpriced) == 1
 
 
 @pytest.mark.parametrize("accept", ["application/openmetrics-text; version=1.0.0", "*/*"])

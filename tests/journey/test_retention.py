@@ -87,10 +87,10 @@ def test_by_hand(start_proxy: StartProxy, tmp_path: Path) -> None:
     emptied = prune("--bin", "--yes")
 
     assert nothing == (0, "Nothing is old enough.\n")
-    assert looked == (0, "default: 1 conversations with 1 messages, 0 calls would go\n")
+    assert looked == (0, "default: 1 conversation with 1 message, 0 calls would go\n")
     assert unsure[0] == 1
     assert done[0] == emptied[0] == 0
-    assert "1 conversations with 1 messages, 0 calls deleted" in done[1]
+    assert "1 conversation with 1 message, 0 calls deleted" in done[1]
     with proxy.client() as client:
         assert client.post("/conversations/young/restore").status_code == 404
     [file] = archive.iterdir()
@@ -119,7 +119,7 @@ def test_an_erased_person_is_in_no_file(start_proxy: StartProxy, tmp_path: Path)
 
     assert erased.json()["calls"] == 1
     assert by_hand.returncode == 0, by_hand.stderr
-    assert "1 conversations with 2 messages, 1 other calls" in by_hand.stdout
+    assert "1 conversation with 2 messages, 1 other call," in by_hand.stdout
     for name in ("canary-person-1", "canary-person-2"):
         proofs = proxy.get("/audit", user=name).json()["data"]
         assert [proof["detail"]["stage"] for proof in proofs[-2:]] == ["ended", "begun"]

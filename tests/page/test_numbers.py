@@ -54,6 +54,7 @@ async def test_the_overview(measured: Reader) -> None:
     assert shown.count('class="column"') == 5 * 24
     for text in ("gpt-4o-mini", "ann@example.com", "key_laptop", "needs attention", "3 · 1.5 s"):
         assert text in shown, text
+    assert re.search(r">Cost</dt><dd>\$[\d.]+ <small>without \d+ calls</small>", shown)
     assert 'style="' not in shown
 
 

@@ -741,7 +741,7 @@ async def test_several_of_one_role_are_told_apart(paged: Api, reader: Reader) ->
         "Result of the tool",
         "Result of sum",
     ]
-    assert "<h3>User</h3><span><bdi>Bob &lt;b&gt;</bdi></span>" in shown
+    assert "<h2>User</h2><span><bdi>Bob &lt;b&gt;</bdi></span>" in shown
 
 
 async def test_what_is_copied_is_there_as_it_was_written(paged: Api, reader: Reader) -> None:

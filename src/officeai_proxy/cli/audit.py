@@ -7,7 +7,7 @@ import click
 from officeai_proxy.cli.opening import with_database
 from officeai_proxy.cli.parameters import MOMENT, Name, Read, limit_option, workspace_option
 from officeai_proxy.cli.standard import json_line
-from officeai_proxy.model import Caller, iso_text
+from officeai_proxy.model import Caller, counted, iso_text
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.audit.chain import Action, Row
 from officeai_proxy.storage.audit.log import AuditFilter, AuditRepository, Head, detail_of
@@ -52,7 +52,7 @@ def verify_(head: Head | None) -> None:
     if verdict.fault is not None:
         click.echo(f"The audit log is broken: {verdict.fault}.")
         sys.exit(1)
-    click.echo(f"The audit log is whole: {verdict.rows} rows.")
+    click.echo(f"The audit log is whole: {counted(verdict.rows, 'row')}.")
     click.echo(f"{verdict.head.count}:{verdict.head.hash.hex()}")
 
 

@@ -12,7 +12,7 @@ import click
 
 from officeai_proxy.cli.opening import database_of, trail_of, with_database
 from officeai_proxy.cli.rotation import rotate
-from officeai_proxy.model import DEFAULT_WORKSPACE
+from officeai_proxy.model import DEFAULT_WORKSPACE, counted
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.conversations.models import note_forgotten
@@ -66,7 +66,7 @@ def reindex_() -> None:
         return await reindex(database)
 
     count = with_database(load_settings(), work)
-    click.echo(f"The search index is new: {count} messages.")
+    click.echo(f"The search index is new: {counted(count, 'message')}.")
 
 
 command.add_command(rotate)

@@ -13,7 +13,7 @@ from officeai_proxy.cli.progress import progress
 from officeai_proxy.exports import Order, open_export
 from officeai_proxy.formats.registry import DEFAULT_INNER, FORMATS, INNER_FORMATS, guess_format
 from officeai_proxy.formats.writing.passages import Options
-from officeai_proxy.model import utc_now
+from officeai_proxy.model import counted, utc_now
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.conversations.conversations import ConversationFilter, Deleted
@@ -131,4 +131,5 @@ async def _write(database: Database, workspace: str, order: Order, output: Path)
                 file.write(piece)
                 advance()
         written = export.written
-    return f"{written.conversations:,} conversations with {written.messages:,} messages"
+    conversations = counted(written.conversations, "conversation")
+    return f"{conversations} with {counted(written.messages, 'message')}"

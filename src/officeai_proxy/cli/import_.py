@@ -15,7 +15,7 @@ from officeai_proxy.cli.standard import harmless, now_and_then
 from officeai_proxy.crypto.scratch import scratch_file
 from officeai_proxy.formats.reading.imported import Reading
 from officeai_proxy.imports import Account, Importer
-from officeai_proxy.model import utc_now
+from officeai_proxy.model import counted, utc_now
 from officeai_proxy.settings import Settings, load_settings
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.database import Database
@@ -77,7 +77,7 @@ def _reading(settings: Settings) -> Reading:
 def _told(account: Account) -> str:
     return (
         f"{account.imported:,} imported, {account.skipped:,} there already, "
-        f"{account.failed:,} failed; {account.messages:,} messages added"
+        f"{account.failed:,} failed; {counted(account.messages, 'message')} added"
     )
 
 

@@ -9,7 +9,7 @@ import click
 from officeai_proxy.audit import COMMAND_LINE
 from officeai_proxy.cli.opening import with_database
 from officeai_proxy.cli.parameters import DURATION
-from officeai_proxy.model import utc_now
+from officeai_proxy.model import counted, utc_now
 from officeai_proxy.retention.pruning import Plan, Pruning, plan_of
 from officeai_proxy.settings import Settings, load_settings
 from officeai_proxy.storage.database import Database
@@ -89,8 +89,8 @@ def _pruning(database: Database) -> Pruning:
 def _tell(amounts: Sequence[Amount], word: str) -> None:
     for one in amounts:
         click.echo(
-            f"{one.workspace}: {one.conversations:,} conversations with {one.messages:,} messages, "
-            f"{one.calls:,} calls {word}"
+            f"{one.workspace}: {counted(one.conversations, 'conversation')} with "
+            f"{counted(one.messages, 'message')}, {counted(one.calls, 'call')} {word}"
         )
     if not amounts:
         click.echo("Nothing is old enough.")

@@ -8,6 +8,7 @@ from officeai_proxy.cli.opening import with_database
 from officeai_proxy.cli.standard import now_and_then
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.errors import ConfigurationError
+from officeai_proxy.model import counted
 from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.journal import open_directory
 from officeai_proxy.recording.journal_keys import check_keys, note_keys, waiting_keys
@@ -60,7 +61,7 @@ async def _rotate(database: Database, settings: Settings, keys: MasterKeys) -> l
     files = SetAsideFolder(journal, FrameSeal(keys)).reseal()
     while not await purge(database):
         continue
-    done = f"Encrypted {rows:,} rows and {files:,} files of calls that were set aside."
+    done = f"Encrypted {counted(rows, 'row')} and {counted(files, 'file')} of calls set aside."
     if waiting_keys(journal) - {keys.first}:
         return [
             done,

@@ -14,6 +14,7 @@ from officeai_proxy.cli.opening import trail_of, with_database
 from officeai_proxy.cli.parameters import MOMENT, Name, limit_option, workspace_option
 from officeai_proxy.cli.standard import harmless, json_line
 from officeai_proxy.history.stats import Stats, read_offset
+from officeai_proxy.model import counted
 from officeai_proxy.settings import load_settings
 from officeai_proxy.storage.audit.chain import Action
 from officeai_proxy.storage.calls.filter import CallFilter
@@ -89,11 +90,16 @@ def command(
         answer = Stats.of(page, grouping, limit=limit).model_dump(mode="json")
         click.echo(json_line(answer))
         return
-    console = Console(width=max(Console().width, WIDTH))
+    # Without a height a dumb terminal would have 80 columns, whatever width is given.
+    size = Console().size
+    console = Console(width=max(size.width, WIDTH), height=size.height)
     with console.capture() as printed:
         console.print(_table(page, grouping))
     # click writes UTF-8 where Python would write ASCII, which has no lines and no dashes.
     click.echo(printed.get(), nl=False)
+    unpriced = page.total.calls - page.total.priced_calls
+    if page.total.priced_calls and unpriced:
+        click.echo(f"The cost is without {counted(unpriced, 'call')} of unknown price or tokens.")
     if page.groups.has_more:
         click.echo(f"There are more; these are {len(page.groups.items)}. See --limit.")
 

@@ -6,6 +6,7 @@ from officeai_proxy.cli.opening import trail_of, with_database
 from officeai_proxy.cli.parameters import Name, workspace_option
 from officeai_proxy.crypto.master_keys import MasterKeys
 from officeai_proxy.erasure import Eraser, Erasure
+from officeai_proxy.model import counted
 from officeai_proxy.recording.frame_seal import FrameSeal
 from officeai_proxy.recording.setaside import SetAsideFolder
 from officeai_proxy.settings import load_settings
@@ -40,6 +41,7 @@ def erase(user: str, workspace: str, *, yes: bool) -> None:
 
     erased = with_database(settings, work)
     click.echo(
-        f"Erased {erased.conversations:,} conversations with {erased.messages:,} messages, "
-        f"{erased.calls:,} other calls, {erased.set_aside:,} that were set aside."
+        f"Erased {counted(erased.conversations, 'conversation')} with "
+        f"{counted(erased.messages, 'message')}, {counted(erased.calls, 'other call')}, "
+        f"{erased.set_aside:,} set aside."
     )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from officeai_proxy import __version__
 from officeai_proxy.errors import DatabaseDamaged, DatabaseMoved, DatabaseOnlyReads, Unavailable
 from officeai_proxy.health.answering import Answering, Pingable
+from officeai_proxy.model import counted
 from officeai_proxy.recording import setaside
 from officeai_proxy.recording.backlog import BacklogGauge
 
@@ -194,7 +195,8 @@ class Pulse:
     def _faults(self, recorder: RecorderHealth) -> Iterator[str]:
         """What is wrong with recording, in sentences; the worst comes first."""
         if recorder.dropped:
-            yield f"{recorder.dropped} calls of this process could not be kept and are lost."
+            lost = counted(recorder.dropped, "call")
+            yield f"{lost} of this process could not be kept and must be taken as lost."
         if not self.journal.is_syncing:
             yield NOT_SYNCED
         elif not self.journal.is_keeping:
@@ -202,8 +204,9 @@ class Pulse:
         if not self.is_recording():
             yield NOT_RECORDING
         if recorder.lag_seconds > LATE_SECONDS:
+            wait = "waits" if recorder.pending == 1 else "wait"
             yield (
-                f"{recorder.pending} calls wait to be stored, the oldest for "
+                f"{counted(recorder.pending, 'call')} {wait} to be stored, the oldest for "
                 f"{recorder.lag_seconds:.0f} s; is the database full, locked, slow or damaged? "
                 "The log says why."
             )
@@ -215,13 +218,16 @@ class Pulse:
         """Damage is told apart: calls are lost in it, and nobody can say how many."""
         damage = setaside.count_damage(self.journal_dir) if count else 0
         if damage:
-            yield f"{damage} parts of the journal are damaged, with calls in them: {SEE_SET_ASIDE}."
+            are = "is" if damage == 1 else "are"
+            parts = f"{counted(damage, 'part')} of the journal {are} damaged"
+            yield f"{parts}, with calls inside: {SEE_SET_ASIDE}."
         if count > damage:
-            yield f"{count - damage} calls can never be stored: {SEE_SET_ASIDE}."
+            yield f"{counted(count - damage, 'call')} can never be stored: {SEE_SET_ASIDE}."
 
 
 def _not_readable(count: int) -> str:
+    them = "it" if count == 1 else "them"
     return (
-        f"{count} files of the journal cannot be read, and the calls in them wait: give them to "
-        "the account that runs this program, or look at the disk; the log says why."
+        f"{counted(count, 'file')} of the journal cannot be read, and the calls inside wait: "
+        f"give {them} to the account that runs this program, or look at the disk; the log says why."
     )

@@ -24,11 +24,19 @@ router = APIRouter(tags=["Import"], route_class=JsonRoute, default_response_clas
 
 _FILE: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 
+# Generators of clients make code of `{}`, and of a union with a list, that fails at each call.
+_OBJECT: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": True,
+    "description": "A file that is one object; one that is a list, such as ChatGPT's, is sent "
+    "as application/octet-stream.",
+}
+
 _BODY: dict[str, Any] = {
     "required": True,
     "description": "The file itself; what it is shows in its content, not in this type.",
     "content": {
-        "application/json": {"schema": {}, "examples": examples.IMPORT},
+        "application/json": {"schema": _OBJECT, "examples": examples.IMPORT},
         "application/jsonl": _FILE,
         "application/zip": _FILE,
         "application/octet-stream": _FILE,

@@ -31,7 +31,7 @@ NAME_BYTES = 120
 NANO_DOLLARS = 1_000_000_000
 """In a dollar. Costs are counted in them, for a call often costs a millionth."""
 
-_MODEL = struct.Struct(f"<{NAME_BYTES}s3Q")
+_MODEL = struct.Struct(f"<{NAME_BYTES}s4Q")
 _FINGERPRINT = blake2b("\n".join(SAMPLES).encode(), digest_size=8).digest()
 _HEAD = len(_FINGERPRINT)
 _MODELS_AT = _HEAD + 8 * len(SAMPLES)
@@ -47,6 +47,7 @@ class ModelCounts:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_nano: int = 0
+    unpriced_calls: int = 0
 
     def plus(self, other: "ModelCounts") -> "ModelCounts":
         """Both together."""
@@ -54,6 +55,7 @@ class ModelCounts:
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
             self.cost_nano + other.cost_nano,
+            self.unpriced_calls + other.unpriced_calls,
         )
 
 
@@ -124,8 +126,8 @@ class Board:
             if not is_full:
                 self._models[name] = place
         at = _MODELS_AT + place * _MODEL.size
-        _, prompt, completion, cost = _MODEL.unpack_from(self._memory, at)
-        total = ModelCounts(prompt, completion, cost).plus(counts)
+        _, *numbers = _MODEL.unpack_from(self._memory, at)
+        total = ModelCounts(*numbers).plus(counts)
         label = OTHER if place == MODELS else name
         _MODEL.pack_into(
             self._memory,
@@ -134,6 +136,7 @@ class Board:
             total.prompt_tokens,
             total.completion_tokens,
             total.cost_nano,
+            total.unpriced_calls,
         )
 
     def close(self) -> None:

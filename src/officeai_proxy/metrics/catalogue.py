@@ -133,7 +133,28 @@ BACKLOG_BYTES = _gauge(
 IN_FLIGHT = _gauge("officeai_calls_in_flight", "Calls on their way now.")
 EXPORTS = _gauge("officeai_exports_running", "Exports that are being sent now.")
 
-COUNTED = tuple(family for family in tuple(globals().values()) if isinstance(family, Family))
+COUNTED = (
+    CALLS,
+    REFUSED,
+    WRONG_KEYS,
+    LIMITED,
+    DURATION,
+    TTFT,
+    REQUEST_BYTES,
+    REPLY_BYTES,
+    STORED,
+    DROPPED,
+    INTERRUPTED,
+    WITHHELD,
+    SET_ASIDE,
+    STORE_FAILURES,
+    APPEND_ERRORS,
+    SYNC_ERRORS,
+    PIECE_ERRORS,
+    BACKLOG_BYTES,
+    IN_FLIGHT,
+    EXPORTS,
+)
 """All of the above: what each worker counts, in the order in which it is told."""
 
 SAMPLES = tuple(sample for family in COUNTED for sample in family.samples)

@@ -115,13 +115,15 @@ class CallCounter:
 
     def stored(self, calls: Sequence[CallRecord]) -> None:
         """*calls* are in the database; belongs to the recorder's thread."""
-        models: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+        models: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
         for call in calls:
             usage = call.usage
             counts = models[call.model_served or call.model_asked or ""]
             counts[0] += usage.prompt_tokens or 0
             counts[1] += usage.completion_tokens or 0
             counts[2] += round((call.cost or 0.0) * NANO_DOLLARS)
+            has_tokens = bool(usage.prompt_tokens or usage.completion_tokens)
+            counts[3] += has_tokens and call.cost is None
         self._slots[_STORED] += len(calls)
         for model, counts in models.items():
             if model and any(counts):

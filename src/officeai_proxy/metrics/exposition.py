@@ -74,9 +74,19 @@ def _histogram(family: Family, counts: Mapping[str, int]) -> Iterator[str]:
 
 def _models(models: Mapping[str, ModelCounts]) -> Iterator[tuple[Family, list[str]]]:
     tokens = Family("officeai_tokens", Kind.COUNTER, "Tokens as upstreams counted them, by model.")
-    cost = Family("officeai_cost_dollars", Kind.COUNTER, "What calls cost in US dollars, by model.")
+    cost = Family(
+        "officeai_cost_dollars",
+        Kind.COUNTER,
+        "What calls cost in US dollars where that is known, by model.",
+    )
+    unpriced = Family(
+        "officeai_unpriced_calls",
+        Kind.COUNTER,
+        "Calls that used tokens and whose cost is not known, by model.",
+    )
     counted: list[str] = []
     paid: list[str] = []
+    unpaid: list[str] = []
     for name in sorted(models):
         counts, label = models[name], escaped(name)
         for kind, count in (
@@ -86,8 +96,10 @@ def _models(models: Mapping[str, ModelCounts]) -> Iterator[tuple[Family, list[st
             counted.append(f'{tokens.name}_total{{model="{label}",kind="{kind}"}} {count}')
         dollars = _number(counts.cost_nano / NANO_DOLLARS)
         paid.append(f'{cost.name}_total{{model="{label}"}} {dollars}')
+        unpaid.append(f'{unpriced.name}_total{{model="{label}"}} {counts.unpriced_calls}')
     yield tokens, counted
     yield cost, paid
+    yield unpriced, unpaid
 
 
 def _number(value: float) -> str:

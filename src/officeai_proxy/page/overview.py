@@ -154,6 +154,7 @@ class Told:
     has_errors: bool
     tokens: str
     cost: str
+    unpriced: int
     p50: str
     p95: str
     ttft: str
@@ -167,6 +168,7 @@ def told(stats: CallStats) -> Told:
         has_errors=stats.errors > 0,
         tokens=number(stats.total_tokens),
         cost="–" if stats.cost is None else dollars(stats.cost),
+        unpriced=stats.calls - stats.priced_calls if stats.priced_calls else 0,
         p50=_time(stats.latency.percentile(50)),
         p95=_time(stats.latency.percentile(95)),
         ttft=_time(stats.ttft.percentile(50)),

@@ -149,7 +149,7 @@ async def test_damage_is_told_apart(tmp_path: Path) -> None:
 
     (reason,) = (await a_pulse(tmp_path, FakeJournal()).health()).reasons
 
-    assert reason.startswith("1 parts of the journal are damaged")
+    assert reason.startswith("1 part of the journal is damaged")
 
 
 @pytest.mark.parametrize("lets_nobody_in", [True, False])

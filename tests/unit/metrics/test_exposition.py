@@ -65,7 +65,7 @@ def shown(metrics: Metrics) -> dict[str, float]:
 def test_any_name_of_a_model_is_a_label(is_open_metrics: bool) -> None:
     """Quotes, backslashes and line breaks in a model's name cannot forge a line."""
     evil = 'm"} 1\nofficeai_calls_total 9\n\\'
-    reading = Reading({}, {evil: ModelCounts(1, 2, 3), "模型": ModelCounts(4, 5, 6)})
+    reading = Reading({}, {evil: ModelCounts(1, 2, 3), "模型": ModelCounts(4, 5, 6, 7)})
 
     text = exposed(reading, [Gauge("up_x", "Up.", 0.5)], is_open_metrics=is_open_metrics)
     samples = lint(text)
@@ -73,6 +73,7 @@ def test_any_name_of_a_model_is_a_label(is_open_metrics: bool) -> None:
     assert "\nofficeai_calls_total 9" not in text
     assert samples['officeai_tokens_total{model="模型",kind="prompt"}'] == 4
     assert samples['officeai_cost_dollars_total{model="模型"}'] == 6e-9
+    assert samples['officeai_unpriced_calls_total{model="模型"}'] == 7
     assert text.endswith("# EOF\n") == is_open_metrics
 
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from officeai_proxy.formats.containment import label_of_role
 from officeai_proxy.formats.writing.passages import Line, raw_of
-from officeai_proxy.model import Json, JsonObject, Role
+from officeai_proxy.model import Json, JsonObject, Role, counted
 from officeai_proxy.wire.cleantext import clean_text
 from officeai_proxy.wire.parts import joined_text
 
@@ -192,4 +192,4 @@ def told(media: Block) -> str:
 
 
 def _size(count: int) -> str:
-    return f"{count} bytes" if count < 1024 else f"{count // 1024} KB"
+    return counted(count, "byte") if count < 1024 else f"{count // 1024} KB"

@@ -94,7 +94,7 @@ class _Walk:
             raise BrokenChain("row 1 is not the first that was written")
         if self.anonymised != self.erased + owed:
             raise BrokenChain(
-                f"{self.anonymised} rows have no names, and erasures explain {self.erased + owed}"
+                f"rows without names: {self.anonymised}, told by erasures: {self.erased + owed}"
             )
 
     def check_end(self, head: Head | None) -> Head:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from officeai_proxy.crypto.sealing import Sealer
 from officeai_proxy.errors import Unopenable
+from officeai_proxy.model import counted
 from officeai_proxy.storage.rows import AnyRow, fitting
 from officeai_proxy.storage.sealing.sealed_rows import (
     ALL_CONVERSATION_TEXTS,
@@ -50,7 +51,10 @@ def sealing_faults(connection: Connection, *, told: int) -> list[str]:
     if len(broken) > told:
         faults.append(f"and {len(broken) - told} more that cannot be opened")
     if plain:
-        faults.append(f"{plain} texts are not encrypted: run `officeai-proxy db rotate`")
+        verb = "is" if plain == 1 else "are"
+        faults.append(
+            f"{counted(plain, 'text')} {verb} not encrypted: run `officeai-proxy db rotate`"
+        )
     return faults
 
 
