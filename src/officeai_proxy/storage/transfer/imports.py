@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import ParamSpec, TypeVar
 
-from sqlalchemy import and_, false, insert, or_, select, text
+from sqlalchemy import and_, false, insert, or_, select, text, tuple_
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -168,13 +168,33 @@ class ImportRepository:
 
     async def _wait_for_others(self, owned: Sequence[Owned]) -> None:
         """Let who imports the same into the bin finish first: there no index keeps it single."""
-        if self._connection.dialect.name != "postgresql":
+        binned = [one for one in owned if one.conversation.deleted_at is not None]
+        if not binned or self._connection.dialect.name != "postgresql":
             return
-        for one in sorted(owned, key=attrgetter("name")):
-            if one.conversation.deleted_at is not None:
-                said = "/".join((self._caller.workspace, *one.name))
-                number = identity({"role": "", "content": said})
-                await self._connection.execute(_LOCK, {"number": number})
+        for one in sorted(binned, key=attrgetter("name")):
+            said = "/".join((self._caller.workspace, *one.name))
+            number = identity({"role": "", "content": said})
+            await self._connection.execute(_LOCK, {"number": number})
+        await self._lock_lives(owned)
+
+    async def _lock_lives(self, owned: Sequence[Owned]) -> None:
+        """Lock all that has the name of one of *owned*, in the order of ids, as others do.
+
+        What is in the bin is looked up one by one, in the order of the file: locked like that, it
+        would be waited for by somebody for whom we wait.
+        """
+        named = tuple_(_c.session_id, _c.user_identifier).in_([one.name for one in owned])
+        # Each of the two indexes of sessions is about one of the states.
+        in_state = (_c.deleted_at.is_(None), _c.deleted_at.is_not(None))
+        lives = select(_c.id).where(self._mine, or_(*(and_(named, state) for state in in_state)))
+        locked: set[int] = set()
+        while True:
+            rows = await self._connection.execute(lives.order_by(_c.id).with_for_update())
+            found = set(rows.scalars())
+            if found <= locked:
+                return
+            # While it waited for one of them, others may have come.
+            locked = found
 
     async def _find(self, owned: Sequence[Owned]) -> dict[tuple[str, str], AnyRow]:
         """The conversations of *owned* that are there, locked."""
