@@ -233,7 +233,7 @@ class ConversationRepository:
         locked = select(_c.id).where(*self._this(conversation)).with_for_update()
         if (await self._connection.execute(locked)).first() is None:
             raise _gone(conversation)
-        await self._connection.run_sync(remove_conversation, conversation.id)
+        await remove_conversation(self._connection, conversation.id)
         # The messages go with it: the foreign key cascades.
         await self._connection.execute(delete(conversations).where(*self._this(conversation)))
         calls = (
