@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, func, select
+from sqlalchemy import Engine, event, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.exports import (
     CURSOR,
@@ -36,12 +36,13 @@ from officeai_proxy.storage.conversations.conversations import (
     ConversationRepository,
     Deleted,
 )
-from officeai_proxy.storage.database import Database
+from officeai_proxy.storage.database import Database, Dialect
 from officeai_proxy.storage.rows import AnyRow
 from officeai_proxy.storage.schema.migrations import check, prepare
 from officeai_proxy.storage.tables import conversation_messages, conversations
 from officeai_proxy.wire.messages import new_messages
 
+_id = conversations.c.id
 READING = Reading(now=NOW, item_bytes=10**7, total_bytes=10**8)
 
 
@@ -84,8 +85,8 @@ def longer(conversation: dict[str, Any], *said: str) -> dict[str, Any]:
     """*conversation* with more at the end of its path."""
     messages = list(conversation["messages"])
     leaf = conversation["leaf"]
-    for text in said:
-        messages.append(own_message(len(messages) + 1, leaf, "user", text))
+    for words in said:
+        messages.append(own_message(len(messages) + 1, leaf, "user", words))
         leaf = len(messages)
     return {**conversation, "messages": messages, "leaf": leaf}
 
@@ -407,6 +408,41 @@ async def test_two_at_once_are_one(database: Database) -> None:
     async with database.read() as connection:
         assert await connection.scalar(select(func.count()).select_from(conversations)) == 31
     assert await check(database) == []
+
+
+@pytest.mark.parametrize("what", ["an import", "clearing"])
+async def test_conversations_are_locked_in_one_order(database: Database, what: str) -> None:
+    """Whatever the order of the file or the table: no two wait for each other."""
+    if database.dialect is Dialect.SQLITE:
+        pytest.skip("SQLite has one writer")
+    first, second = (
+        own_conversation(name, deleted_at="2026-02-01T00:00:00Z" if what == "an import" else None)
+        for name in ("s2", "s1")
+    )
+    await import_(database, own_jsonl(first, second))
+    ids = [row.id for row in (await rows(database))[0]]
+    async with database.write() as connection:
+        # What is changed stands behind the others, in the table and in the indexes.
+        newer = update(conversations).values(updated_at=NOW + timedelta(days=9))
+        await connection.execute(newer.where(_id == ids[0]))
+
+    async def clear() -> int:
+        async with database.write() as connection:
+            return await ConversationRepository(connection, HERE).clear("alice", now=NOW)
+
+    async with database.write() as connection:
+        await connection.execute(select(_id).where(_id == ids[0]).with_for_update())
+        work = import_(database, own_jsonl(second, first)) if what == "an import" else clear()
+        other = asyncio.create_task(work)
+        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        async with asyncio.timeout(30):
+            while not await connection.scalar(waiting):  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.01)
+        assert await connection.scalar(
+            select(_id).where(_id == ids[1]).with_for_update(skip_locked=True)
+        )
+
+    assert await other in (2, Account(skipped=2))
 
 
 async def test_a_large_conversation(database: Database) -> None:

@@ -112,7 +112,9 @@ class TestSameTransaction:
     async def test_others_go_on_while_a_long_text_is_cut(
         self, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A long text is cut into words in another thread than the one that serves."""
+        """A long text is cut into words in another thread than the one that serves, also when it
+        is deleted.
+        """
         threads: list[int] = []
 
         def noted(content: str) -> Tokens:
@@ -127,6 +129,10 @@ class TestSameTransaction:
 
         assert threads[0] == threading.get_ident() != threads[1]
         assert await found(database, "end") == [long]
+        assert await check(database) == []
+        threads.clear()
+        await erase(database, conversation)
+        assert threading.get_ident() not in threads
         assert await check(database) == []
 
     async def test_many_at_once(self, database: Database) -> None:

@@ -88,6 +88,20 @@ def test_every_name_of_a_host_will_do(shared: RunningProxy, host: str) -> None:
         assert wire.reply()[0].status == 200
 
 
+@pytest.mark.parametrize("byte", ["\0", "\x01", "\x0b", "\x1f", "\x7f"])
+def test_a_control_character_in_a_header_is_told_with_its_name(
+    shared: RunningProxy, byte: str
+) -> None:
+    """Whoever makes a session's name of what somebody typed learns which header it is."""
+    with Wire(shared) as wire:
+        wire.send(f"{HEAD}X-User-ID: ann\r\nX-Session-ID: a{byte}b\r\n{LENGTH}\r\n".encode() + BODY)
+        head, body = wire.reply()
+
+    error = json.loads(body)["error"]
+    assert (head.status, error["param"]) == (400, "X-Session-ID")
+    assert error["message"] == "X-Session-ID holds a control character; leave it out."
+
+
 def test_an_address_that_is_not_encoded_is_told_so(shared: RunningProxy) -> None:
     """Curl sends what is typed as it is: whoever types Chinese learns what to do."""
     with Wire(shared) as wire:

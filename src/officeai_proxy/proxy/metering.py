@@ -105,12 +105,13 @@ def tokens_in(usage: str | None) -> int | None:
     total = _count(told.get("total_tokens"))
     if total is not None:
         return total
-    parts = [_count(told.get(name)) for name in _PARTS]
+    parts = [_either(told, *names) for names in _PARTS]
     counted = [part for part in parts if part is not None]
     return sum(counted) if counted else None
 
 
-_PARTS = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")
+# Some servers tell each under both of its names.
+_PARTS = (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens"))
 
 # What the ledger keeps is 64 bits wide, and no call takes so many tokens.
 _MOST = 10**12
@@ -120,3 +121,8 @@ def _count(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         return None
     return min(value, _MOST)
+
+
+def _either(told: JsonObject, name: str, other: str) -> int | None:
+    count = _count(told.get(name))
+    return _count(told.get(other)) if count is None else count

@@ -127,7 +127,7 @@ class Connection(WatchedProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._read_on_without_offer(data[upgrade.args[0] :])
         except (httptools.HttpParserError, ProxyError) as error:
-            self._refuse(self._fault or not_read(error))
+            self._refuse(self._fault or not_read(error, data))
         # An idle connection holds on to no body.
         self._fresh = b""
         if self._is_call_whole and self._call is not None:

@@ -3,6 +3,7 @@
 These answers are given where no request has been read to its end, so that no application is asked.
 """
 
+import re
 from http import HTTPStatus
 
 import httptools
@@ -10,6 +11,13 @@ import httptools
 from officeai_proxy.api.security_headers import HEADERS
 from officeai_proxy.error_handlers import error_body, error_headers
 from officeai_proxy.errors import InvalidRequest, ProxyError, Unavailable
+
+# What llhttp says of a byte that no value of a header may have, and the line with the first one.
+_CONTROL_SAID = "Invalid header value char"
+_CONTROL = re.compile(
+    rb"[^\0-\x08\x0b\x0c\x0e-\x1f\x7f]*\n([!#-'*+.0-9A-Z^-z|~-]{1,64}):"
+    rb"[^\0-\x08\x0b\x0c\x0e-\x1f\x7f\n]*[\0-\x08\x0b\x0c\x0e-\x1f\x7f]"
+)
 
 
 class NotHttp(InvalidRequest):
@@ -42,9 +50,15 @@ class TooManyConnections(Unavailable):
     code = "too_many_connections"
 
 
-def not_read(error: Exception) -> ProxyError:
-    """What is wrong with what llhttp could not read, and raised *error* for."""
-    return BadAddress() if isinstance(error, httptools.HttpParserInvalidURLError) else NotHttp()
+def not_read(error: Exception, data: bytes) -> ProxyError:
+    """What is wrong with *data*, which llhttp could not read, and raised *error* for."""
+    if isinstance(error, httptools.HttpParserInvalidURLError):
+        return BadAddress()
+    found = _CONTROL.match(data) if _CONTROL_SAID in str(error) else None
+    if found is None:
+        return NotHttp()
+    name = found[1].decode("ascii")
+    return NotHttp(f"{name} holds a control character; leave it out.", param=name)
 
 
 def raw_answer(fault: ProxyError) -> bytes:

@@ -58,6 +58,10 @@ class ChoiceAssembler:
                 self._add_piece(content)
             else:
                 self._add_delta(delta)
+        elif (text := item.get("text")) and isinstance(text, str):
+            # A server that serves all by one handler sends the chunks of a completion.
+            self._had_delta = True
+            self._add_piece(text)
         elif message and isinstance(message, dict):
             # Perplexity repeats the reply so far in each chunk, beside the delta.
             self._message = message

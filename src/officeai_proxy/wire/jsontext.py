@@ -15,6 +15,7 @@ import re
 import secrets
 import sys
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NoReturn
 
 import orjson
@@ -37,6 +38,13 @@ _LONE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     r"|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
 )
+_TOO_DEEP = f"JSON nested deeper than {MAX_DEPTH} levels"
+# A text, also one without an end; the possessive quantifiers keep the search linear.
+_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_BEGINNING = 65_536
+_MANY_OPENED = 50_000  # So many lists and objects are better counted than walked over.
+_BRACKETS_TO_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _MARK = secrets.token_hex(16)
 _SEPARATOR = f',"{_MARK}",'
 
@@ -61,15 +69,19 @@ def loads(data: bytes | str, *, exact: bool | None = None, clamps: bool = True) 
         ValueError: not JSON (NaN and Infinity included), not UTF-8, with a byte order mark, a
             number with thousands of digits, or nested too deeply.
     """
+    # A text this short cannot open and close that many lists.
+    opened = _opened_in(data) if len(data) > 2 * MAX_DEPTH else 0
+    is_counted = opened > _MANY_OPENED
+    if is_counted and _depth_of(data) > MAX_DEPTH:
+        raise ValueError(_TOO_DEEP)
     if exact is None:
         exact = has_long_number(data)
     try:
         value: Json = _loads_exactly(data, clamps) if exact else orjson.loads(data)
     except orjson.JSONDecodeError:
         value = _loads_exactly(data, clamps)
-    # A text this short cannot open and close that many lists.
-    if len(data) > 2 * MAX_DEPTH and _is_deep(value, opened=_opened_in(data)):
-        raise ValueError(f"JSON nested deeper than {MAX_DEPTH} levels")
+    if opened > MAX_DEPTH and not is_counted and _is_deep(value, opened=opened):
+        raise ValueError(_TOO_DEEP)
     return value
 
 
@@ -188,7 +200,7 @@ def _loads_exactly(data: bytes | str, clamps: bool) -> Json:
             object_pairs_hook=hook,
         )
     except RecursionError as exc:
-        raise ValueError(f"JSON nested deeper than {MAX_DEPTH} levels") from exc
+        raise ValueError(_TOO_DEEP) from exc
     return value
 
 
@@ -237,3 +249,19 @@ def _is_deep(value: Json, *, opened: int) -> bool:
             if isinstance(child, (dict, list))
         ]
     return bool(level)
+
+
+def _depth_of(data: bytes | str) -> int:
+    """How deep lists and objects are nested in *data*, if that is JSON; at least so deep.
+
+    To make millions of them, or to walk over them, takes seconds in which nothing else of the
+    process runs.
+    """
+    raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    # What is too deep is mostly so from the beginning.
+    return depth if (depth := _depth_in(raw[:_BEGINNING])) > MAX_DEPTH else _depth_in(raw)
+
+
+def _depth_in(raw: bytes) -> int:
+    steps = _TEXT.sub(b"", raw).translate(_BRACKETS_TO_STEPS, _NO_BRACKETS)
+    return max(accumulate(memoryview(steps).cast("b")), default=0)

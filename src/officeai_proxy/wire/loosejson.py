@@ -7,6 +7,7 @@ JSON (RFC 8259, section 6) and which Python's clients read, and a reply may brea
 import json
 import re
 import sys
+from contextlib import suppress
 from itertools import islice
 
 from officeai_proxy.model import Json
@@ -14,7 +15,10 @@ from officeai_proxy.wire.cleantext import with_clean_names
 from officeai_proxy.wire.jsontext import MAX_DEPTH, MAX_DIGITS, loads
 
 MOST_TOKENS = 500_000
-"""How much of a text that was cut off is read, in strings, marks, numbers and words."""
+"""How much of a text that was cut off is read, in strings, marks, numbers and words.
+
+Of one that is whole as much, when it is not JSON or nested too deeply: Python reads it slowly.
+"""
 
 # A string, whole or begun; a mark; or a number or word. Possessive, so that the search is linear.
 _TOKEN = re.compile(
@@ -38,10 +42,10 @@ def loads_loosely(text: str) -> tuple[Json, bool]:
         return loads(text), True
     except ValueError:
         pass
-    try:
-        return _read(text), True
-    except ValueError:
-        return _read(_completed(text)), False
+    if text.count("[") + text.count("{") <= MOST_TOKENS:
+        with suppress(ValueError):
+            return _read(text), True
+    return _read(_completed(text)), False
 
 
 def _read(text: str) -> Json:

@@ -175,13 +175,16 @@ def _message_in(item: JsonObject, *, is_whole: bool) -> JsonObject | None:
     """The message of one choice; an empty one where there is only a reason why it ended.
 
     Azure's content filter takes the message out of a JSON reply, and leaves one without words in a
-    stream: the answer ended either way, and says why. A chunk as a whole body has a delta.
+    stream: the answer ended either way, and says why. A chunk as a whole body has a delta, and a
+    server that serves all by one handler the text of a completion.
     """
     message = item.get("message")
     if isinstance(message, dict):
         return message
     if message is None and isinstance(delta := item.get("delta"), dict):
         return {"role": "assistant", **delta}
+    if message is None and isinstance(text := item.get("text"), str):
+        return {"role": "assistant", "content": text}
     has_ended = (
         is_whole and message is None and clean_or_none(item.get("finish_reason")) is not None
     )

@@ -73,6 +73,7 @@ def test_what_nobody_counted_is_estimated():
         ('{"total_tokens": 1e3}', None),
         ('{"total_tokens": 99999999999999999999}', 10**12),
         ('{"prompt_tokens": 3}', 3),
+        ('{"prompt_tokens": 3, "input_tokens": 3, "output_tokens": 5}', 8),
         ('{"total_tokens": 0}', 0),
     ],
 )

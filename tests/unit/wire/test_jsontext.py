@@ -254,7 +254,7 @@ def test_texts_that_may_be_deep_are_not_read_in_one_go() -> None:
     assert loads_all(["1", deep]) is None
 
 
-@pytest.mark.parametrize("wide", [0, 1, 5, 3 * MAX_DEPTH])
+@pytest.mark.parametrize("wide", [0, 1, 5, 3 * MAX_DEPTH, 60_000])
 def test_depth_is_found_beside_any_number_of_other_values(wide: int) -> None:
     """However many brackets there are elsewhere, 200 levels are read and 201 are refused."""
     beside = ",".join(['{"a":"]]}}"}'] * wide + ['"[[{{"'])

@@ -84,9 +84,10 @@ def test_what_never_was_json_is_refused(text: str) -> None:
 
 
 def test_only_so_much_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a long text that was cut off, the beginning is read."""
+    """Of a long text that was cut off, or is all brackets and no JSON, the beginning is read."""
     monkeypatch.setattr(loosejson, "MOST_TOKENS", 9)
     assert loads_loosely("[1,2,3,4,5,6,7") == ([1, 2, 3, 4], False)
+    assert loads_loosely("[NaN," + "[]," * 9 + "1]") == ([None, [], []], False)
 
 
 @given(st.text(st.sampled_from('{}[]:,"\\u0da1 NaNtrue-.e'), max_size=40))

@@ -335,6 +335,18 @@ def test_openrouter() -> None:
     assert reply_to(body) == Reply((choice,), COUNTS, "m-1", None, finished=True)
 
 
+@pytest.mark.parametrize("texts", [["Hel", "lo"], ["Hello"]])
+def test_the_text_of_a_completion_is_an_answer(texts: list[str]) -> None:
+    """A server that serves chats by the handler of completions says its texts without a message."""
+    items: list[JsonObject] = [{"index": 0, "text": text, "finish_reason": None} for text in texts]
+    items[-1]["finish_reason"] = "stop"
+    stream = "".join(event({"choices": [item]}) for item in items) + DONE
+
+    assert reply_to(stream).choices == (said("Hello"),)
+    if len(items) == 1:
+        assert reply_to(json.dumps({"choices": items}), JSON).choices == (said("Hello"),)
+
+
 def test_openrouter_error_inside_a_chunk() -> None:
     """The text before the error stays, the numeric code becomes text."""
     error = {"code": 502, "message": "Provider died"}

@@ -50,7 +50,7 @@ from officeai_proxy.storage.sealing.sealed_rows import seal_conversation
 from officeai_proxy.storage.sealing.vault import sealer_of
 from officeai_proxy.storage.search.index import remove_conversation
 from officeai_proxy.storage.tables import conversations, exchanges
-from officeai_proxy.storage.walls import inside
+from officeai_proxy.storage.walls import inside, only_checked
 
 __all__ = ["ConversationFilter", "ConversationRepository", "ConversationSort", "Deleted"]
 
@@ -232,7 +232,7 @@ class ConversationRepository:
         locked = select(_c.id).where(*self._this(conversation)).with_for_update()
         if (await self._connection.execute(locked)).first() is None:
             raise _gone(conversation)
-        await self._connection.run_sync(remove_conversation, conversation.id)
+        await remove_conversation(self._connection, conversation.id)
         # The messages go with it: the foreign key cascades.
         await self._connection.execute(delete(conversations).where(*self._this(conversation)))
         calls = (
@@ -285,10 +285,13 @@ class ConversationRepository:
 
     async def clear(self, user_identifier: str, *, now: datetime) -> int:
         """Put all live conversations of a user into the bin; how many those were."""
-        live = update(conversations).where(
+        live = select(_c.id).where(
             self._mine, _c.user_identifier == user_identifier, _c.deleted_at.is_(None)
         )
-        return (await self._connection.execute(live.values(deleted_at=now))).rowcount
+        # An update by itself locks them as it finds them, and others lock in the order of ids.
+        in_order = live.order_by(_c.id).with_for_update()
+        binned = update(conversations).where(_c.id.in_(in_order), only_checked(self._mine))
+        return (await self._connection.execute(binned.values(deleted_at=now))).rowcount
 
     async def _sealed(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         """The values of a new row; they are sealed for its id, so it must be known before."""

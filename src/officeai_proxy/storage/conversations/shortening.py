@@ -72,7 +72,7 @@ async def _cut(
     newest = select(_m.id, _m.on_path, _m.exchange_id).where(_m.conversation_id == one.id)
     rows = (await connection.execute(newest.order_by(_m.id.desc()).limit(AT_ONCE))).all()
     first = rows[-1].id
-    await connection.run_sync(remove_conversation, one.id, first - 1)
+    await remove_conversation(connection, one.id, first - 1)
     gone = delete(conversation_messages).where(_m.conversation_id == one.id, _m.id >= first)
     await connection.execute(gone)
     my_calls = only_checked(inside(caller, exchanges))

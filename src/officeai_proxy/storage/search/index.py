@@ -8,6 +8,7 @@ and index the sets of those messages that are too long for one.
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 from sqlalchemy import Connection, RowMapping, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,6 +19,8 @@ from officeai_proxy.storage.rows import fitting
 from officeai_proxy.storage.sealing.sealed_rows import message_place
 from officeai_proxy.storage.sealing.vault import sealer_of
 from officeai_proxy.storage.search.documents import Document, Entry, fts5_text
+
+T = TypeVar("T")
 
 BATCH = 200
 """Messages that are read at once to be indexed or taken out: their texts are in memory."""
@@ -40,30 +43,38 @@ async def add_aside(connection: AsyncConnection, documents: Sequence[Document]) 
 
     The recorder has a loop of its own, in which nobody may wait in the middle of a transaction.
     """
-    if sum(len(document.content) for document in documents) < _LONG:
-        await connection.run_sync(add, documents)
-        return
-    add_all = await asyncio.to_thread(_cut, connection.dialect.name, documents)
-    await connection.run_sync(add_all)
+    if documents:
+        add_all = await _aside(documents, partial(_cut, connection.dialect.name, documents))
+        await connection.run_sync(add_all)
 
 
-def remove_conversation(connection: Connection, conversation_id: int, last: int = 0) -> None:
+async def remove_conversation(
+    connection: AsyncConnection, conversation_id: int, last: int = 0
+) -> None:
     """Take the messages of a conversation behind the id *last* out of the index, or all of them;
-    they must still be stored.
+    they must still be stored. The loop goes on while long texts are cut into words.
 
     FTS5 without content is told what the message said, and must be told the same as before.
     """
     wanted = {"conversation_id": conversation_id}
     if connection.dialect.name == "postgresql":
-        connection.execute(_LOCK_POSTGRESQL, {**wanted, "last": last})
-        connection.execute(_REMOVE_POSTGRESQL, {**wanted, "last": last})
+        await connection.execute(_LOCK_POSTGRESQL, {**wanted, "last": last})
+        await connection.execute(_REMOVE_POSTGRESQL, {**wanted, "last": last})
         return
     begun = last
-    while documents := documents_of(connection, _INDEXED, last=last, **wanted):
-        connection.execute(_REMOVE_SQLITE, [_fts5_row(document) for document in documents])
-        last = documents[-1].id
+    while some := await connection.run_sync(documents_of, _INDEXED, last=last, **wanted):
+        rows = await _aside(some, partial(_fts5_rows, some))
+        await connection.execute(_REMOVE_SQLITE, rows)
+        last = some[-1].id
     if last > begun:
-        connection.execute(_ASK_FOR_PURGE)
+        await connection.execute(_ASK_FOR_PURGE)
+
+
+async def _aside(documents: Sequence[Document], work: Callable[[], T]) -> T:
+    """*work*, which cuts *documents* into words; in a thread, unless it is done in no time."""
+    if sum(len(document.content) for document in documents) < _LONG:
+        return work()
+    return await asyncio.to_thread(work)
 
 
 def hide_words(connection: Connection, documents: Sequence[Document], sealer: Sealer) -> None:
@@ -71,7 +82,7 @@ def hide_words(connection: Connection, documents: Sequence[Document], sealer: Se
     if not documents:
         return
     if connection.dialect.name == "sqlite":
-        connection.execute(_REMOVE_SQLITE, [_fts5_row(document) for document in documents])
+        connection.execute(_REMOVE_SQLITE, _fts5_rows(documents))
         connection.execute(_ASK_FOR_PURGE)
     else:
         ids = [document.id for document in documents]
@@ -97,8 +108,8 @@ def clear(connection: Connection) -> None:
     connection.execute(_CLEAR_POSTGRESQL)
 
 
-def _fts5_row(document: Document) -> dict[str, object]:
-    return {"id": document.id, "words": fts5_text(document)}
+def _fts5_rows(documents: Sequence[Document]) -> list[dict[str, object]]:
+    return [{"id": document.id, "words": fts5_text(document)} for document in documents]
 
 
 def _cut(dialect: str, documents: Sequence[Document]) -> Callable[[Connection], None]:
@@ -125,7 +136,7 @@ def _add_postgresql(connection: Connection, *, entries: Sequence[tuple[int, Entr
             connection.execute(_ADD_LONG_POSTGRESQL, {"id": number, "words": entry.long_words})
 
 
-def documents_of(connection: Connection, query: str, **values: int) -> list[Document]:
+def documents_of(connection: Connection, /, query: str, **values: int) -> list[Document]:
     """The messages that *query* tells the ids and lengths of, in order, as many as fit into memory.
 
     Not all are there, but one at least. *query* has a place for how the length of a text is told,

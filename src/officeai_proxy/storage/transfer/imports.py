@@ -10,10 +10,9 @@ them one by one.
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from operator import attrgetter
 from typing import ParamSpec, TypeVar
 
-from sqlalchemy import and_, false, insert, or_, select, text
+from sqlalchemy import and_, false, insert, or_, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -44,8 +43,8 @@ from officeai_proxy.storage.transfer.grafting import (
     keeps_path,
     path_to_leaf,
 )
+from officeai_proxy.storage.transfer.locking import lock_names
 from officeai_proxy.storage.walls import inside, only_checked
-from officeai_proxy.wire.identity import identity
 from officeai_proxy.wire.titles import title_in
 
 P = ParamSpec("P")
@@ -151,7 +150,10 @@ class ImportRepository:
 
     async def _places(self, owned: Sequence[Owned]) -> list[_Place]:
         """Find the conversations that are there, and begin the others."""
-        await self._wait_for_others(owned)
+        binned = [one.name for one in owned if one.conversation.deleted_at is not None]
+        if binned:
+            names = [one.name for one in owned]
+            await lock_names(self._connection, self._caller, names, binned=binned)
         rows = await self._find(owned)
         missing = [one for one in owned if one.name not in rows]
         begun = await self._begin(missing)
@@ -165,16 +167,6 @@ class ImportRepository:
     def _found(self, owned: Owned, row: AnyRow) -> _Place:
         head = head_of(row, conversation_id=row.id, sealer=self._sealer)
         return _Place(owned.conversation, row.id, head, is_new=False)
-
-    async def _wait_for_others(self, owned: Sequence[Owned]) -> None:
-        """Let who imports the same into the bin finish first: there no index keeps it single."""
-        if self._connection.dialect.name != "postgresql":
-            return
-        for one in sorted(owned, key=attrgetter("name")):
-            if one.conversation.deleted_at is not None:
-                said = "/".join((self._caller.workspace, *one.name))
-                number = identity({"role": "", "content": said})
-                await self._connection.execute(_LOCK, {"number": number})
 
     async def _find(self, owned: Sequence[Owned]) -> dict[tuple[str, str], AnyRow]:
         """The conversations of *owned* that are there, locked."""
@@ -323,9 +315,6 @@ class ImportRepository:
 
 def _stored(row: AnyRow, sealer: Sealer | None) -> StoredMessage:
     return StoredMessage(row.id, row.parent_id, identity_of(row, sealer), row.role, row.on_path)
-
-
-_LOCK = text("SELECT pg_advisory_xact_lock(:number)")
 
 
 async def _run(size: int, work: Callable[P, T], /, *given: P.args, **named: P.kwargs) -> T:
