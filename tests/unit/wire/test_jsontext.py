@@ -254,6 +254,12 @@ def test_texts_that_may_be_deep_are_not_read_in_one_go() -> None:
     assert loads_all(["1", deep]) is None
 
 
+@pytest.mark.parametrize("said", ["[" * 70_000, '\\"[' * 60_000, "[" * 70_000 + "\\"])
+def test_brackets_in_a_long_text_are_no_depth(said: str) -> None:
+    """Where so many are looked at, no more than the beginning is looked at first."""
+    assert loads(dumps([said])) == [said]
+
+
 @pytest.mark.parametrize("wide", [0, 1, 5, 3 * MAX_DEPTH, 60_000])
 def test_depth_is_found_beside_any_number_of_other_values(wide: int) -> None:
     """However many brackets there are elsewhere, 200 levels are read and 201 are refused."""

@@ -5,10 +5,11 @@ For imports into the bin. SQLite has one writer.
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import and_, or_, select, text, tuple_
+from sqlalchemy import and_, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from officeai_proxy.model import Caller
+from officeai_proxy.storage.engine import advisory_locks
 from officeai_proxy.storage.tables import conversations
 from officeai_proxy.storage.walls import inside
 from officeai_proxy.wire.identity import identity
@@ -17,7 +18,6 @@ Name = tuple[str, str]
 """A session and its user."""
 
 _c = conversations.c
-_LOCK = text("SELECT pg_advisory_xact_lock(:number)")
 
 
 async def lock_names(
@@ -33,7 +33,7 @@ async def lock_names(
         return
     for name in sorted(binned):
         number = identity({"role": "", "content": "/".join((caller.workspace, *name))})
-        await connection.execute(_LOCK, {"number": number})
+        await advisory_locks.take(connection, number)
     named = tuple_(_c.session_id, _c.user_identifier).in_(names)
     # Each of the two indexes of sessions is about one of the states.
     in_state = (_c.deleted_at.is_(None), _c.deleted_at.is_not(None))
