@@ -308,6 +308,10 @@ class DatabaseIncomplete(DatabaseUnavailable):
     """The database lacks a table, or a right on one; calls go on. The proxy's log says which."""
 
 
+class DatabaseFull(DatabaseUnavailable):
+    """The database's disk is full; calls wait. Make room on it: to delete here needs some, too."""
+
+
 class DatabaseMoved(DatabaseUnavailable):
     """The database file was moved or replaced; calls wait. Put it back, or start the proxy anew."""
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from officeai_proxy.errors import (
     DatabaseDamaged,
+    DatabaseFull,
     DatabaseIncomplete,
     DatabaseOnlyReads,
     DatabaseUnavailable,
@@ -25,6 +26,8 @@ CANCELED = "57014"
 
 MOST_SAID = 300
 """Characters that are told of what a database said."""
+
+_DISK_FULL = "53100"
 
 READ_ONLY = "25006"
 """A server that only reads: after a failover the pool still leads to the demoted one."""
@@ -97,6 +100,8 @@ def unavailable(error: BaseException) -> DatabaseUnavailable:
     if any(code is not None and code & 0xFF in _SQLITE_DAMAGE for code in codes):
         return DatabaseDamaged(said=said_by(error))
     states = {getattr(cause, "sqlstate", None) for cause in _causes(error)}
+    if sqlite3.SQLITE_FULL in codes or _DISK_FULL in states:
+        return DatabaseFull(said=said_by(error))
     if READ_ONLY in states:
         return DatabaseOnlyReads(said=said_by(error))
     if states & _INCOMPLETE or any(map(_is_of_old_schema, _causes(error))):

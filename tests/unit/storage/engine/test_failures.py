@@ -10,6 +10,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from officeai_proxy.errors import (
     DatabaseDamaged,
+    DatabaseFull,
     DatabaseIncomplete,
     DatabaseOnlyReads,
     DatabaseUnavailable,
@@ -182,6 +183,16 @@ def test_a_server_that_only_reads_is_told_from_one_that_is_away() -> None:
 def test_a_server_that_lacks_something_is_told_from_one_that_is_away(state: str) -> None:
     """Waiting alone does not heal it, an administrator does."""
     assert type(unavailable(wrapped(ServerError(state)))) is DatabaseIncomplete
+
+
+def test_a_full_disk_is_told_from_a_database_that_is_away(tmp_path: Path) -> None:
+    """Who wants to delete something for room would try it for ever."""
+    with closing(sqlite3.connect(tmp_path / "full.db")) as full:
+        full.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(sqlite3.OperationalError) as raised:
+            full.execute("CREATE TABLE one (a)")
+    assert type(unavailable(wrapped(raised.value))) is DatabaseFull
+    assert type(unavailable(wrapped(ServerError("53100")))) is DatabaseFull
 
 
 def test_a_file_that_lacks_something_is_told_from_one_that_is_away(tmp_path: Path) -> None:
