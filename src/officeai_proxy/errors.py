@@ -33,6 +33,7 @@
         │   ├── DatabaseDamaged
         │   │   └── SearchIndexDamaged
         │   ├── DatabaseIncomplete
+        │   ├── DatabaseFull
         │   ├── DatabaseMoved
         │   └── DatabaseOnlyReads
         ├── KeysUnavailable
